@@ -1,0 +1,92 @@
+package registry
+
+import (
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// The government suffixes: below them every unit files for itself.
+// Source: B§2.2 (R16).
+const (
+	govCN = "gov.cn"
+	govZH = "xn--zfr164b" // 政务
+)
+
+// publicSuffix returns the suffix of name by the ICANN section of the public
+// suffix list. The private section (github.io and the like) is climbed over: it
+// would make each customer's name a filing unit of its own.
+func publicSuffix(name string) string {
+	s, _ := publicsuffix.PublicSuffix(name)
+	// PublicSuffix's own report of the section is that of the deepest node it
+	// met, not of the suffix it returns; asked for the suffix itself, it is right.
+	for {
+		up, icann := publicsuffix.PublicSuffix(s)
+		i := strings.IndexByte(s, '.')
+		if icann || i < 0 {
+			return up
+		}
+		s = s[i+1:]
+	}
+}
+
+// IsPublicSuffix reports whether d is an ICANN public suffix (or a TLD that the
+// list does not know): a name under which others register, which can never be
+// filed. It reads the public suffix list and is not for the hot path.
+func (d Domain) IsPublicSuffix() bool {
+	return d.name != "" && publicSuffix(d.name) == d.name
+}
+
+// Registrable returns the label under d's ICANN public suffix together with it
+// (顶级域名 in the documents): what a registrant holds. It reports false for a
+// public suffix and for no name. It is not for the hot path.
+func (d Domain) Registrable() (Domain, bool) {
+	if d.name == "" {
+		return Domain{}, false
+	}
+	n := len(d.name) - len(publicSuffix(d.name))
+	if n == 0 {
+		return Domain{}, false
+	}
+	return Domain{d.name[strings.LastIndexByte(d.name[:n-1], '.')+1:]}, true
+}
+
+// IsGov reports whether d lies below a government suffix (.gov.cn, .政务).
+func (d Domain) IsGov() bool {
+	return (d.Within(Domain{govCN}) && d.name != govCN) || (d.Within(Domain{govZH}) && d.name != govZH)
+}
+
+// GovRegistrable returns the name directly below the government suffix, under
+// which a government's units file; the zero Domain where d is not below one.
+func (d Domain) GovRegistrable() Domain {
+	switch {
+	case !d.IsGov():
+		return Domain{}
+	case d.Within(Domain{govCN}):
+		return d.Last(3)
+	}
+	return d.Last(2)
+}
+
+// fileableTLD reports whether the TLD of d stands in the ICANN section of the
+// public suffix list. It allocates nothing.
+func (d Domain) fileableTLD() bool {
+	// A TLD that stands there only as "*.tld" is known by its second level alone.
+	_, tld := publicsuffix.PublicSuffix(d.Last(1).name)
+	_, second := publicsuffix.PublicSuffix(d.Last(2).name)
+	return tld || second
+}
+
+// TLDs is a set of top-level domains that can be filed: those the ministry has
+// approved, where an operator loads that list. The nil set stands for all TLDs
+// of the ICANN section. A set is immutable and safe for concurrent use.
+type TLDs map[Domain]struct{}
+
+// Fileable reports whether names under the TLD of d can be filed at all.
+func (t TLDs) Fileable(d Domain) bool {
+	if t == nil {
+		return d.fileableTLD()
+	}
+	_, ok := t[d.Last(1)]
+	return ok
+}
