@@ -1,3 +1,0 @@
-package registry
-
-type Number struct{ s string }
