@@ -1,0 +1,60 @@
+# Two commands to begin with: `make run` starts everything on sample data, and
+# `make test` installs what the tests need and runs them all.
+
+GO ?= go
+BIN := bin
+PROGRAMS := coredns icp-registry
+
+# Peers that the tests run against, as Debian names them.
+DEBIAN_PEERS := bind9-dnsutils knot-dnsutils
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
+FUZZTIME ?= 5s
+
+.PHONY: all build sample run peers test check fuzz bench soak clean
+
+all: build
+
+build:
+	@mkdir -p $(BIN)
+	$(GO) build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
+
+# The sample registry that corefile.example and `make run` use.
+sample: build
+	@mkdir -p $(BIN)/sample
+	$(BIN)/icp-registry import deploy/sample/filings.csv -o $(BIN)/sample/registry.icp
+
+run: sample
+	$(GO) run ./deploy/run -bin $(BIN)
+
+# On Debian as root the peers are installed; elsewhere what is missing is named,
+# and the tests that need it are skipped by name (or fail, with REQUIRE_PEERS=1).
+peers:
+	@deploy/peers $(DEBIAN_PEERS)
+
+test: peers build
+	$(GO) test ./...
+
+check: build
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@$(GO) run $(GOVULNCHECK) ./... || echo "govulncheck: skipped or found something; see above (its database needs the network)"
+	$(GO) test -race ./...
+	$(MAKE) fuzz
+
+# Every fuzz target for FUZZTIME each.
+fuzz:
+	@deploy/fuzz $(FUZZTIME)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# The long forms of the tests.
+soak:
+	$(MAKE) fuzz FUZZTIME=60s
+	ICP_SOAK=1 $(GO) test -timeout 80m ./...
+
+clean:
+	rm -rf $(BIN)

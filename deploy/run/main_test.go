@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestRun does what `make run` does and then what it tells the user to try.
+func TestRun(t *testing.T) {
+	dig := needDig(t)
+	t.Chdir("../..")
+	said, logs := startRun(t, makeSample(t))
+
+	for host, want := range map[string]string{
+		"www.example.com": "203.0.113.10",
+		"www.example.net": `EDE: 16 (Censored): (icp: not filed)`,
+		"www.example.org": `EDE: 16 (Censored): (icp: not accessed here)`,
+	} {
+		line := regexp.MustCompile(`(?m)^\s*dig (.*` + regexp.QuoteMeta(host) + ` A)\s+#`).FindStringSubmatch(said)
+		if line == nil {
+			t.Fatalf("no dig line for %s in:\n%s", host, said)
+		}
+		out, err := exec.Command(dig, strings.Fields(line[1])...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("dig %s: %v\n%s", line[1], err, out)
+		}
+		if !strings.Contains(string(out), want) {
+			t.Errorf("dig %s: no %q in\n%s\nlogs:\n%s", line[1], want, out, logs())
+		}
+		if strings.Contains(want, "EDE") && strings.Contains(string(out), "203.0.113.") {
+			t.Errorf("dig %s: an address of the mainland came through:\n%s", line[1], out)
+		}
+	}
+}
+
+// needDig finds dig, or skips the test by name; with REQUIRE_PEERS=1 it fails.
+func needDig(t *testing.T) string {
+	t.Helper()
+	dig, err := exec.LookPath("dig")
+	if err == nil {
+		return dig
+	}
+	const missing = "dig is missing (Debian: bind9-dnsutils)"
+	if os.Getenv("REQUIRE_PEERS") == "1" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+	return ""
+}
+
+// makeSample builds the programs and the sample registry into a new folder.
+func makeSample(t *testing.T) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	cmd := exec.Command("make", "sample", "BIN="+bin)
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make sample: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// startRun runs the command in the background until the test ends, and returns
+// what it told the user once it said so.
+func startRun(t *testing.T, bin string) (said string, logs func() string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	buf := &lockedBuffer{}
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, bin, w, buf); w.Close() }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v\n%s", err, buf.String())
+		}
+	})
+	var text strings.Builder
+	chunk := make([]byte, 4096)
+	for !strings.Contains(text.String(), "Ctrl-C ends it.") {
+		n, err := r.Read(chunk)
+		if err != nil {
+			t.Fatalf("run said only %q: %v\n%s", text.String(), err, buf.String())
+		}
+		text.Write(chunk[:n])
+	}
+	return text.String(), buf.String
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// TestREADME runs the session of the README: what stands below a command there
+// must come out of it, in that order.
+func TestREADME(t *testing.T) {
+	needDig(t)
+	t.Chdir("../..")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, session, ok := strings.Cut(string(readme), "```console\n$ make run &\n")
+	session, _, ok2 := strings.Cut(session, "```")
+	if !ok || !ok2 {
+		t.Fatal("README.md has no console session that begins with `make run`")
+	}
+	said, logs := startRun(t, makeSample(t))
+	port := regexp.MustCompile(`-p (\d+)`).FindStringSubmatch(said)[1]
+	for step := range strings.SplitSeq(strings.TrimPrefix(session, "$ "), "\n$ ") {
+		command, want, _ := strings.Cut(step, "\n")
+		out, _ := exec.Command("sh", "-c", strings.ReplaceAll(command, "-p "+dnsPort, "-p "+port)).CombinedOutput()
+		rest := string(out)
+		for line := range strings.SplitSeq(strings.TrimSpace(want), "\n") {
+			i := strings.Index(rest, line)
+			if i < 0 {
+				t.Errorf("%s\ndid not print %q:\n%s\n%s", command, line, out, logs())
+				break
+			}
+			rest = rest[i+len(line):]
+		}
+	}
+}
