@@ -1,0 +1,76 @@
+package place_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/place"
+)
+
+func TestCarried(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.33":                           "192.0.2.33",
+		"::ffff:192.0.2.33":                    "192.0.2.33",
+		"64:ff9b::192.0.2.33":                  "192.0.2.33",
+		"64:ff9b:1::192.0.2.33":                "192.0.2.33",
+		"64:ff9b:1:abcd::192.0.2.33":           "192.0.2.33",
+		"64:ff9b:2::192.0.2.33":                "64:ff9b:2::c000:221",
+		"64:ff9b::1:0:c000:221":                "64:ff9b::1:0:c000:221",
+		"2002:c000:221::1":                     "192.0.2.33",
+		"2002:c000:221:1::5efe:10.0.0.1":       "192.0.2.33",
+		"2001:0:4136:e378:8000:63bf:3fff:fdde": "192.0.2.33", // hand-inverted, as in RFC 4380 §4
+		"2001:1::1":                            "2001:1::1",
+		"2001:db8::1":                          "2001:db8::1",
+		"fe80::5efe:192.0.2.33":                "fe80::5efe:c000:221", // ISATAP is not unpacked
+		"fe80::1%eth0":                         "fe80::1",
+	} {
+		if got := place.Carried(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("carried(%s) = %s; want %s", addr, got, want)
+		}
+	}
+}
+
+// TestNAT64 uses the table of RFC 6052 §2.4.
+func TestNAT64(t *testing.T) {
+	for prefix, addr := range map[string]string{
+		"2001:db8::/32":         "2001:db8:c000:221::",
+		"2001:db8:100::/40":     "2001:db8:1c0:2:21::",
+		"2001:db8:122::/48":     "2001:db8:122:c000:2:2100::",
+		"2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+		"2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+		"2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33",
+		"64:ff9b:1:8000::/56":   "64:ff9b:1:80c0:0:221::",
+	} {
+		s := sources(t, "192.0.2.33 aliyun ecs cn-beijing", "")
+		s.NAT64 = []netip.Prefix{netip.MustParsePrefix(prefix)}
+		if got := table(t, s).Lookup(netip.MustParseAddr(addr)); got.Place != registry.Mainland || got.Provider != "aliyun" {
+			t.Errorf("prefix %s: Lookup(%s) = %+v; want aliyun in the mainland", prefix, addr, got)
+		}
+	}
+	// The longest of overlapping prefixes counts.
+	s := sources(t, "192.0.2.33 - - - mainland", "")
+	s.NAT64 = []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2001:db8:122:344::/96")}
+	if got := table(t, s).Lookup(netip.MustParseAddr("2001:db8:122:344::192.0.2.33")).Place; got != registry.Mainland {
+		t.Errorf("overlapping prefixes: got %v; want mainland", got)
+	}
+}
+
+func TestNAT64Refused(t *testing.T) {
+	for _, tt := range []struct {
+		prefix netip.Prefix
+		want   string
+	}{
+		{netip.MustParsePrefix("192.0.2.0/24"), "no IPv6 prefix"},
+		{netip.MustParsePrefix("::ffff:0:0/96"), "no IPv6 prefix"},
+		{netip.Prefix{}, "no IPv6 prefix"},
+		{netip.MustParsePrefix("2001:db8::/44"), "RFC 6052"},
+		{netip.MustParsePrefix("2001:db8::1/96"), "2001:db8::/96"},
+	} {
+		_, err := place.Open(place.Config{NAT64: []netip.Prefix{tt.prefix}})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("NAT64 %v: %v; want an error with %q", tt.prefix, err, tt.want)
+		}
+	}
+}
