@@ -1,0 +1,4 @@
+package registry
+
+// ICANNTLDs is the generated table.
+var ICANNTLDs = icannTLDs[:]
