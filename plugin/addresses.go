@@ -1,0 +1,106 @@
+package icp
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/miekg/dns"
+)
+
+// addresses calls f with every address that a record carries until f returns
+// false, and reports whether it never did.
+func addresses(rr dns.RR, f func(netip.Addr) bool) bool {
+	switch rr := rr.(type) {
+	case *dns.A:
+		return address(rr.A, f)
+	case *dns.AAAA:
+		return address(rr.AAAA, f)
+	case *dns.HTTPS:
+		return hints(&rr.SVCB, f)
+	case *dns.SVCB:
+		return hints(rr, f)
+	case *dns.RFC3597:
+		if known := typed(rr); known != nil {
+			return addresses(known, f)
+		}
+	}
+	return true
+}
+
+func address(ip net.IP, f func(netip.Addr) bool) bool {
+	a, ok := netip.AddrFromSlice(ip)
+	return !ok || f(a)
+}
+
+// hints calls f with the address hints of a service record.
+func hints(rr *dns.SVCB, f func(netip.Addr) bool) bool {
+	for _, kv := range rr.Value {
+		for _, ip := range hintsOf(kv) {
+			if !address(ip, f) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hintsOf returns the addresses of one parameter.
+func hintsOf(kv dns.SVCBKeyValue) []net.IP {
+	switch kv := kv.(type) {
+	case *dns.SVCBIPv4Hint:
+		return kv.Hint
+	case *dns.SVCBIPv6Hint:
+		return kv.Hint
+	case *dns.SVCBLocal:
+		return localHints(kv)
+	}
+	return nil
+}
+
+// localHints reads hints that a plugin wrote under their numbers.
+func localHints(kv *dns.SVCBLocal) (ips []net.IP) {
+	size := 0
+	switch kv.KeyCode {
+	case dns.SVCB_IPV4HINT:
+		size = net.IPv4len
+	case dns.SVCB_IPV6HINT:
+		size = net.IPv6len
+	default:
+		return nil
+	}
+	for b := kv.Data; len(b) >= size; b = b[size:] {
+		ips = append(ips, net.IP(b[:size]))
+	}
+	return ips
+}
+
+// typed returns a record that came in the form of RFC 3597 as what it is, if its
+// type can carry an address; else nil.
+func typed(rr *dns.RFC3597) dns.RR {
+	if !carries(rr.Hdr.Rrtype) {
+		return nil
+	}
+	// The form is hexadecimal: half of it, and the header.
+	buf := make([]byte, len(rr.Rdata)/2+maxHeader)
+	n, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		return nil
+	}
+	known, _, err := dns.UnpackRR(buf[:n], 0)
+	if err != nil {
+		return nil
+	}
+	return known
+}
+
+// maxHeader is a name of 255 bytes, type, class, TTL and length.
+const maxHeader = 255 + 10
+
+// carries reports whether records of a type can carry addresses.
+func carries(rrtype uint16) bool {
+	switch rrtype {
+	case dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB:
+		return true
+	}
+	return false
+}

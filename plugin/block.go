@@ -1,0 +1,234 @@
+package icp
+
+import (
+	"net"
+
+	"github.com/coredns/coredns/plugin/pkg/nonwriter"
+	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+// blocked returns the answer that takes the place of m. The header is m's, so
+// that RA, CD and the like are as the server has them; AD goes, since nobody has
+// authenticated this. A truncated message stays so: the client asks again over
+// TCP, and is judged on all of it.
+func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
+	b := &dns.Msg{MsgHdr: m.MsgHdr, Compress: true, Question: []dns.Question{in.question}}
+	b.Id, b.Response, b.Rcode = in.id, true, dns.RcodeSuccess
+	b.AuthenticatedData = false
+	switch in.icp.cfg.Block.Action {
+	case edge.NXDomain:
+		b.Rcode = dns.RcodeNameError
+	case edge.Refused:
+		b.Rcode, b.Authoritative = dns.RcodeRefused, false
+	case edge.Redirect:
+		b.Answer = in.notices()
+	}
+	if len(b.Answer) == 0 && b.Rcode != dns.RcodeRefused {
+		b.Ns = []dns.RR{in.soa(m)}
+	}
+	if opt := m.IsEdns0(); opt != nil && in.edns {
+		b.Extra = []dns.RR{keepOptions(opt)}
+	}
+	in.explain(b, reason)
+	if t := m.IsTsig(); t != nil {
+		b.Extra = append(b.Extra, t)
+	}
+	return b
+}
+
+// failure returns the answer where nothing of the original can be used.
+func (in *inspector) failure() *dns.Msg {
+	b := &dns.Msg{Question: []dns.Question{in.question}}
+	b.Id, b.Response, b.Rcode = in.id, true, dns.RcodeServerFailure
+	return b
+}
+
+// notices returns the addresses of the notice host under the asked name. There
+// are none for HTTPS and SVCB: a service record would contradict them.
+func (in *inspector) notices() []dns.RR {
+	var rrs []dns.RR
+	for _, a := range in.icp.cfg.Block.Addrs {
+		h := dns.RR_Header{Name: in.question.Name, Class: dns.ClassINET, Ttl: in.ttl()}
+		switch t := in.question.Qtype; {
+		case a.Is4() && (t == dns.TypeA || t == dns.TypeANY):
+			h.Rrtype = dns.TypeA
+			rrs = append(rrs, &dns.A{Hdr: h, A: net.IP(a.AsSlice())})
+		case a.Is6() && (t == dns.TypeAAAA || t == dns.TypeANY):
+			h.Rrtype = dns.TypeAAAA
+			rrs = append(rrs, &dns.AAAA{Hdr: h, AAAA: net.IP(a.AsSlice())})
+		}
+	}
+	return rrs
+}
+
+// ttl is that of a block answer.
+func (in *inspector) ttl() uint32 {
+	if t := in.icp.cfg.TTL; t != 0 {
+		return t
+	}
+	return edge.DefaultTTL
+}
+
+// soa returns the record that makes a negative answer one that is kept, and for
+// how long. An authoritative answer bears its zone's, or resolvers would take
+// the server for one that has lost the zone; any other one of the asked name.
+func (in *inspector) soa(m *dns.Msg) *dns.SOA {
+	if m.Authoritative {
+		if soa := in.zoneSOA(m); soa != nil {
+			return soa
+		}
+	}
+	return in.madeSOA(in.apex(m))
+}
+
+// madeSOA is a record that says no more than how long to keep the answer. Its
+// form is that of BIND's empty zones.
+func (in *inspector) madeSOA(owner string) *dns.SOA {
+	return &dns.SOA{
+		Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: in.ttl()},
+		Ns:  owner, Mbox: ".", Serial: 1, Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: in.ttl(),
+	}
+}
+
+// zoneSOA returns the zone's own record with its TTLs lowered; nil if neither
+// the message has it nor the plugins below know it.
+func (in *inspector) zoneSOA(m *dns.Msg) *dns.SOA {
+	soa := in.findSOA(m)
+	if soa == nil {
+		soa = in.findSOA(in.askSOA())
+	}
+	if soa == nil {
+		return nil
+	}
+	soa = dns.Copy(soa).(*dns.SOA)
+	soa.Hdr.Ttl, soa.Minttl = in.ttl(), in.ttl()
+	return soa
+}
+
+// findSOA returns the record of a zone that holds the asked name.
+func (in *inspector) findSOA(m *dns.Msg) *dns.SOA {
+	if m == nil {
+		return nil
+	}
+	for _, section := range [][]dns.RR{m.Ns, m.Answer} {
+		for _, rr := range section {
+			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, in.question.Name) {
+				return soa
+			}
+		}
+	}
+	return nil
+}
+
+// askSOA asks the plugins below for the zone of the asked name: who answers with
+// authority knows it without asking anybody. nil if the client has gone or they
+// do not answer.
+func (in *inspector) askSOA() *dns.Msg {
+	if in.icp.Next == nil || in.ctx.Err() != nil {
+		return nil
+	}
+	r := new(dns.Msg)
+	r.SetQuestion(in.question.Name, dns.TypeSOA)
+	w := nonwriter.New(in.ResponseWriter)
+	if _, err := in.icp.Next.ServeDNS(in.ctx, w, r); err != nil {
+		return nil
+	}
+	return w.Msg
+}
+
+// apex returns the best name for a made SOA record: for an authoritative answer
+// the owner of the zone's NS records, or the server block's zone; else the asked
+// name.
+func (in *inspector) apex(m *dns.Msg) string {
+	if !m.Authoritative {
+		return in.question.Name
+	}
+	for _, rr := range m.Ns {
+		if h := rr.Header(); h.Rrtype == dns.TypeNS && dns.IsSubDomain(h.Name, in.question.Name) {
+			return h.Name
+		}
+	}
+	if in.zone != "" && in.zone != "." {
+		return in.zone
+	}
+	return in.question.Name
+}
+
+// keepOptions returns an OPT record with the options of another, less the
+// extended errors: they were about an answer that is gone.
+func keepOptions(opt *dns.OPT) *dns.OPT {
+	kept := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+	for _, o := range opt.Option {
+		if o.Option() != dns.EDNS0EDE {
+			kept.Option = append(kept.Option, o)
+		}
+	}
+	return kept
+}
+
+// explain adds the extended error for a reason to a message that is ours to
+// change, if the client speaks EDNS: one that does not must get no OPT record
+// (RFC 6891 §7). Size and DO are as the client had them.
+func (in *inspector) explain(m *dns.Msg, reason registry.Reason) {
+	if !in.edns {
+		return
+	}
+	opt := m.IsEdns0()
+	if opt == nil {
+		opt = &dns.OPT{}
+		m.Extra = beforeTSIG(m.Extra, opt)
+	}
+	opt.Hdr = dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Ttl: opt.Hdr.Ttl & 0xff00ffff}
+	opt.SetUDPSize(in.size)
+	opt.SetDo(in.do)
+	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: text(reason)})
+}
+
+// beforeTSIG appends a record; a signature stays the last one.
+func beforeTSIG(extra []dns.RR, rr dns.RR) []dns.RR {
+	n := len(extra)
+	if n > 0 && extra[n-1].Header().Rrtype == dns.TypeTSIG {
+		return append(extra[:n-1:n-1], rr, extra[n-1])
+	}
+	return append(extra, rr)
+}
+
+// code is that of the extended error.
+func (in *inspector) code() uint16 {
+	switch {
+	case in.icp.cfg.EDE != 0:
+		return in.icp.cfg.EDE
+	case in.icp.cfg.Block.Action == edge.Redirect:
+		return edge.RedirectEDE
+	}
+	return edge.DefaultEDE
+}
+
+// text is the extended error's text for people: short, since it takes room in
+// the packet, and ASCII.
+func text(reason registry.Reason) string {
+	switch reason {
+	case registry.Unfiled:
+		return "icp: not filed"
+	case registry.GovUnitUnfiled:
+		return "icp: not filed by this unit"
+	case registry.Cancelled:
+		return "icp: filing cancelled"
+	case registry.NotAccessed:
+		return "icp: not accessed here"
+	case registry.AccessCancelledHere:
+		return "icp: access cancelled here"
+	case registry.Shell:
+		return "icp: not accessed anywhere"
+	case registry.Restricted:
+		return "icp: restricted"
+	case registry.Blacklisted:
+		return "icp: blacklisted"
+	case registry.Undecided:
+		return "icp: no registry loaded"
+	}
+	return "icp: " + reason.String()
+}

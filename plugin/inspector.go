@@ -1,0 +1,165 @@
+package icp
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+// inspector is the writer that the plugins below get: it looks at every message
+// they write. It belongs to one query and is never reused, since a plugin may
+// keep it after ServeDNS has returned (a cache that prefetches does).
+type inspector struct {
+	dns.ResponseWriter
+	icp  *ICP
+	edge *edge.Edge
+	ctx  context.Context
+
+	// What the client asked and can take, copied before anybody could alter it.
+	question dns.Question
+	id       uint16
+	edns, do bool
+	size     uint16
+
+	mode   registry.Mode
+	outer  *inspector // of the client's question, if this is a lookup within it
+	within atomic.Pointer[finding]
+	record *record // for the metadata; nil where nobody asks
+
+	server, zone, view string
+	counters           *counterSets
+}
+
+var errNoMessage = errors.New("icp: nothing to write")
+
+// WriteMsg implements dns.ResponseWriter.
+func (in *inspector) WriteMsg(m *dns.Msg) error {
+	if m == nil {
+		return errNoMessage
+	}
+	return in.ResponseWriter.WriteMsg(in.inspect(m))
+}
+
+// Write implements dns.ResponseWriter for plugins that pack messages themselves.
+// What passes is written byte for byte; what cannot be read is withheld, since
+// a client might read an address in it.
+func (in *inspector) Write(b []byte) (int, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(b); err != nil {
+		unreadableCount.Inc()
+		if in.mode == registry.Monitor {
+			return in.ResponseWriter.Write(b)
+		}
+		return len(b), in.ResponseWriter.WriteMsg(in.failure())
+	}
+	out := in.inspect(m)
+	if out == m {
+		return in.ResponseWriter.Write(b)
+	}
+	return len(b), in.ResponseWriter.WriteMsg(out)
+}
+
+// sampling is how many messages pass for one whose inspection is timed: reading
+// the clock twice costs as much as a look-up.
+const sampling = 64
+
+// inspect returns what to write in place of m: m itself, or a changed copy.
+func (in *inspector) inspect(m *dns.Msg) *dns.Msg {
+	if rand.Uint32()%sampling != 0 {
+		return in.look(m)
+	}
+	start := time.Now()
+	out := in.look(m)
+	inspectDuration.Observe(time.Since(start).Seconds())
+	return out
+}
+
+// look is the fast path: a message that points nowhere into the mainland is
+// written as it is, and its name is not even read.
+func (in *inspector) look(m *dns.Msg) *dns.Msg {
+	nearest := registry.PlaceNone
+	if in.outside(m.Answer, &nearest) && in.outside(m.Extra, &nearest) && in.outside(m.Ns, &nearest) {
+		in.report(finding{Verdict: registry.Verdict{Reason: elsewhere(nearest)}, place: nearest})
+		return in.stripUnfiledECH(m)
+	}
+	return in.judge(m)
+}
+
+// outside reports whether no record points into the mainland; nearest is set to
+// the place of the first address.
+func (in *inspector) outside(rrs []dns.RR, nearest *registry.Place) bool {
+	for _, rr := range rrs {
+		switch rr.(type) {
+		case *dns.CNAME, *dns.OPT, *dns.NS, *dns.SOA, *dns.RRSIG:
+			continue
+		}
+		ok := addresses(rr, func(a netip.Addr) bool {
+			p := in.edge.Locate(a).Place
+			if *nearest == registry.PlaceNone {
+				*nearest = p
+			}
+			return p != registry.Mainland
+		})
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// elsewhere is the reason why what points only to a place that is not the
+// mainland passes. What else could be said of its name is not looked up.
+func elsewhere(p registry.Place) registry.Reason {
+	switch {
+	case p == registry.PlaceNone:
+		return registry.NoAddress
+	case p == registry.Private:
+		return registry.NotPublic
+	case p.Outside():
+		return registry.OutsideMainland
+	}
+	return registry.LocationUnknown
+}
+
+// finding is a verdict and what it was made of.
+type finding struct {
+	registry.Verdict
+	name    registry.Domain // as judged; zero where no name was looked at
+	place   registry.Place
+	product registry.Product
+}
+
+// worse returns the finding that counts of two.
+func (f finding) worse(g finding) finding {
+	if w := f.Verdict.Worse(g.Verdict); w != f.Verdict {
+		return g
+	}
+	return f
+}
+
+// report counts the verdict of a message. One on a lookup within a question is
+// counted with the question: the client sees one answer.
+func (in *inspector) report(f finding) {
+	if in.outer != nil {
+		if f.Block {
+			g := f // only what is kept leaves the stack
+			in.outer.within.Store(&g)
+		}
+		return
+	}
+	if g := in.within.Load(); g != nil {
+		f = f.worse(*g)
+	}
+	in.counters.of(in.server, in.zone, in.view).count(f.Verdict, in.mode)
+	if in.record != nil {
+		in.record.finding, in.record.question = f, in.question.Name
+	}
+}

@@ -1,0 +1,143 @@
+package icp
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+// judge decides on the addresses of one name in one message: one coverage
+// look-up, and one decision for each place, owner and product. It is not safe
+// for concurrent use.
+type judge struct {
+	edge    *edge.Edge
+	notices edge.Block
+	query   registry.Query
+	hints   edge.Hints
+
+	// cover is looked up with the first address that needs it. For a name that
+	// cannot be read it stays without a filing.
+	cover   registry.Coverage
+	covered bool
+
+	// seen are the decisions so far; more kinds than fit are decided anew.
+	seen [4]decision
+	n    int
+}
+
+// decision is what one kind of address gets.
+type decision struct {
+	place    registry.Place
+	owner    registry.ProviderID
+	networks registry.Product // as the networks say
+	product  registry.Product // as it was decided on
+	verdict  registry.Verdict
+}
+
+// unreadable stands in for a name that no filing can have. RFC 6761 reserves it.
+var unreadable = registry.MustParseDomain("unreadable.invalid")
+
+// init makes j the judge of a name. A name that no host can have, such as a
+// label with a dot in it, is judged as one that is not filed.
+func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
+	*j = judge{edge: in.edge, notices: in.icp.cfg.Block}
+	if readable {
+		j.query = j.edge.Query(registry.Host{Name: name}, registry.ChannelDNS)
+		j.hints = j.edge.Hints(name)
+		return
+	}
+	j.query = j.edge.Query(registry.Host{Name: unreadable}, registry.ChannelDNS)
+	j.query.Exemption = registry.Exemption{}
+	j.cover.Loaded, j.covered = j.edge.Index() != nil, true
+}
+
+// at decides on an address of the name.
+func (j *judge) at(a netip.Addr) decision {
+	w := j.edge.Locate(a)
+	if j.notices.Notice(a.Unmap()) {
+		return decision{place: w.Place, verdict: registry.Verdict{Reason: registry.NotJudged}}
+	}
+	for i := range j.seen[:j.n] {
+		if d := &j.seen[i]; d.place == w.Place && d.owner == w.Provider && d.networks == w.Product {
+			return *d
+		}
+	}
+	if w.Place == registry.Mainland && !j.covered {
+		j.cover, j.covered = j.edge.Coverage(j.query.Host.Name), true
+	}
+	q := edge.At(j.query, w, j.hints)
+	d := decision{w.Place, w.Provider, w.Product, q.Product, registry.Decide(q, j.cover)}
+	if j.n < len(j.seen) {
+		j.seen[j.n] = d
+		j.n++
+	}
+	return d
+}
+
+// finding returns what j reports of a decision.
+func (j *judge) finding(d decision) finding {
+	return finding{d.verdict, j.query.Host.Name, d.place, d.product}
+}
+
+// hostName returns the name whose filing counts for a name of DNS: without the
+// labels that only name a service on it, as in _8443._https.www.example.com.
+func hostName(s string) (registry.Domain, error) {
+	d, err := registry.ParseDNSName(s)
+	for err == nil && strings.HasPrefix(d.First(), "_") {
+		d = d.Parent()
+	}
+	return d, err
+}
+
+// asked returns the name that is judged for the answer section: the one that
+// the client asked for. Out of a zone that holds no public sites, and out of an
+// exempt one where a search list was appended, the alias is followed: the client
+// means its target. It reports false for a name that no host can have.
+func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
+	s := in.question.Name
+	d, err := hostName(s)
+	for range answer {
+		if err != nil || d.Labels() < 2 {
+			break
+		}
+		target, ok := alias(answer, s)
+		if !ok || !d.NotJudged() && !(appended(s, target) && in.edge.Exemption(d).Granted) {
+			break
+		}
+		s = target
+		d, err = hostName(s)
+	}
+	return d, err == nil
+}
+
+// alias returns the target of a name's CNAME.
+func alias(answer []dns.RR, owner string) (string, bool) {
+	for _, rr := range answer {
+		if c, ok := rr.(*dns.CNAME); ok && strings.EqualFold(c.Hdr.Name, owner) {
+			return c.Target, true
+		}
+	}
+	return "", false
+}
+
+// appended reports whether a name is its target with a search domain behind it.
+func appended(s, target string) bool {
+	return len(s) > len(target) && strings.EqualFold(s[:len(target)], target)
+}
+
+// along adds what the CNAME chain of the answer says of the product.
+func (j *judge) along(answer []dns.RR) {
+	for _, rr := range answer {
+		c, ok := rr.(*dns.CNAME)
+		if !ok {
+			continue
+		}
+		if d, err := registry.ParseDNSName(c.Target); err == nil {
+			j.hints = j.edge.Along(j.hints, d)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package icp
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// message is one answer that points into the mainland, while it is judged.
+type message struct {
+	in    *inspector
+	m     *dns.Msg
+	asked judge
+
+	worst    finding // of the answer section
+	found    bool    // worst is set
+	others   bool    // an address of the answer section passes
+	more     bool    // the answer section holds records that are no addresses of the name
+	beside   finding // the worst of the other sections
+	besides  bool    // beside is set
+	withheld bool    // an address of the asked name is, in whatever section
+
+	// reason is what the client is told if withheld is set.
+	reason registry.Reason
+
+	owners  map[string]*judge // of names in the other sections, lower case
+	glue    map[string]bool   // names of NS records, lower case
+	targets map[string]bool   // targets of service records in the answer, lower case
+}
+
+// judge is the slow path: every address of m gets its decision, and what is
+// withheld follows from them.
+func (in *inspector) judge(m *dns.Msg) *dns.Msg {
+	msg := message{in: in, m: m}
+	name, readable := in.asked(m.Answer)
+	msg.asked.init(in, name, readable)
+	msg.asked.along(m.Answer)
+	msg.judgeAnswer()
+	msg.judgeBeside(m.Ns)
+	msg.judgeBeside(m.Extra)
+	msg.report()
+	if in.mode == registry.Monitor {
+		return m
+	}
+	return msg.effect()
+}
+
+// judgeAnswer decides on all addresses of the answer section by the asked name.
+func (msg *message) judgeAnswer() {
+	for _, rr := range msg.m.Answer {
+		if !carries(rr.Header().Rrtype) && !chains(rr.Header().Rrtype) {
+			msg.more = true
+		}
+		addresses(rr, func(a netip.Addr) bool {
+			d := msg.asked.at(a)
+			msg.others = msg.others || !d.verdict.Block
+			f := msg.asked.finding(d)
+			if msg.found {
+				f = msg.worst.worse(f)
+			}
+			msg.worst, msg.found = f, true
+			msg.withheld, msg.reason = f.Block, f.Reason
+			return true
+		})
+	}
+}
+
+// chains reports whether records of a type only lead to others or sign them.
+func chains(rrtype uint16) bool {
+	switch rrtype {
+	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeRRSIG:
+		return true
+	}
+	return false
+}
+
+// judgeBeside decides on the addresses of another section.
+func (msg *message) judgeBeside(rrs []dns.RR) {
+	for _, rr := range rrs {
+		if !carries(rr.Header().Rrtype) {
+			continue
+		}
+		addresses(rr, func(a netip.Addr) bool {
+			f, judged := msg.besideAt(rr.Header().Name, a)
+			if !judged {
+				return true
+			}
+			if msg.besides {
+				f = msg.beside.worse(f)
+			}
+			msg.beside, msg.besides = f, true
+			return true
+		})
+	}
+}
+
+// besideAt decides on an address beside the answer: by its owner's name, and
+// where the answer sends the client to that owner, also by the asked name, for
+// which it stands then. It reports false for the addresses of name servers.
+func (msg *message) besideAt(owner string, a netip.Addr) (finding, bool) {
+	if msg.in.edge.Locate(a).Place != registry.Mainland {
+		return finding{}, false
+	}
+	owner = strings.ToLower(owner)
+	if strings.EqualFold(owner, msg.in.question.Name) {
+		if msg.isGlue(owner) && !asksAddress(msg.in.question.Qtype) {
+			return finding{}, false
+		}
+		return msg.askedAt(a), true
+	}
+	sent := msg.isTarget(owner)
+	if msg.isGlue(owner) && !sent {
+		return finding{}, false
+	}
+	j := msg.owner(owner)
+	f := j.finding(j.at(a))
+	if sent {
+		f = f.worse(msg.askedAt(a))
+	}
+	return f, true
+}
+
+// askedAt decides on an address beside the answer by the asked name.
+func (msg *message) askedAt(a netip.Addr) finding {
+	f := msg.asked.finding(msg.asked.at(a))
+	if f.Block && !msg.withheld {
+		msg.withheld, msg.reason = true, f.Reason
+	}
+	return f
+}
+
+// owner returns the judge of a name beside the answer.
+func (msg *message) owner(owner string) *judge {
+	if j, ok := msg.owners[owner]; ok {
+		return j
+	}
+	if msg.owners == nil {
+		msg.owners = map[string]*judge{}
+	}
+	j := new(judge)
+	name, err := hostName(owner)
+	j.init(msg.in, name, err == nil)
+	msg.owners[owner] = j
+	return j
+}
+
+// isGlue reports whether a name is one of a name server in this message. Without
+// the addresses of name servers nothing of a zone can be found, mail and proofs
+// of ownership included, so they are left alone.
+func (msg *message) isGlue(owner string) bool {
+	if msg.glue == nil {
+		msg.glue = map[string]bool{}
+		for _, section := range [][]dns.RR{msg.m.Answer, msg.m.Ns} {
+			for _, rr := range section {
+				if ns, ok := rr.(*dns.NS); ok {
+					msg.glue[strings.ToLower(ns.Ns)] = true
+				}
+			}
+		}
+	}
+	return msg.glue[owner]
+}
+
+// isTarget reports whether a service record of the answer sends the client to a
+// name.
+func (msg *message) isTarget(owner string) bool {
+	if msg.targets == nil {
+		msg.targets = map[string]bool{}
+		for _, rr := range msg.m.Answer {
+			if svcb := service(rr); svcb != nil {
+				msg.targets[strings.ToLower(svcb.Target)] = true
+			}
+		}
+	}
+	return msg.targets[owner]
+}
+
+// service returns what SVCB and HTTPS records have in common; nil for others.
+func service(rr dns.RR) *dns.SVCB {
+	switch rr := rr.(type) {
+	case *dns.HTTPS:
+		return &rr.SVCB
+	case *dns.SVCB:
+		return rr
+	}
+	return nil
+}
+
+// asksAddress reports whether a question is for the addresses of its name.
+func asksAddress(qtype uint16) bool { return carries(qtype) || qtype == dns.TypeANY }
+
+// report counts the message with the worst that was found in it.
+func (msg *message) report() {
+	f := msg.worst
+	switch {
+	case !msg.found && !msg.besides:
+		f = finding{Verdict: registry.Verdict{Reason: registry.NoAddress}, place: registry.PlaceNone}
+	case !msg.found:
+		f = msg.beside
+	case msg.besides:
+		f = f.worse(msg.beside)
+	}
+	msg.in.report(f)
+}
+
+// effect returns what to write for the message in force.
+func (msg *message) effect() *dns.Msg {
+	effect := registry.EffectPass
+	if msg.found {
+		effect = msg.in.icp.cfg.Policy.EffectOf(msg.worst.Verdict, msg.others)
+	}
+	if effect == registry.EffectBlock && msg.more {
+		// Records that are no addresses stay, whatever was asked for (ANY).
+		effect = registry.EffectStrip
+	}
+	switch {
+	case effect == registry.EffectBlock:
+		return msg.in.blocked(msg.m, msg.worst.Reason)
+	case effect == registry.EffectStrip, msg.besides && msg.beside.Block:
+		return msg.strip()
+	}
+	return msg.in.capped(msg.m)
+}

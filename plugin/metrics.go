@@ -1,0 +1,152 @@
+package icp
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+var (
+	verdictCount = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace, Subsystem: name, Name: "verdicts_total",
+		Help: "Counter of answers by the worst verdict on their addresses.",
+	}, []string{"server", "zone", "view", "verdict", "reason", "mode"})
+
+	unreadableCount = promauto.NewCounter(prometheus.CounterOpts{
+		Namespace: plugin.Namespace, Subsystem: name, Name: "unreadable_answers_total",
+		Help: "Counter of packed answers that could not be unpacked.",
+	})
+
+	reloadCount = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace, Subsystem: name, Name: "reloads_total",
+		Help: "Counter of data files read anew after a change, by result.",
+	}, []string{"data", "result"})
+
+	inspectDuration = promauto.NewHistogram(prometheus.HistogramOpts{
+		Namespace: plugin.Namespace, Subsystem: name, Name: "inspect_duration_seconds",
+		Help: "Histogram of the time to inspect an answer, of one answer in 64.",
+		// An inspection takes from a tenth of a microsecond to a few.
+		Buckets:                     prometheus.ExponentialBuckets(100e-9, 4, 9),
+		NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+	})
+)
+
+func init() { prometheus.MustRegister(registries{}) }
+
+// registries is the collector of what is held of the registries: its gauges
+// depend on the clock and on reloads, so they are made when they are asked for.
+type registries struct{}
+
+var (
+	revisionDesc = registryDesc("registry_revision", "Gauge of the revision of the registry in force, within its epoch.")
+	ageDesc      = registryDesc("registry_age_seconds", "Gauge of the age of the registry in force, since its snapshot was made.")
+	filingsDesc  = registryDesc("registry_filings", "Gauge of the filings in the registry in force.")
+)
+
+// registryDesc describes a gauge that is told apart by the file it comes from:
+// several server blocks may hold several registries.
+func registryDesc(metric, help string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, metric), help, []string{"source"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (registries) Describe(c chan<- *prometheus.Desc) {
+	c <- revisionDesc
+	c <- ageDesc
+	c <- filingsDesc
+}
+
+// Collect implements prometheus.Collector.
+func (registries) Collect(c chan<- prometheus.Metric) {
+	now := time.Now()
+	for source, x := range edge.Registries() {
+		info := x.Info()
+		gauge := func(d *prometheus.Desc, v float64) {
+			c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, source)
+		}
+		gauge(revisionDesc, float64(info.Revision.Rev))
+		gauge(ageDesc, now.Sub(info.MadeAt).Seconds())
+		gauge(filingsDesc, float64(info.Filings))
+	}
+}
+
+// counterSets are a handler's counters by server and view, resolved once: a
+// look-up by labels costs more than a verdict. There are as many as listeners
+// and views, so a list is searched. The zero value is ready; it is safe for
+// concurrent use.
+type counterSets struct {
+	list atomic.Pointer[[]*counterSet]
+	mu   sync.Mutex // held to add one
+}
+
+// counterSet are the counters of one server, zone and view.
+type counterSet struct {
+	server, zone, view string
+	// counters are by mode and reason, and a last one for what is blocked only
+	// because no registry is loaded.
+	counters [2][]prometheus.Counter
+}
+
+// of returns the counters of a server, zone and view.
+func (s *counterSets) of(server, zone, view string) *counterSet {
+	if set := s.find(server, zone, view); set != nil {
+		return set
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set := s.find(server, zone, view); set != nil {
+		return set
+	}
+	set := newCounterSet(server, zone, view)
+	var list []*counterSet
+	if old := s.list.Load(); old != nil {
+		list = append(list, *old...)
+	}
+	list = append(list, set)
+	s.list.Store(&list)
+	return set
+}
+
+func (s *counterSets) find(server, zone, view string) *counterSet {
+	list := s.list.Load()
+	if list == nil {
+		return nil
+	}
+	for _, set := range *list {
+		if set.server == server && set.zone == zone && set.view == view {
+			return set
+		}
+	}
+	return nil
+}
+
+func newCounterSet(server, zone, view string) *counterSet {
+	set := &counterSet{server: server, zone: zone, view: view}
+	for _, mode := range []registry.Mode{registry.Enforce, registry.Monitor} {
+		counter := func(v registry.Verdict) prometheus.Counter {
+			return verdictCount.WithLabelValues(server, zone, view, v.String(), v.Reason.String(), mode.String())
+		}
+		for _, r := range registry.Reasons() {
+			set.counters[mode] = append(set.counters[mode], counter(registry.Verdict{Reason: r, Block: r.Blocks()}))
+		}
+		set.counters[mode] = append(set.counters[mode], counter(registry.Verdict{Block: true}))
+	}
+	return set
+}
+
+// count adds one.
+func (s *counterSet) count(v registry.Verdict, mode registry.Mode) {
+	counters := s.counters[mode]
+	i := int(v.Reason)
+	if v.Reason == registry.Undecided && v.Block {
+		i = len(counters) - 1
+	}
+	counters[i].Inc()
+}

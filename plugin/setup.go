@@ -1,0 +1,124 @@
+package icp
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+var log = clog.NewWithPlugin(name)
+
+func init() { plugin.Register(name, setup) }
+
+// setup makes the handler of one server block. Files are opened when the server
+// starts and closed when it stops: at a reload the new block opens before the
+// old one closes, so that what both name is neither read twice nor dropped.
+func setup(c *caddy.Controller) error {
+	p, err := parse(c)
+	if err != nil {
+		return plugin.Error(name, err)
+	}
+	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+		p.Next = next
+		return p
+	})
+	own(c, p)
+	c.OnStartup(p.start)
+	c.OnShutdown(p.stop)
+	c.OnRestartFailed(sweep)
+	return nil
+}
+
+// parse reads the block; a server block has one.
+func parse(c *caddy.Controller) (*ICP, error) {
+	p := &ICP{}
+	for i := 0; c.Next(); i++ {
+		if i > 0 {
+			return nil, plugin.ErrOnce
+		}
+		cfg, err := edge.Parse(&c.Dispenser, dnsserver.GetConfig(c).Root)
+		if err != nil {
+			return nil, err
+		}
+		p.cfg = cfg
+	}
+	p.cfg.Observer = reloads{}
+	p.zones = plugin.OriginsFromArgsOrServerBlock(p.cfg.Zones, c.ServerBlockKeys)
+	return p, nil
+}
+
+// start opens what the block names.
+func (p *ICP) start() error {
+	sweep()
+	e, err := edge.Open(p.cfg)
+	if err != nil {
+		return plugin.Error(name, err)
+	}
+	p.edge.Store(e)
+	opened.Store(p, struct{}{})
+	return nil
+}
+
+// stop closes it again. The handler goes on with what it holds: queries may
+// still be under way.
+func (p *ICP) stop() error {
+	opened.Delete(p)
+	if e := p.edge.Load(); e != nil {
+		e.Close()
+	}
+	return nil
+}
+
+// opened are the handlers that have started and not stopped.
+var opened sync.Map
+
+// handlersKey is where an instance keeps its handlers.
+type handlersKey struct{}
+
+// own notes that a handler belongs to the instance that c sets up.
+func own(c *caddy.Controller, p *ICP) {
+	handlers, _ := c.Get(handlersKey{}).([]*ICP)
+	c.Set(handlersKey{}, append(handlers, p))
+}
+
+// sweep stops handlers of instances that never came to be: if a start fails
+// behind ours, caddy drops the instance without a word to it.
+func sweep() error {
+	alive := map[*ICP]bool{}
+	for _, inst := range caddy.Instances() {
+		inst.StorageMu.RLock()
+		handlers, _ := inst.Storage[handlersKey{}].([]*ICP)
+		inst.StorageMu.RUnlock()
+		for _, p := range handlers {
+			alive[p] = true
+		}
+	}
+	opened.Range(func(k, _ any) bool {
+		if p := k.(*ICP); !alive[p] {
+			p.stop()
+		}
+		return true
+	})
+	return nil
+}
+
+// reloads counts reloads and says what became of them, once for all blocks.
+type reloads struct{}
+
+// Reloaded implements edge.Observer.
+func (reloads) Reloaded(r edge.Reload) {
+	files := strings.Join(r.Files, ", ")
+	if r.Err != nil {
+		reloadCount.WithLabelValues(r.Data, "error").Inc()
+		log.Errorf("%s keeps what it had: %s has changed but cannot be used: %s", r.Data, files, r.Err)
+		return
+	}
+	reloadCount.WithLabelValues(r.Data, "success").Inc()
+	log.Infof("%s read anew from %s in %s", r.Data, files, r.Took)
+}

@@ -1,0 +1,174 @@
+package edge
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// Defaults of the block.
+const (
+	// DefaultTTL is how long a block answer is kept, in seconds: short, so that a
+	// site is back soon after it is filed. BIND caps the answers of its policy
+	// zones at the same 5 s (max-policy-ttl).
+	DefaultTTL = 5
+	// DefaultEDE is RFC 8914 "Censored": withheld on the requirement of an
+	// outside authority.
+	DefaultEDE = 16
+	// RedirectEDE is RFC 8914 "Forged Answer", which a redirect is.
+	RedirectEDE = 4
+	// DefaultPoll is how often files are looked at.
+	DefaultPoll = 5 * time.Second
+)
+
+// Config is what an `icp` block says. The zero value of every field is its
+// default; Registry (or Live) alone must be given. Paths are used as they stand: Parse has
+// joined relative ones to the root already.
+type Config struct {
+	// Zones are the zones whose names are judged, as written. None: all.
+	Zones []string
+	// Registry is the snapshot file of the registry.
+	Registry string
+	// Provider is whose edge this is. Optional: nobody's, and only "is it filed?"
+	// is asked.
+	Provider registry.ProviderID
+
+	// Mainland is a file of mainland prefixes or an MMDB. Optional: the built-in
+	// table. MainlandAdd: it extends the built-in table in place of replacing it.
+	Mainland    string
+	MainlandAdd bool
+	// Networks is a file of prefixes with provider, product, region. Optional.
+	Networks string
+	// NAT64 are prefixes of the operator's own translators, beside the well-known
+	// ones. Optional.
+	NAT64 []netip.Prefix
+	// Confirm is how many sources must agree that an address is in the mainland.
+	// Default 1.
+	Confirm int
+
+	// Bindings is a file of names with product, acceleration, origin. Optional.
+	Bindings string
+	// Suffixes is a file of CNAME suffixes that extends the built-in table. Optional.
+	Suffixes string
+	// Profiles is a file of product profiles over the built-in ones. Optional.
+	Profiles string
+
+	// Policy holds the policy knobs, fail, mode and mixed.
+	Policy registry.Policy
+	// Block says what a blocked DNS client gets. Default: NODATA.
+	Block Block
+	// Exempt and ExemptFiles are the operator's exemptions. Optional.
+	Exempt      []Exempted
+	ExemptFiles []ExemptFile
+	// Clients are networks with a treatment of their own. Optional.
+	Clients []Client
+
+	// EDE is the extended DNS error of a block answer. Default DefaultEDE, and
+	// RedirectEDE for a redirect.
+	EDE uint16
+	// TTL is that of a block answer in seconds. Default DefaultTTL.
+	TTL uint32
+	// MaxTTL caps the TTL of passed answers that point into the mainland, in
+	// seconds. Default: no cap.
+	MaxTTL uint32
+	// StripECH says where encrypted client hello keys are removed. Default: where
+	// an address in the same message is withheld.
+	StripECH StripECH
+
+	// Live is a registry that the caller keeps, in place of the file. Optional.
+	// Not in the block.
+	Live *index.Live
+	// Poll is how often files are looked at; the first to open a file decides.
+	// Default DefaultPoll. Not in the block.
+	Poll time.Duration
+	// Observer is told of reloads. Optional. Not in the block.
+	Observer Observer
+	// Now is the clock. Default time.Now. Not in the block.
+	Now func() time.Time
+}
+
+// Observer is told what became of a file that changed. Calls come from the
+// goroutine that watches the file; two may run at once. An Observer that several
+// Edges share is told once, for which it must be comparable.
+type Observer interface {
+	Reloaded(Reload)
+}
+
+// Reload is what became of data whose files changed.
+type Reload struct {
+	Data  string        // the option that names it: "registry", "networks" …
+	Files []string      // the files it is read from
+	Err   error         // why the old data stay in force; nil if the new ones do
+	Took  time.Duration // time to read
+}
+
+// Block is what a blocked DNS client gets. The zero value is NODATA.
+type Block struct {
+	Action Action
+	Addrs  []netip.Addr // of the notice host, for Redirect; at least one then
+}
+
+// Notice reports whether a is an address of the notice host, which is never judged.
+func (b Block) Notice(a netip.Addr) bool {
+	for _, n := range b.Addrs {
+		if n == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Action is how a DNS answer is withheld. The zero value is NoData.
+type Action uint8
+
+// The actions.
+const (
+	NoData   Action = iota // NOERROR without an answer: other types of the name live on
+	NXDomain               // the name does not exist
+	Refused                // the client may ask elsewhere
+	Redirect               // the addresses of a notice host
+)
+
+var actionWords = []string{"nodata", "nxdomain", "refused", "redirect"}
+
+// String returns the word of a.
+func (a Action) String() string { return actionWords[a] }
+
+// StripECH is where the keys of encrypted client hello are removed from HTTPS
+// and SVCB records. The zero value is StripECHBlocked.
+type StripECH uint8
+
+// The values of strip-ech.
+const (
+	StripECHBlocked StripECH = iota // where an address in the same message is withheld
+	StripECHOff                     // nowhere
+	StripECHUnfiled                 // and from every name that is not filed, wherever it points
+)
+
+var stripECHWords = []string{"blocked", "off", "unfiled"}
+
+// String returns the word of s.
+func (s StripECH) String() string { return stripECHWords[s] }
+
+// Client is a network of clients with a treatment of its own.
+type Client struct {
+	Prefix    netip.Prefix
+	Treatment Treatment
+}
+
+// Treatment is how a client is treated. The zero value is the usual way.
+type Treatment uint8
+
+// The treatments.
+const (
+	Usual           Treatment = iota
+	ExemptClient              // nothing is inspected
+	MonitoredClient           // verdicts are counted only
+)
+
+var treatmentWords = []string{"usual", "exempt", "monitor"}
+
+// String returns the word of t.
+func (t Treatment) String() string { return treatmentWords[t] }

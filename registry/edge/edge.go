@@ -1,0 +1,270 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/index"
+	"github.com/icpgate/icpgate/registry/place"
+)
+
+// Edge is an `icp` block at work: the registry and the data beside it, always
+// as they were last read. All methods may be used concurrently, also while
+// files change; those that look something up also after Close.
+type Edge struct {
+	cfg     Config
+	now     func() time.Time
+	clients *bart.Table[Treatment]
+	exempt  *Exemptions // of the block itself
+
+	registry *shared[*index.Index] // nil where the caller keeps the registry
+	places   *shared[*place.Table]
+	suffixes *shared[*place.Suffixes]
+	bindings *shared[*place.Bindings]
+	profiles *shared[*registry.Profiles]
+	exempted []*shared[*Exemptions]
+
+	closers  []func()
+	checkers []func(time.Time)
+	closing  sync.Once
+}
+
+// edges are the open ones of the process.
+var edges = struct {
+	mu  sync.Mutex
+	set map[*Edge]struct{}
+}{set: map[*Edge]struct{}{}}
+
+// Open reads what cfg names and begins to watch it. An error names the option
+// and, from inside a file, file and line.
+func Open(cfg Config) (*Edge, error) {
+	e := &Edge{cfg: cfg, now: cfg.Now, exempt: &Exemptions{}}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	for _, x := range cfg.Exempt {
+		e.exempt.add(x)
+	}
+	if len(cfg.Clients) > 0 {
+		e.clients = new(bart.Table[Treatment])
+		for _, c := range cfg.Clients {
+			e.clients.Insert(c.Prefix, c.Treatment)
+		}
+	}
+	if err := e.holdAll(); err != nil {
+		e.release()
+		return nil, err
+	}
+	edges.mu.Lock()
+	edges.set[e] = struct{}{}
+	edges.mu.Unlock()
+	return e, nil
+}
+
+// holdAll takes hold of all data that the configuration names.
+func (e *Edge) holdAll() (err error) {
+	c := &e.cfg
+	if c.Registry == "" && c.Live == nil {
+		return errors.New("registry: no snapshot file is configured")
+	}
+	if c.Live == nil {
+		if e.registry, err = take(e, "registry", files(c.Registry), "", func() (*index.Index, error) {
+			return index.ReadFile(c.Registry)
+		}); err != nil {
+			return err
+		}
+	}
+	where := place.Config{Mainland: c.Mainland, MainlandAdd: c.MainlandAdd, Networks: c.Networks, Confirm: c.Confirm, NAT64: c.NAT64}
+	if e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(where), func() (*place.Table, error) {
+		return place.Open(where)
+	}); err != nil {
+		return err
+	}
+	if e.suffixes, err = take(e, "suffixes", files(c.Suffixes), "", func() (*place.Suffixes, error) {
+		if c.Suffixes == "" {
+			return place.BuiltinSuffixes(), nil
+		}
+		return place.OpenSuffixes(c.Suffixes)
+	}); err != nil {
+		return err
+	}
+	if e.bindings, err = take(e, "bindings", files(c.Bindings), "", func() (*place.Bindings, error) {
+		if c.Bindings == "" {
+			return nil, nil
+		}
+		return place.OpenBindings(c.Bindings)
+	}); err != nil {
+		return err
+	}
+	if e.profiles, err = take(e, "profiles", files(c.Profiles), "", func() (*registry.Profiles, error) {
+		return openProfiles(c.Profiles)
+	}); err != nil {
+		return err
+	}
+	for _, f := range c.ExemptFiles {
+		x, err := take(e, "exempt", files(f.Path), fmt.Sprint(f), func() (*Exemptions, error) { return openExemptions(f) })
+		if err != nil {
+			return err
+		}
+		e.exempted = append(e.exempted, x)
+	}
+	return nil
+}
+
+// take holds one piece of shared data for e. What files and data do not tell of
+// the settings stands in extra.
+func take[T any](e *Edge, data string, files []string, extra string, load func() (T, error)) (*shared[T], error) {
+	every := e.cfg.Poll
+	if every <= 0 {
+		every = DefaultPoll
+	}
+	o := e.cfg.Observer
+	s, err := hold(fmt.Sprintf("%s%q%s", data, files, extra), data, files, every, o, load)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", data, err)
+	}
+	e.closers = append(e.closers, func() { s.release(o) })
+	e.checkers = append(e.checkers, s.check)
+	return s, nil
+}
+
+// files returns the paths that are given, absolute: they are what is shared by.
+func files(paths ...string) []string {
+	var given []string
+	for _, p := range paths {
+		if p == "" {
+			continue
+		}
+		// Abs fails only where the working directory is gone; the path as it stands
+		// is as good then.
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		given = append(given, p)
+	}
+	return given
+}
+
+func openProfiles(path string) (*registry.Profiles, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return registry.ParseProfiles(path, f)
+}
+
+// Close gives up what e holds and waits until nobody watches files for it any
+// more. What was in force last stays so for queries that are still under way.
+// Closing twice does nothing.
+func (e *Edge) Close() {
+	e.closing.Do(func() {
+		edges.mu.Lock()
+		delete(edges.set, e)
+		edges.mu.Unlock()
+		e.release()
+	})
+}
+
+func (e *Edge) release() {
+	for _, close := range e.closers {
+		close()
+	}
+}
+
+// Refresh looks at all files at once, without waiting for the next poll or for
+// writers to finish; what has changed is in force when it returns.
+func (e *Edge) Refresh() {
+	for _, check := range e.checkers {
+		check(time.Time{})
+	}
+}
+
+// Config returns what e was opened with.
+func (e *Edge) Config() Config { return e.cfg }
+
+// Index returns the registry in force; nil if none is loaded.
+func (e *Edge) Index() *index.Index {
+	if e.cfg.Live != nil {
+		return e.cfg.Live.Load()
+	}
+	return e.registry.get()
+}
+
+// Ready reports whether e can answer as it is meant to: with a registry, or
+// under `fail open` without.
+func (e *Edge) Ready() bool {
+	return e.Index() != nil || e.cfg.Policy.Fail == registry.FailOpen
+}
+
+// Ready reports whether every open Edge of the process is ready, and that there
+// is one.
+func Ready() bool {
+	edges.mu.Lock()
+	defer edges.mu.Unlock()
+	for e := range edges.set {
+		if !e.Ready() {
+			return false
+		}
+	}
+	return len(edges.set) > 0
+}
+
+// Locate tells where an address is, whose it is and what answers there.
+func (e *Edge) Locate(a netip.Addr) place.Where { return e.places.get().Lookup(a) }
+
+// Coverage returns what the registry knows of a name.
+func (e *Edge) Coverage(d registry.Domain) registry.Coverage {
+	return e.Index().Cover(d)
+}
+
+// Treatment tells how a client is treated: as the longest network says that it
+// is in.
+func (e *Edge) Treatment(client netip.Addr) Treatment {
+	if e.clients == nil {
+		return Usual
+	}
+	t, _ := e.clients.Lookup(client.Unmap())
+	return t
+}
+
+// TreatsClients reports whether any client is treated differently, so that
+// callers need not ask who asks.
+func (e *Edge) TreatsClients() bool { return e.clients != nil }
+
+// Registries yields the registries that the process holds, each once, by the
+// file it comes from.
+func Registries() iter.Seq2[string, *index.Index] {
+	return func(yield func(string, *index.Index) bool) {
+		for source, x := range held() {
+			if !yield(source, x) {
+				return
+			}
+		}
+	}
+}
+
+// held gathers the registries of the open Edges.
+func held() map[string]*index.Index {
+	edges.mu.Lock()
+	defer edges.mu.Unlock()
+	all := map[string]*index.Index{}
+	for e := range edges.set {
+		if e.registry != nil {
+			all[e.registry.files[0]] = e.registry.get()
+		}
+	}
+	return all
+}

@@ -1,0 +1,194 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// zones checks the zones behind the directive's name.
+func (p *parser) zones(args []string) error {
+	for _, zone := range args {
+		if err := checkZone(zone); err != nil {
+			return p.d.Errf("zone %q: %s; expect a domain, \".\" or a reverse CIDR", zone, err)
+		}
+	}
+	p.cfg.Zones = args
+	return nil
+}
+
+func checkZone(zone string) error {
+	if zone == "." {
+		return nil
+	}
+	if _, err := netip.ParsePrefix(zone); err == nil {
+		return nil
+	}
+	if strings.IndexByte(zone, ':') >= 0 {
+		return errors.New("holds a colon")
+	}
+	_, err := registry.ParseDNSName(zone)
+	return err
+}
+
+// maxConfirm is how many sources of places there can be: networks, mainland,
+// built-in.
+const maxConfirm = 3
+
+func (p *parser) registry(args []string) error {
+	if len(args) == 0 {
+		return errUsage("registry", 0)
+	}
+	if strings.Contains(args[0], "://") {
+		return fmt.Errorf("%q is a URL, but expects a snapshot file as \"icp-registry import\" writes it", args[0])
+	}
+	if len(args) > 1 {
+		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else", args[1])
+	}
+	full, err := p.file(args[0])
+	p.cfg.Registry = full
+	return err
+}
+
+func (p *parser) mainland(args []string) error {
+	if len(args) < 1 || len(args) > 2 {
+		return errUsage("mainland", len(args))
+	}
+	full, err := p.file(args[0])
+	if err != nil {
+		return err
+	}
+	p.cfg.Mainland = full
+	if len(args) == 2 {
+		how, err := word(args[1], []string{"only", "add"})
+		if err != nil {
+			return err
+		}
+		p.cfg.MainlandAdd = how == 1
+	}
+	return nil
+}
+
+func (p *parser) nat64(args []string) error {
+	if len(args) == 0 {
+		return errUsage("nat64", 0)
+	}
+	for _, a := range args {
+		prefix, err := netip.ParsePrefix(a)
+		if err != nil || !prefix.Addr().Is6() || prefix.Addr().Is4In6() || !translates(prefix.Bits()) {
+			return fmt.Errorf("prefix %q; expect an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052), for example 2001:db8:64::/96", a)
+		}
+		p.cfg.NAT64 = append(p.cfg.NAT64, prefix.Masked())
+	}
+	return nil
+}
+
+// translates reports whether RFC 6052 §2.2 knows prefixes of this length.
+func translates(bits int) bool {
+	switch bits {
+	case 32, 40, 48, 56, 64, 96:
+		return true
+	}
+	return false
+}
+
+func (p *parser) confirm(args []string) error {
+	s, err := single("confirm", args)
+	if err != nil {
+		return err
+	}
+	p.cfg.Confirm, err = number("sources", s, 1, maxConfirm)
+	return err
+}
+
+func (p *parser) block(args []string) error {
+	if len(args) == 0 {
+		return errUsage("block", 0)
+	}
+	i, err := word(args[0], actionWords)
+	if err != nil {
+		return err
+	}
+	p.cfg.Block.Action = Action(i)
+	addrs := args[1:]
+	switch {
+	case p.cfg.Block.Action != Redirect && len(addrs) > 0:
+		return fmt.Errorf("unexpected %q; only redirect takes addresses", addrs[0])
+	case p.cfg.Block.Action == Redirect && len(addrs) == 0:
+		return errors.New("redirect without an address; expect redirect ADDR...")
+	}
+	for _, s := range addrs {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" || a.IsUnspecified() {
+			return fmt.Errorf("%q is no address of a notice host; expect for example 192.0.2.1 or 2001:db8::1", s)
+		}
+		if a = a.Unmap(); p.cfg.Block.Notice(a) {
+			return fmt.Errorf("address %q is given twice", s)
+		}
+		p.cfg.Block.Addrs = append(p.cfg.Block.Addrs, a)
+	}
+	return nil
+}
+
+func (p *parser) clients(args []string) error {
+	if len(args) < 2 {
+		return errUsage("clients", len(args))
+	}
+	i, err := word(args[0], treatmentWords[1:])
+	if err != nil {
+		return err
+	}
+	for _, s := range args[1:] {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			return err
+		}
+		if err := p.once("clients " + prefix.String()); err != nil {
+			return err
+		}
+		p.cfg.Clients = append(p.cfg.Clients, Client{prefix, Treatment(i + 1)})
+	}
+	return nil
+}
+
+// parsePrefix reads a CIDR, or a single address as one.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil || prefix.Addr().Is4In6() {
+		return prefix, fmt.Errorf("%q is no network; expect a CIDR such as 192.0.2.0/24, or an address", s)
+	}
+	if prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("network %q has bits set behind its length; expect %s", s, prefix.Masked())
+	}
+	return prefix, nil
+}
+
+// maxEDE is the largest code of an extended DNS error, RFC 8914 §2.
+const maxEDE = 1<<16 - 1
+
+func (p *parser) ede(args []string) error {
+	s, err := single("ede", args)
+	if err != nil {
+		return err
+	}
+	code, err := number("code", s, 1, maxEDE)
+	p.cfg.EDE = uint16(code)
+	return err
+}
+
+func (p *parser) stripECH(args []string) error {
+	s, err := single("strip-ech", args)
+	if err != nil {
+		return err
+	}
+	i, err := word(s, stripECHWords)
+	p.cfg.StripECH = StripECH(i)
+	return err
+}

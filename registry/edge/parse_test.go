@@ -1,0 +1,243 @@
+package edge_test
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coredns/caddy/caddyfile"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+// parse reads a block in a directory that holds the files a block may name.
+func parse(t *testing.T, block string) (edge.Config, string, error) {
+	t.Helper()
+	root := t.TempDir()
+	for _, f := range []string{"r.snap", "cidrs", "nets", "bind", "suf", "prof", "exempt.txt"} {
+		write(t, filepath.Join(root, f), "")
+	}
+	cfg, err := parseIn(root, block)
+	return cfg, root, err
+}
+
+func parseIn(root, block string) (edge.Config, error) {
+	d := caddyfile.NewDispenser("Corefile", strings.NewReader(block))
+	d.Next()
+	return edge.Parse(&d, root)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// block wraps lines into a block with a registry.
+func block(lines string) string { return "icp {\n registry r.snap\n " + lines + "\n}" }
+
+func TestParseEveryOption(t *testing.T) {
+	cfg, root, err := parse(t, `icp example.com 192.0.2.0/24 . {
+		registry r.snap
+		provider Aliyun
+		mainland cidrs add
+		networks nets
+		nat64 2001:db8:64::/96 2001:db8:65::/64
+		bindings bind
+		suffixes suf
+		profiles prof
+		confirm 2
+		mode monitor
+		block redirect 192.0.2.1 2001:db8::1
+		mixed block
+		policy gov inherit
+		policy ip-literal filed-only
+		policy no-host block
+		policy pending-access allow
+		fail closed
+		exempt example.com
+		exempt *.example.org until 2027-06-30 authority
+		exempt ./exempt.txt until 2027-06-30T00:00:00Z authority
+		clients exempt 192.0.2.0/25 2001:db8::/32
+		clients monitor 192.0.2.9
+		ede 15
+		ttl 30
+		max-ttl 60
+		strip-ech unfiled
+	}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(root, name) }
+	want := edge.Config{
+		Zones:    []string{"example.com", "192.0.2.0/24", "."},
+		Registry: in("r.snap"), Provider: "aliyun",
+		Mainland: in("cidrs"), MainlandAdd: true, Networks: in("nets"),
+		NAT64:   []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96"), netip.MustParsePrefix("2001:db8:65::/64")},
+		Confirm: 2, Bindings: in("bind"), Suffixes: in("suf"), Profiles: in("prof"),
+		Policy: registry.Policy{
+			Gov: registry.GovInherit, IPLiteral: registry.IPLiteralFiledOnly, NoHost: registry.NoHostBlock,
+			PendingAccess: registry.PendingAccessAllow, Fail: registry.FailClosed,
+			Mode: registry.Monitor, Mixed: registry.MixedBlock,
+		},
+		Block: edge.Block{Action: edge.Redirect, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
+		Exempt: []edge.Exempted{
+			{Name: registry.MustParseDomain("example.com"), Exemption: registry.Exemption{Granted: true}},
+			{Name: registry.MustParseDomain("example.org"), Below: true, Exemption: registry.Exemption{
+				Granted: true, Authority: true,
+				// The whole of 30 June in China ends at 16:00 UTC.
+				Until: time.Date(2027, 6, 30, 16, 0, 0, 0, time.UTC).Unix(),
+			}},
+		},
+		ExemptFiles: []edge.ExemptFile{{Path: in("exempt.txt"), Until: time.Date(2027, 6, 30, 0, 0, 0, 0, time.UTC).Unix(), Authority: true}},
+		Clients: []edge.Client{
+			{Prefix: netip.MustParsePrefix("192.0.2.0/25"), Treatment: edge.ExemptClient},
+			{Prefix: netip.MustParsePrefix("2001:db8::/32"), Treatment: edge.ExemptClient},
+			{Prefix: netip.MustParsePrefix("192.0.2.9/32"), Treatment: edge.MonitoredClient},
+		},
+		EDE: 15, TTL: 30, MaxTTL: 60, StripECH: edge.StripECHUnfiled,
+	}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got\n%+v; want\n%+v", cfg, want)
+	}
+}
+
+// TestParseDefaults: a block with nothing but a registry is the zero value.
+func TestParseDefaults(t *testing.T) {
+	cfg, root, err := parse(t, block(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (edge.Config{Registry: filepath.Join(root, "r.snap")}); !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got %+v; want %+v", cfg, want)
+	}
+	// The first value of every choice is the default, so writing it changes nothing.
+	said, root, err := parse(t, block("mode enforce\nblock nodata\nmixed strip\npolicy gov strict\npolicy ip-literal allow\n"+
+		"policy no-host allow\npolicy pending-access block\nfail open\nstrip-ech blocked\nmainland cidrs only"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := edge.Config{Registry: filepath.Join(root, "r.snap"), Mainland: filepath.Join(root, "cidrs")}
+	if !reflect.DeepEqual(said, want) {
+		t.Errorf("got %+v; want %+v", said, want)
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	tests := []struct {
+		name  string
+		block string
+		want  []string // what the error names
+	}{
+		{"no registry", "icp", []string{"no registry", "registry FILE"}},
+		{"empty block", "icp {\n}", []string{"no registry"}},
+		{"unknown option", block("colour red"), []string{"Corefile:3", `"colour"`, "provider", "max-ttl or strip-ech"}},
+		{"option of a later time", block("state /tmp"), []string{`unknown option "state"`}},
+		{"thin", "icp {\n registry r.snap thin\n}", []string{"Corefile:2", `"thin"`, "expects a snapshot file"}},
+		{"url", "icp {\n registry https://registry.example/feed\n}", []string{"Corefile:2", "URL", "expects a snapshot file"}},
+		{"registry without a file", "icp {\n registry\n}", []string{"registry FILE"}},
+		{"missing file", "icp {\n registry gone.snap\n}", []string{"Corefile:2", "gone.snap", "does not exist"}},
+		{"directory", "icp {\n registry .\n}", []string{"directory"}},
+		{"doubled registry", block("registry r.snap"), []string{"Corefile:3", "line 2", "once"}},
+		{"doubled mode", block("mode monitor\nmode enforce"), []string{"Corefile:4", "mode", "line 3"}},
+		{"doubled knob", block("policy gov strict\npolicy gov inherit"), []string{"Corefile:4", "policy gov", "line 3"}},
+		{"unknown knob", block("policy colour red"), []string{`"colour"`, "gov, ip-literal, no-host or pending-access"}},
+		{"knob with a line of its own", block("policy fail open"), []string{`"fail"`, "pending-access"}},
+		{"bad knob value", block("policy gov lax"), []string{`"lax"`, "strict or inherit"}},
+		{"knob without value", block("policy gov"), []string{"policy gov|ip-literal"}},
+		{"bad mode", block("mode loud"), []string{`"loud"`, "enforce or monitor"}},
+		{"mode without value", block("mode"), []string{"mode enforce|monitor"}},
+		{"bad fail", block("fail safe"), []string{`"safe"`, "open or closed"}},
+		{"bad mixed", block("mixed pass"), []string{`"pass"`, "strip or block"}},
+		{"bad provider", block("provider a_b"), []string{`"a_b"`}},
+		{"two providers", block("provider a b"), []string{"2 arguments", "provider ID"}},
+		{"bad mainland word", block("mainland cidrs too"), []string{`"too"`, "only or add"}},
+		{"missing mainland", block("mainland gone"), []string{"gone", "does not exist"}},
+		{"mainland without file", block("mainland"), []string{"mainland FILE"}},
+		{"missing networks", block("networks gone"), []string{"Corefile:3", "networks", "does not exist"}},
+		{"networks without file", block("networks"), []string{"networks: 0 arguments"}},
+		{"bad nat64", block("nat64 2001:db8::/97"), []string{"2001:db8::/97", "RFC 6052"}},
+		{"nat64 of IPv4", block("nat64 192.0.2.0/32"), []string{"192.0.2.0/32"}},
+		{"nat64 without prefix", block("nat64"), []string{"nat64 PREFIX..."}},
+		{"confirm none", block("confirm 0"), []string{`"0"`, "from 1 to 3"}},
+		{"confirm word", block("confirm all"), []string{`"all"`}},
+		{"bad block", block("block drop"), []string{`"drop"`, "nodata, nxdomain, refused or redirect"}},
+		{"block without action", block("block"), []string{"block nodata|"}},
+		{"redirect nowhere", block("block redirect"), []string{"redirect ADDR..."}},
+		{"redirect to a name", block("block redirect notice.example"), []string{"notice.example"}},
+		{"redirect twice to one", block("block redirect 192.0.2.1 ::ffff:192.0.2.1"), []string{"twice"}},
+		{"address without redirect", block("block nodata 192.0.2.1"), []string{"192.0.2.1", "only redirect"}},
+		{"bad exemption", block("exempt a..example"), []string{"a..example"}},
+		{"exemption of a public suffix's kind", block("exempt exempt.txt"), []string{"./exempt.txt", "exempt.txt."}},
+		{"star inside", block("exempt www.*.example"), []string{"star"}},
+		{"exemption until never", block("exempt example.com until"), []string{"until TIME"}},
+		{"exemption until when", block("exempt example.com until tomorrow"), []string{`"tomorrow"`, "RFC 3339"}},
+		{"exemption with more", block("exempt example.com please"), []string{`"please"`, "[until TIME] [authority]"}},
+		{"exemption twice", block("exempt example.com\nexempt EXAMPLE.com."), []string{"Corefile:4", "line 3"}},
+		{"missing exemptions", block("exempt ./gone.txt"), []string{"gone.txt", "does not exist"}},
+		{"clients without network", block("clients exempt"), []string{"clients exempt|monitor CIDR..."}},
+		{"clients otherwise", block("clients block 192.0.2.0/24"), []string{`"block"`, "exempt or monitor"}},
+		{"bad network", block("clients exempt 192.0.2.0/33"), []string{"192.0.2.0/33"}},
+		{"network with host bits", block("clients exempt 192.0.2.1/24"), []string{"192.0.2.0/24"}},
+		{"network twice", block("clients exempt 192.0.2.0/24\nclients monitor 192.0.2.0/24"), []string{"line 3"}},
+		{"bad ede", block("ede 65536"), []string{`"65536"`, "65535"}},
+		{"zero ttl", block("ttl 0"), []string{`"0"`, "from 1"}},
+		{"ttl of a year", block("ttl 31536000"), []string{"604800"}},
+		{"bad max-ttl", block("max-ttl 1m"), []string{`"1m"`}},
+		{"bad strip-ech", block("strip-ech always"), []string{`"always"`, "blocked, off or unfiled"}},
+		{"cache", block("cache 1000"), []string{`unknown option "cache"`}},
+		{"block in the block", block("ttl 5 {\n a\n }"), []string{`"{"`, "ttl takes no block"}},
+		{"bad zone", "icp a..b {\n registry r.snap\n}", []string{`"a..b"`, "reverse CIDR"}},
+		{"zone with port", "icp example.com:53 {\n registry r.snap\n}", []string{"example.com:53"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := parse(t, tt.block)
+			if err == nil {
+				t.Fatal("got no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got error %q; want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestParseLeavesTheRest: the gate has directives behind the block.
+func TestParseLeavesTheRest(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "r.snap"), "")
+	d := caddyfile.NewDispenser("Gatefile", strings.NewReader(block("ttl 5")+"\nupstream 192.0.2.1"))
+	d.Next()
+	if _, err := edge.Parse(&d, root); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Next() || d.Val() != "upstream" {
+		t.Errorf("got %q behind the block; want upstream", d.Val())
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(block("ttl 5"))
+	f.Add(block("exempt *.example.org until 2027-06-30 authority"))
+	f.Add("icp {\n registry x {\n }\n }")
+	f.Add("icp \"a\nb\" {")
+	f.Fuzz(func(t *testing.T, s string) {
+		parseIn(t.TempDir(), s) // must not panic, nor run for ever
+	})
+}
+
+func FuzzParseExemptions(f *testing.F) {
+	f.Add("example.com\n*.example.org until 2027-06-30 # comment\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		edge.ParseExemptions("f", strings.NewReader(s))
+	})
+}
