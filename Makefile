@@ -18,7 +18,7 @@ all: build
 
 build:
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
+	$(GO) build -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
 
 # The sample registry that corefile.example and `make run` use.
 sample: build

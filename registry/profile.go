@@ -28,15 +28,14 @@ func (d Demand) String() string { return demandWords.of(uint8(d)) }
 // another where the origin stands on the provider's own servers. The zero value
 // demands an access of everything. A Profile in use must not be changed.
 type Profile struct {
-	demand     [productCount]Demand
-	originHere [productCount]Demand
+	// By product; of 256 so that no product, not even one that does not exist, lies
+	// outside.
+	demand     [256]Demand
+	originHere [256]Demand
 }
 
 // Demand returns what is demanded at a product with its origin there.
 func (p *Profile) Demand(product Product, origin Origin) Demand {
-	if product >= productCount {
-		return DemandAccess
-	}
 	if origin == OriginHere {
 		return p.originHere[product]
 	}

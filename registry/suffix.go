@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -68,13 +69,13 @@ func (d Domain) GovRegistrable() Domain {
 	return d.Last(2)
 }
 
+//go:generate go run gen_tlds.go
+
 // fileableTLD reports whether the TLD of d stands in the ICANN section of the
-// public suffix list. It allocates nothing.
+// public suffix list. It allocates nothing, as the list's own package would.
 func (d Domain) fileableTLD() bool {
-	// A TLD that stands there only as "*.tld" is known by its second level alone.
-	_, tld := publicsuffix.PublicSuffix(d.Last(1).name)
-	_, second := publicsuffix.PublicSuffix(d.Last(2).name)
-	return tld || second
+	_, found := slices.BinarySearch(icannTLDs[:], d.Last(1).name)
+	return found
 }
 
 // TLDs is a set of top-level domains that can be filed: those the ministry has

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// registryVariable names the snapshot where no flag does; without it,
+// defaultRegistry in the working directory is meant.
+const (
+	registryVariable = "ICP_REGISTRY"
+	defaultRegistry  = "registry.icp"
+)
+
+func registryPath(flag string, e env) string {
+	if flag != "" {
+		return flag
+	}
+	if path := e.getenv(registryVariable); path != "" {
+		return path
+	}
+	return defaultRegistry
+}
+
+// policyOf reads --policy KNOB=VALUE flags.
+func policyOf(settings []string) (registry.Policy, error) {
+	var p registry.Policy
+	for _, s := range settings {
+		knob, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return p, fmt.Errorf("policy %q; expect KNOB=VALUE, for example gov=inherit", s)
+		}
+		if err := p.Set(strings.ReplaceAll(knob, "_", "-"), value); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// openProfiles reads a profiles file; none for "".
+func openProfiles(path string) (*registry.Profiles, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return registry.ParseProfiles(path, f)
+}
+
+// completeWords offers the words of an enumeration for a flag.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // a flag that the command does not have: a mistake in this package
+	}
+}
+
+// completePolicy offers every knob with its values.
+func completePolicy(cmd *cobra.Command) {
+	completeWords(cmd, "policy", "gov=strict", "gov=inherit", "ip-literal=allow", "ip-literal=filed-only", "ip-literal=block",
+		"no-host=allow", "no-host=block", "pending-access=block", "pending-access=allow", "fail=open", "fail=closed",
+		"mode=enforce", "mode=monitor", "mixed=strip", "mixed=block")
+}
+
+// needArgs refuses a command line without arguments; what names them.
+func needArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError(cmd, fmt.Errorf("no %s given", what))
+		}
+		return nil
+	}
+}
+
+// notFound reports whether err is about a file that is not there.
+func notFound(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/icpgate/icpgate/registry/bulk"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// importing are the settings of one import.
+type importing struct {
+	env
+	output     string // the snapshot
+	format     string
+	encoding   string
+	strict     bool
+	refused    string // file for the refused rows; "" is none
+	blacklist  string // file of blacklisted domains; "" is none
+	keepKey    bool
+	allowEmpty bool
+}
+
+func importCommand(e env) *cobra.Command {
+	im := importing{env: e}
+	cmd := &cobra.Command{
+		Use:   "import FILE... -o SNAPSHOT",
+		Short: "Read filings from files and write the snapshot that the edges load",
+		Long: `Reads filings (CSV, JSON lines, or the JSON of tools that ask the ministry's
+public query; "-" is the standard input), merges the rows that speak of one
+filing, and writes the snapshot that an edge loads with "registry FILE".
+
+The files are the whole registry: what an older snapshot held and they do not
+is gone. A bad row is refused and named; it never spoils its file. The snapshot
+is replaced at once when all is read, and not at all on an error. A snapshot
+that is there already lends its epoch and key to the new one, which gets the
+next revision number; where it cannot be read, a new epoch begins.
+
+Columns of a CSV file, found by its header in any order, Chinese headers of the
+public query's exports included:
+
+  domain, number, entity_number, entity_name, entity_nature, site_name, kind,
+  status, province, filed_at, updated_at, provider, access_status, accessed_at,
+  restricted, covers, address
+
+One row for each domain and access. No provider column, or an empty one, means
+that the accesses are unknown; "-" means that there are none.
+
+Exit codes: 0 all rows are in; 3 the snapshot was written, but rows were
+refused; 1 nothing was written.`,
+		Example: `  icp-registry import filings.csv -o registry.icp
+  icp-registry import *.csv --encoding gb18030 --refused refused.csv -o registry.icp
+  icp-registry import query.json --format public-query -o registry.icp`,
+		Args: needArgs("file to import"),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if im.output == "" {
+				return usageError(cmd, withHint(fmt.Errorf("no snapshot to write"), "name it with -o, for example -o "+defaultRegistry))
+			}
+			return im.run(cmd, files)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&im.output, "output", "o", "", "the snapshot `FILE` to write")
+	f.StringVar(&im.format, "format", "auto", "form of the files: auto, csv, jsonl or public-query (alias miit)")
+	f.StringVar(&im.encoding, "encoding", "auto", "encoding of the files: auto, utf-8, gb18030 or utf-16")
+	f.BoolVar(&im.strict, "strict", false, "the first bad row ends the import, and nothing is written")
+	f.StringVar(&im.refused, "refused", "", "write all refused rows to `FILE`, as CSV")
+	f.StringVar(&im.blacklist, "blacklist", "", "`FILE` with the authority's blacklist, a domain a line")
+	f.BoolVar(&im.keepKey, "keep-key", true, "keep epoch and key of the snapshot that is there; --keep-key=false begins a new epoch with a new key")
+	f.BoolVar(&im.allowEmpty, "allow-empty", false, "write a snapshot without any filing, by which every name is unfiled")
+	completeWords(cmd, "format", "auto", "csv", "jsonl", "public-query")
+	completeWords(cmd, "encoding", "auto", "utf-8", "gb18030", "utf-16")
+	return cmd
+}
+
+func (im *importing) run(cmd *cobra.Command, files []string) error {
+	opts, err := im.options()
+	if err != nil {
+		return usageError(cmd, err)
+	}
+	if err := im.checkPaths(files); err != nil {
+		return usageError(cmd, err)
+	}
+	b, err := im.builder()
+	if err != nil {
+		return err
+	}
+	report, err := im.read(cmd.Context(), files, opts, b)
+	im.printReport(report)
+	if err != nil {
+		return fmt.Errorf("import failed, nothing was written: %w", err)
+	}
+	if report.Filings == 0 && !im.allowEmpty {
+		return withHint(fmt.Errorf("import failed, nothing was written: there is no filing in the files"),
+			"by an empty registry every name would be unfiled; if that is meant, add --allow-empty")
+	}
+	if err := im.write(b); err != nil {
+		return err
+	}
+	if report.Refused > 0 {
+		return &exitError{code: exitFindings}
+	}
+	return nil
+}
+
+// options are those of the reading.
+func (im *importing) options() (o bulk.Options, err error) {
+	if im.format == "miit" {
+		im.format = bulk.FormatPublicQuery.String()
+	}
+	if o.Format, err = bulk.ParseFormat(im.format); err != nil {
+		return o, err
+	}
+	if o.Encoding, err = bulk.ParseEncoding(im.encoding); err != nil {
+		return o, err
+	}
+	o.Strict, o.Now, o.Stdin = im.strict, im.now(), im.stdin
+	return o, nil
+}
+
+// checkPaths refuses to write over what is read.
+func (im *importing) checkPaths(files []string) error {
+	for _, in := range append([]string{im.blacklist}, files...) {
+		for _, out := range []string{im.output, im.refused} {
+			if in != "" && in != "-" && out != "" && sameFile(in, out) {
+				return fmt.Errorf("%q would be read and written over", in)
+			}
+		}
+	}
+	if im.refused != "" && sameFile(im.refused, im.output) {
+		return fmt.Errorf("%q would be both the snapshot and the refused rows", im.output)
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	if err1 == nil && err2 == nil {
+		return os.SameFile(x, y)
+	}
+	return filepath.Clean(a) == filepath.Clean(b)
+}
+
+// builder begins the new snapshot, with the blacklist in it.
+func (im *importing) builder() (*index.Builder, error) {
+	b := index.NewBuilder(im.successor())
+	if im.blacklist == "" {
+		return b, nil
+	}
+	f, err := os.Open(im.blacklist)
+	if err != nil {
+		return nil, fmt.Errorf("blacklist: %w", err)
+	}
+	defer f.Close()
+	list, err := bulk.ReadBlacklist(im.blacklist, f)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("blacklist: %w", err), "nothing was written: without these lines, blacklisted names would pass")
+	}
+	for _, d := range list {
+		b.Blacklist(d)
+	}
+	return b, nil
+}
+
+// read imports the files into b, with a line of progress on a terminal.
+func (im *importing) read(ctx context.Context, files []string, o bulk.Options, b *index.Builder) (bulk.Report, error) {
+	if im.refused != "" {
+		f, err := os.Create(im.refused)
+		if err != nil {
+			return bulk.Report{}, fmt.Errorf("file for the refused rows: %w", err)
+		}
+		defer f.Close() // bulk has reported what could not be written
+		o.Refused = io.Writer(f)
+	}
+	meter := bulk.NewMeter(im.stderr, im.now)
+	defer meter.Done()
+	o.Progress = meter.Show
+	return bulk.Import(ctx, files, o, b.Add)
+}
+
+func (im *importing) write(b *index.Builder) error {
+	x, err := b.Build()
+	if err != nil {
+		return fmt.Errorf("snapshot could not be made: %w", err)
+	}
+	if err := index.WriteFile(im.output, x); err != nil {
+		return err
+	}
+	i := x.Info()
+	fmt.Fprintf(im.stdout, "wrote %s: %d filings, %d names, %d addresses, %d blacklisted, %d bytes, revision %s\n",
+		im.output, i.Filings, i.Names, i.Addresses, i.Blacklisted, i.Bytes, i.Revision)
+	return nil
+}

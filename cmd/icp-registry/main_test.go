@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/text/encoding/simplifiedchinese"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"icp-registry": main})
+}
+
+// TestScripts runs the commands as a person does. Beside the usual words a
+// script has:
+//
+//	gb18030 FROM TO    writes a UTF-8 file in GB18030
+//	copycases TO       copies the rule book's cases
+//	code N COMMAND...  the command must end with exit code N
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LC_ALL", "C")
+			e.Setenv("ICP_REGISTRY", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gb18030": gb18030, "copycases": copyCases, "code": code,
+		},
+	})
+}
+
+func gb18030(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := simplifiedchinese.GB18030.NewEncoder().Bytes([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+func copyCases(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile(casesFile)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// casesFile is absolute, since scripts run in folders of their own.
+var casesFile = func() string {
+	path, err := filepath.Abs("../../registry/testdata/cases.jsonl")
+	if err != nil {
+		panic(err)
+	}
+	return path
+}()
+
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := "exit status 0"
+	if err != nil {
+		got = err.Error()
+	}
+	if want := "exit status " + args[0]; got != want {
+		ts.Fatalf("%s: got %s; want %s", strings.Join(args[1:], " "), got, want)
+	}
+}

@@ -1,0 +1,163 @@
+package index
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// Cache remembers answers by the name as it arrived, where making the name
+// canonical costs more than remembering it. It is sharded, since one look-up in
+// an LRU takes an exclusive lock. Make one with NewCache; it is safe for
+// concurrent use.
+//
+// Only names that need a mapping by UTS-46 are remembered: measured on two
+// cores, such a name costs 1.3 µs to read and 0.2 µs from the cache, while a
+// canonical name costs 40 ns from text to coverage in the table, less than the
+// look-up in the LRU alone (BenchmarkCache). Plain names go straight to the
+// table.
+//
+// An entry is a name cut where nothing more is known (Coverage.Cut), so that a
+// flood of random names below one domain is one entry.
+type Cache struct {
+	shards [cacheShards]*lru.Cache[string, remembered]
+	seed   maphash.Seed
+	index  atomic.Uint64 // Index.id of the entries
+	hits, misses, evictions,
+	direct atomic.Uint64
+}
+
+// cacheShards: more than the cores that are likely to meet on one.
+const cacheShards = 16
+
+// remembered is the answer for all names that end in an entry's key.
+type remembered struct {
+	index    uint64
+	suffix   string // the key in canonical form
+	coverage registry.Coverage
+}
+
+// CacheStats are the counters of a Cache since it was made.
+type CacheStats struct {
+	Hits, Misses, Evictions uint64
+	Direct                  uint64 // plain names, which went straight to the table
+	Entries                 int
+}
+
+// NewCache makes a cache for about size entries, at least one a shard. A size of
+// 0 or less makes one that remembers nothing.
+func NewCache(size int) *Cache {
+	c := &Cache{seed: maphash.MakeSeed()}
+	if size <= 0 {
+		return c
+	}
+	for i := range c.shards {
+		// New fails for a size below 1 only.
+		c.shards[i], _ = lru.New[string, remembered]((size + cacheShards - 1) / cacheShards)
+	}
+	return c
+}
+
+// Cover reads a name as registry.ParseDomain does and returns it with its
+// coverage in x. Its errors are ParseDomain's. When x is another index than
+// before, everything remembered is forgotten.
+func (c *Cache) Cover(x *Index, name string) (registry.Domain, registry.Coverage, error) {
+	if x == nil || c.shards[0] == nil || !worthwhile(name) {
+		c.direct.Add(1)
+		d, err := registry.ParseDomain(name)
+		if err != nil {
+			return d, registry.Coverage{}, err
+		}
+		return d, x.Cover(d), nil
+	}
+	c.follow(x)
+	if d, coverage, ok := c.recall(x, name); ok {
+		c.hits.Add(1)
+		return d, coverage, nil
+	}
+	c.misses.Add(1)
+	d, err := registry.ParseDomain(name)
+	if err != nil {
+		return d, registry.Coverage{}, err
+	}
+	coverage := x.Cover(d)
+	c.remember(x, name, d, coverage)
+	return d, coverage, nil
+}
+
+// worthwhile reports whether reading name costs more than the cache: it holds
+// other than ASCII. With a port or a trailing dot its suffixes are no names.
+func worthwhile(name string) bool {
+	mapped := false
+	for i := range len(name) {
+		if name[i] == ':' {
+			return false
+		}
+		mapped = mapped || name[i] >= utf8.RuneSelf
+	}
+	return mapped && name[len(name)-1] != '.'
+}
+
+// follow empties the cache when the index has changed.
+func (c *Cache) follow(x *Index) {
+	if old := c.index.Load(); old != x.id && c.index.CompareAndSwap(old, x.id) {
+		for _, s := range c.shards {
+			s.Purge()
+		}
+	}
+}
+
+// recall looks for an entry above name. The labels before it are read anew, as
+// they may be malformed; ParseDomain maps label by label, so the ones behind are
+// what they were.
+func (c *Cache) recall(x *Index, name string) (registry.Domain, registry.Coverage, bool) {
+	for at, level := lastLabel(name, len(name)), 1; at > 0; level++ {
+		at = lastLabel(name, at-1)
+		r, ok := c.shard(name[at:]).Get(name[at:])
+		if !ok || r.index != x.id || int(r.coverage.Cut) > level+1 && at > 0 {
+			continue
+		}
+		d, err := registry.ParseDomain(name[:at] + r.suffix)
+		return d, r.coverage, err == nil
+	}
+	return registry.Domain{}, registry.Coverage{}, false
+}
+
+// lastLabel returns where the label that ends at end begins.
+func lastLabel(name string, end int) int { return strings.LastIndexByte(name[:end], '.') + 1 }
+
+func (c *Cache) remember(x *Index, name string, d registry.Domain, coverage registry.Coverage) {
+	at := len(name)
+	for range coverage.Cut {
+		if at == 0 {
+			break
+		}
+		at = lastLabel(name, max(at-1, 0))
+	}
+	// Keys outlive the request whose bytes they may be part of.
+	key := strings.Clone(name[at:])
+	r := remembered{x.id, strings.Clone(d.Last(int(coverage.Cut)).String()), coverage}
+	if c.shard(key).Add(key, r) {
+		c.evictions.Add(1)
+	}
+}
+
+func (c *Cache) shard(key string) *lru.Cache[string, remembered] {
+	return c.shards[maphash.String(c.seed, key)%cacheShards]
+}
+
+// Stats returns the counters.
+func (c *Cache) Stats() CacheStats {
+	s := CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load(), Evictions: c.evictions.Load(), Direct: c.direct.Load()}
+	for _, shard := range c.shards {
+		if shard != nil {
+			s.Entries += shard.Len()
+		}
+	}
+	return s
+}

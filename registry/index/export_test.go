@@ -1,0 +1,75 @@
+package index
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"unsafe"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// What the tests of package index_test see beside the API.
+
+var Load = load
+
+const (
+	HeaderSize  = headerSize
+	SectionsAt  = sectionsAt
+	SectionSize = sectionSize
+	Sections    = int(sectionCount)
+	HeaderSumAt = headerSumAt
+)
+
+// Image returns the bytes of the snapshot.
+func (x *Index) Image() []byte { return x.image }
+
+// DecisionBytes returns how much a decision may touch: the table, and the
+// answers on the heap.
+func (x *Index) DecisionBytes() int {
+	n := len(x.table.lines) + len(x.nodes)*int(unsafe.Sizeof(node{}))
+	for _, i := range x.nodes {
+		n += (len(i.self.Filings) + len(i.below.Filings)) * int(unsafe.Sizeof(registry.Covering{}))
+	}
+	return n
+}
+
+// FixSums makes the checksums right again after a change, as far as the header
+// leads to the sections.
+func FixSums(image []byte) {
+	if len(image) < headerSize {
+		return
+	}
+	le := binary.LittleEndian
+	for i := range int(sectionCount) {
+		at := image[sectionsAt+sectionSize*i:]
+		offset, length := le.Uint64(at[8:]), le.Uint64(at[16:])
+		if offset <= uint64(len(image)) && length <= uint64(len(image))-offset {
+			le.PutUint32(at[4:], crc32.Checksum(image[offset:][:length], castagnoli))
+		}
+	}
+	le.PutUint32(image[headerSumAt:], crc32.Checksum(image[:headerSumAt], castagnoli))
+}
+
+// Sums hashes every suffix of a name.
+func Sums(key [16]byte, name string) (all [][2]uint64) {
+	keyOf(key).walk(name, 1, func(s sum, _ int, _ bool) bool {
+		all = append(all, [2]uint64{s.h0, s.h1})
+		return true
+	})
+	return all
+}
+
+// Sum is a computed key.
+type Sum = sum
+
+// Sum hashes a name with the key of x.
+func (x *Index) Sum(d registry.Domain) Sum { return x.key.name(d.String()) }
+
+// First is the first half of a sum.
+func First(s Sum) uint64 { return s.h0 }
+
+// Find asks the table alone.
+func (x *Index) Find(s Sum) uint32 {
+	n, _ := x.table.find(s)
+	return n
+}
