@@ -43,7 +43,7 @@ func countryCode(s string) string {
 }
 
 // loadBuiltin has iploc unpack its IPv6 data, which it does at the first IPv6
-// look-up: 30 ms that no client should wait for.
+// look-up: 100 ms on a slow core that no client should wait for.
 var loadBuiltin = sync.OnceFunc(func() { iploc.IPCountry(netip.IPv6Unspecified()) })
 
 var builtin = sync.OnceValue(func() *Table { return mustTable(Sources{}) })

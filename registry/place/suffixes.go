@@ -58,7 +58,7 @@ func OpenSuffixes(file string) (*Suffixes, error) {
 //	SUFFIX PROVIDER PRODUCT
 //
 // "#" begins a comment, "-" is an unknown provider or product. One label of
-// SUFFIX, but not the last, may hold "*" (any run of characters, none included),
+// SUFFIX, but not the last, may hold "*" (any run of characters, even none),
 // "?" (one) and "[1-5]" (one of these); none stands for a dot. A line replaces
 // the built-in one of the same SUFFIX. Errors name file (name) and line.
 func ParseSuffixes(name string, r io.Reader) (*Suffixes, error) {
