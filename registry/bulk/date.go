@@ -53,6 +53,9 @@ func (p *parser) date(col column, text string) (time.Time, *RowError) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	if t, ok := p.days[text]; ok {
+		return t, nil
+	}
 	for _, no := range noDates {
 		if strings.HasPrefix(text, no) {
 			p.warn(WarnDate, col, text, "stands for an unknown day", "it was left unknown")
@@ -70,10 +73,26 @@ func (p *parser) date(col column, text string) (time.Time, *RowError) {
 		if form.dirty {
 			p.warn(WarnDate, col, text, "unusual spelling of a day", "read as "+t.Format(time.RFC3339))
 		}
-		if !p.now.IsZero() && t.After(p.now.Add(24*time.Hour)) {
+		t = t.In(china).Truncate(time.Second)
+		switch {
+		case !p.now.IsZero() && t.After(p.now.Add(24*time.Hour)):
 			p.warn(WarnDate, col, text, "is in the future", "check it: as updated_at it outdoes every other row")
+		case form.layout == time.DateOnly:
+			p.remember(text, t)
 		}
-		return t.In(china).Truncate(time.Second), nil
+		return t, nil
 	}
 	return time.Time{}, rowError(col, text, "is no day that exists", "expect YYYY-MM-DD or RFC 3339, such as 2024-05-31T08:00:00+08:00")
+}
+
+// maxDays is more days than there have been since filings began.
+const maxDays = 1 << 14
+
+func (p *parser) remember(text string, day time.Time) {
+	if p.days == nil {
+		p.days = map[string]time.Time{}
+	}
+	if len(p.days) < maxDays {
+		p.days[strings.Clone(text)] = day
+	}
 }
