@@ -14,6 +14,9 @@ import (
 // a gap may hide an ordinal: a number is a key, and reading one as another is
 // worse than refusing it.
 func ParseNumber(s string) (Number, NumberWarnings, error) {
+	if n, ok := plainNumber(s); ok {
+		return n, 0, nil
+	}
 	var n Number
 	t, err := foldNumber(s)
 	if err == nil {
