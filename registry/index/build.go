@@ -106,7 +106,7 @@ func (b *Builder) Add(f registry.Filing) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
-	if err := b.checkSize(&f); err != nil {
+	if err := checkSize(&f); err != nil {
 		return err
 	}
 	b.filings++
@@ -130,15 +130,17 @@ func (b *Builder) Add(f registry.Filing) error {
 }
 
 // checkSize refuses what no snapshot can hold, before anything of f is added.
-func (b *Builder) checkSize(f *registry.Filing) error {
-	filed := registry.Domain{}
-	if f.Site.Kind != registry.KindIP {
-		filed = f.Site.Domains[0]
+func checkSize(f *registry.Filing) error {
+	// Name, numbers, days and lengths together take less than a kilobyte.
+	n := 1024 + len(f.Entity.Name) + len(f.Site.Name)
+	for _, a := range f.Accesses {
+		n += len(a.Provider) + 32
 	}
-	b.scratch = appendRecord(b.scratch[:0], f, filed)
-	// The longest domain may take the place of the first.
-	if n := len(b.scratch) + 256; n > maxRecord {
-		return fmt.Errorf("the filing of %q takes %d bytes; a snapshot keeps at most %d of one", filed, n, maxRecord)
+	for _, host := range f.Covers {
+		n += len(host) + 8
+	}
+	if n > maxRecord {
+		return fmt.Errorf("the filing %s takes %d bytes; a snapshot keeps at most %d of one", f.Site.Number, n, maxRecord)
 	}
 	return nil
 }

@@ -73,3 +73,8 @@ func (x *Index) Find(s Sum) uint32 {
 	n, _ := x.table.find(s)
 	return n
 }
+
+// Walk hands out the first half of the sum of each suffix from two labels on.
+func (x *Index) Walk(d registry.Domain, visit func(h0 uint64) bool) {
+	x.key.walk(d.String(), 2, func(s sum, _ int, _ bool) bool { return visit(s.h0) })
+}

@@ -120,3 +120,12 @@ func (x *Index) Info() Info {
 	}
 	return x.info
 }
+
+// Key returns the secret of the fingerprints, so that a newer snapshot of the
+// same epoch can be made with it. The zero key on a nil Index.
+func (x *Index) Key() [16]byte {
+	if x == nil {
+		return [16]byte{}
+	}
+	return x.key.bytes()
+}

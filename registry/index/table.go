@@ -81,27 +81,31 @@ func (t *table) find(s sum) (node uint32, slot uint64) {
 	return 0, 0
 }
 
-// match looks for a sum in one bucket. The comparisons are written out so that
-// they are loads at constant places without bounds checks.
+// match looks for a sum in one bucket. All five slots are compared without a
+// branch: which one it is cannot be predicted, and a wrong guess would wait for
+// the cache line before anything else goes on.
 func match(line *[bucketSize]byte, s sum) (node uint32, slot uint64) {
-	switch s.h1 {
-	case binary.LittleEndian.Uint64(line[0:]):
-		slot = 0
-	case binary.LittleEndian.Uint64(line[8:]):
-		slot = 1
-	case binary.LittleEndian.Uint64(line[16:]):
-		slot = 2
-	case binary.LittleEndian.Uint64(line[24:]):
-		slot = 3
-	case binary.LittleEndian.Uint64(line[32:]):
-		slot = 4
-	default:
+	m := one(binary.LittleEndian.Uint64(line[0:]) == s.h1) |
+		one(binary.LittleEndian.Uint64(line[8:]) == s.h1)<<1 |
+		one(binary.LittleEndian.Uint64(line[16:]) == s.h1)<<2 |
+		one(binary.LittleEndian.Uint64(line[24:]) == s.h1)<<3 |
+		one(binary.LittleEndian.Uint64(line[32:]) == s.h1)<<4
+	if m == 0 {
 		return 0, 0
 	}
 	// The builder refuses two equal h1 in one bucket, and 0, which empty slots have.
-	e := binary.LittleEndian.Uint32(line[tagsAt+4*slot:])
+	i := bits.TrailingZeros64(m)
+	e := binary.LittleEndian.Uint32(line[tagsAt+4*i:])
 	if e&^maxNode != tag(s) {
 		return 0, 0
 	}
-	return e & maxNode, slot
+	return e & maxNode, uint64(i)
+}
+
+// one is 1 for true; it compiles to one instruction.
+func one(b bool) (n uint64) {
+	if b {
+		n = 1
+	}
+	return n
 }
