@@ -24,14 +24,7 @@ func (im *importing) successor() index.Options {
 		return o
 	}
 	r := old.Info().Revision
-	x, ok := any(old).(keyed)
-	if !ok {
-		return o
-	}
-	o.Key = x.Key()
+	o.Key = old.Key()
 	o.Revision = registry.Revision{Epoch: r.Epoch, Rev: r.Rev + 1}
 	return o
 }
-
-// keyed is an index that tells the key of its epoch.
-type keyed interface{ Key() [16]byte }

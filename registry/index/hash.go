@@ -17,6 +17,13 @@ func keyOf(b [16]byte) key {
 	return key{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 }
 
+// bytes is what keyOf reads.
+func (k key) bytes() (b [16]byte) {
+	binary.LittleEndian.PutUint64(b[:8], k.k0)
+	binary.LittleEndian.PutUint64(b[8:], k.k1)
+	return b
+}
+
 // sum is the keyed hash of a name: SipHash-2-4 of its bytes from the last to the
 // first, with the two halves of the output kept apart (see finish); h0^h1 is
 // SipHash-2-4 as published. Backwards, since then the hash of every parent is a
