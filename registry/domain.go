@@ -151,7 +151,10 @@ func parseName(orig, name string) (Domain, error) {
 	if n := len(name); n > 0 && name[n-1] == '.' {
 		name = name[:n-1]
 	}
-	switch shape := scan(name); shape {
+	if isCanonical(name) {
+		return Domain{name}, nil
+	}
+	switch scan(name) {
 	case canonical:
 	case upper:
 		name = strings.ToLower(name)
@@ -168,6 +171,40 @@ func parseName(orig, name string) (Domain, error) {
 		return Domain{}, refuse(orig, "is an address, not a name")
 	}
 	return Domain{name}, nil
+}
+
+// byteClass tells what a byte is in a canonical name: 1 a letter, digit, hyphen
+// or underscore, 2 a dot, 0 anything else.
+var byteClass = func() (t [256]uint8) {
+	for c := range t {
+		if scan(string(rune(c))) == canonical && c < utf8.RuneSelf {
+			t[c] = 1
+		}
+	}
+	t['.'] = 2
+	return t
+}()
+
+// isCanonical reports in one pass whether a name without a trailing dot is a
+// Domain as it stands. Names of the wire nearly all are.
+func isCanonical(name string) bool {
+	if len(name) > maxDomain {
+		return false
+	}
+	start := 0
+	for i := range len(name) {
+		switch byteClass[name[i]] {
+		case 0:
+			return false
+		case 2:
+			if i == start || i-start > maxLabel {
+				return false
+			}
+			start = i + 1
+		}
+	}
+	// A last label that begins with a digit may be that of an address.
+	return start < len(name) && len(name)-start <= maxLabel && !isDigit(name[start])
 }
 
 type shape uint8

@@ -93,8 +93,14 @@ var neverJudged = []Domain{{"in-addr.arpa"}, {"ip6.arpa"}, {"localhost"}, {"home
 // NotJudged reports whether d is never judged: the root, a single label, or a
 // name in a zone that holds no public sites.
 func (d Domain) NotJudged() bool {
-	if strings.IndexByte(d.name, '.') < 0 {
+	i := strings.LastIndexByte(d.name, '.')
+	if i < 0 {
 		return true
+	}
+	switch d.name[i+1:] {
+	case "arpa", "local", "localhost":
+	default:
+		return false // no zone of neverJudged is elsewhere
 	}
 	for _, zone := range neverJudged {
 		if d.Within(zone) {

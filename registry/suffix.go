@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
@@ -74,9 +73,18 @@ func (d Domain) GovRegistrable() Domain {
 // fileableTLD reports whether the TLD of d stands in the ICANN section of the
 // public suffix list. It allocates nothing, as the list's own package would.
 func (d Domain) fileableTLD() bool {
-	_, found := slices.BinarySearch(icannTLDs[:], d.Last(1).name)
+	_, found := icannTLDSet[d.Last(1).name]
 	return found
 }
+
+// icannTLDSet is icannTLDs to look one up in.
+var icannTLDSet = func() map[string]struct{} {
+	set := make(map[string]struct{}, len(icannTLDs))
+	for _, tld := range icannTLDs {
+		set[tld] = struct{}{}
+	}
+	return set
+}()
 
 // TLDs is a set of top-level domains that can be filed: those the ministry has
 // approved, where an operator loads that list. The nil set stands for all TLDs

@@ -98,7 +98,7 @@ func Decide(q Query, c Coverage) Verdict {
 	if q.notJudged() {
 		return Verdict{Reason: NotJudged}
 	}
-	v := q.decideAt(c)
+	v := q.decideAt(&c)
 	if q.Exemption.Holds(q.Now) && (q.Exemption.Authority || v.Reason != Blacklisted && v.Reason != Restricted) {
 		v = Verdict{Reason: Exempt}
 	}
@@ -122,7 +122,7 @@ func (q *Query) notJudged() bool {
 }
 
 // decideAt asks where the address is; only the mainland leads further.
-func (q *Query) decideAt(c Coverage) Verdict {
+func (q *Query) decideAt(c *Coverage) Verdict {
 	switch {
 	case q.Place == Mainland:
 		return q.decideMainland(c)
@@ -141,7 +141,7 @@ func (q *Query) decideAt(c Coverage) Verdict {
 }
 
 // decideMainland asks what kind of host it is.
-func (q *Query) decideMainland(c Coverage) Verdict {
+func (q *Query) decideMainland(c *Coverage) Verdict {
 	switch q.Host.Kind() {
 	case NoHost:
 		return q.decideNoHost()
@@ -175,7 +175,7 @@ func (q *Query) decideNoHost() Verdict {
 // decideCovered picks the filing that decides among those that reach the host:
 // the most favourable to the site, the more specific among equals; but a
 // restriction of the most specific one that is not cancelled comes first.
-func (q *Query) decideCovered(c Coverage) Verdict {
+func (q *Query) decideCovered(c *Coverage) Verdict {
 	best := outcome{rank: rankNone}
 	appFiled := false
 	specific, found := uint8(0), false
