@@ -126,6 +126,7 @@ func TestVerdicts(t *testing.T) {
 		{"a label that is no text", `\255\254.accessed.test`, ours, "icp: not filed"},
 		{"service labels", "_8443._https.accessed.test", ours, ""},
 		{"service labels on an unfiled name", "_8443._https.unfiled.test", ours, "icp: not filed"},
+		{"nothing but a service label", "_x.test", ours, "icp: not filed"},
 		{"translated", "unfiled.test", mapped, "icp: not filed"},
 		{"translated and filed", "accessed.test", mapped, ""},
 		{"6to4", "unfiled.test", "2002:cb00:7101::1", "icp: not filed"},
@@ -152,6 +153,29 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("got\n%s; want an empty answer and EDE 16 %q", m, tt.want)
 			}
 		})
+	}
+}
+
+// TestProductByAlias: where the networks do not know an address, the CNAME says
+// whose it is and what.
+func TestProductByAlias(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Suffixes = w.file(t, "suffixes", "cdn.own.example aliyun cdn\nlb.own.example aliyun slb\nlb.other.example tencent slb\n")
+	tests := []struct{ target, addr, want string }{
+		{"x.cdn.own.example.", nobodys, ""},
+		{"x.lb.own.example.", nobodys, "icp: not accessed here"},
+		{"x.lb.other.example.", nobodys, ""},
+		{"x.unknown.example.", nobodys, ""},
+		{"xlb.own.example.", nobodys, ""},
+		{"x.cdn.own.example.", ours, "icp: not accessed here"},
+		{"x.lb.own.example.", ourCDN, ""},
+	}
+	for _, tt := range tests {
+		answer := []string{"elsewhere.test. 60 IN CNAME " + tt.target, tt.target + " 60 IN A " + tt.addr}
+		m := ask(t, icp.Open(t, w.cfg, answering{answer: answer}.handler(t), "."), query{name: "elsewhere.test", qtype: dns.TypeA, edns: true})
+		if _, text := ede(m); (tt.want == "") != (len(m.Answer) == 2) || tt.want != "" && text != tt.want {
+			t.Errorf("%s at %s: got\n%s; want %q", tt.target, tt.addr, m, tt.want)
+		}
 	}
 }
 

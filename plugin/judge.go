@@ -18,6 +18,7 @@ type judge struct {
 	notices edge.Block
 	query   registry.Query
 	hints   edge.Hints
+	chain   []dns.RR // the answer whose aliases tell the product, until they were asked
 
 	// cover is looked up with the first address that needs it. For a name that
 	// cannot be read it stays without a filing.
@@ -69,6 +70,9 @@ func (j *judge) at(a netip.Addr) decision {
 	if w.Place == registry.Mainland && !j.covered {
 		j.cover, j.covered = j.edge.Coverage(j.query.Host.Name), true
 	}
+	if j.chain != nil && (w.Provider == "" || w.Product == registry.ProductUnknown) {
+		j.along()
+	}
 	q := edge.At(j.query, w, j.hints)
 	d := decision{w.Place, w.Provider, w.Product, q.Product, registry.Decide(q, j.cover)}
 	if j.n < len(j.seen) {
@@ -84,10 +88,11 @@ func (j *judge) finding(d decision) finding {
 }
 
 // hostName returns the name whose filing counts for a name of DNS: without the
-// labels that only name a service on it, as in _8443._https.www.example.com.
+// labels that only name a service on it, as in _8443._https.www.example.com. Two
+// labels stay, or _x.example would become a single one, which is never judged.
 func hostName(s string) (registry.Domain, error) {
 	d, err := registry.ParseDNSName(s)
-	for err == nil && strings.HasPrefix(d.First(), "_") {
+	for err == nil && strings.HasPrefix(d.First(), "_") && d.Labels() > 2 {
 		d = d.Parent()
 	}
 	return d, err
@@ -129,9 +134,10 @@ func appended(s, target string) bool {
 	return len(s) > len(target) && strings.EqualFold(s[:len(target)], target)
 }
 
-// along adds what the CNAME chain of the answer says of the product.
-func (j *judge) along(answer []dns.RR) {
-	for _, rr := range answer {
+// along adds what the CNAME chain of the answer says of owner and product. It
+// takes a look-up an alias, and is asked only where the networks do not know.
+func (j *judge) along() {
+	for _, rr := range j.chain {
 		c, ok := rr.(*dns.CNAME)
 		if !ok {
 			continue
@@ -140,4 +146,5 @@ func (j *judge) along(answer []dns.RR) {
 			j.hints = j.edge.Along(j.hints, d)
 		}
 	}
+	j.chain = nil
 }

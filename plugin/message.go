@@ -28,7 +28,7 @@ type message struct {
 
 	owners  map[string]*judge // of names in the other sections, lower case
 	glue    map[string]bool   // names of NS records, lower case
-	targets map[string]bool   // targets of service records in the answer, lower case
+	targets map[string]bool   // to which the answer sends the client, lower case
 }
 
 // judge is the slow path: every address of m gets its decision, and what is
@@ -37,7 +37,7 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	msg := message{in: in, m: m}
 	name, readable := in.asked(m.Answer)
 	msg.asked.init(in, name, readable)
-	msg.asked.along(m.Answer)
+	msg.asked.chain = m.Answer
 	msg.judgeAnswer()
 	msg.judgeBeside(m.Ns)
 	msg.judgeBeside(m.Extra)
@@ -97,27 +97,27 @@ func (msg *message) judgeBeside(rrs []dns.RR) {
 	}
 }
 
-// besideAt decides on an address beside the answer: by its owner's name, and
-// where the answer sends the client to that owner, also by the asked name, for
-// which it stands then. It reports false for the addresses of name servers.
+// besideAt decides on an address beside the answer: by its owner's name, and by
+// the asked name too if the client would take it for one of that: where it asked
+// for addresses, or was sent to the owner. It reports false for the addresses of
+// name servers.
 func (msg *message) besideAt(owner string, a netip.Addr) (finding, bool) {
 	if msg.in.edge.Locate(a).Place != registry.Mainland {
 		return finding{}, false
 	}
 	owner = strings.ToLower(owner)
-	if strings.EqualFold(owner, msg.in.question.Name) {
-		if msg.isGlue(owner) && !asksAddress(msg.in.question.Qtype) {
-			return finding{}, false
-		}
-		return msg.askedAt(a), true
-	}
-	sent := msg.isTarget(owner)
+	asksAddress := carries(msg.in.question.Qtype) || msg.in.question.Qtype == dns.TypeANY
+	itself := strings.EqualFold(owner, msg.in.question.Name)
+	sent := itself && asksAddress || msg.isTarget(owner)
 	if msg.isGlue(owner) && !sent {
 		return finding{}, false
 	}
+	if itself {
+		return msg.askedAt(a), true
+	}
 	j := msg.owner(owner)
 	f := j.finding(j.at(a))
-	if sent {
+	if sent || asksAddress {
 		f = f.worse(msg.askedAt(a))
 	}
 	return f, true
@@ -164,14 +164,16 @@ func (msg *message) isGlue(owner string) bool {
 	return msg.glue[owner]
 }
 
-// isTarget reports whether a service record of the answer sends the client to a
-// name.
+// isTarget reports whether a service or alias record of the answer sends the
+// client to a name.
 func (msg *message) isTarget(owner string) bool {
 	if msg.targets == nil {
 		msg.targets = map[string]bool{}
 		for _, rr := range msg.m.Answer {
 			if svcb := service(rr); svcb != nil {
 				msg.targets[strings.ToLower(svcb.Target)] = true
+			} else if c, ok := rr.(*dns.CNAME); ok {
+				msg.targets[strings.ToLower(c.Target)] = true
 			}
 		}
 	}
@@ -188,9 +190,6 @@ func service(rr dns.RR) *dns.SVCB {
 	}
 	return nil
 }
-
-// asksAddress reports whether a question is for the addresses of its name.
-func asksAddress(qtype uint16) bool { return carries(qtype) || qtype == dns.TypeANY }
 
 // report counts the message with the worst that was found in it.
 func (msg *message) report() {

@@ -164,27 +164,25 @@ func TestReloadCorefile(t *testing.T) {
 	corefile := func(lines, more string) string {
 		return ".:0 {\nSERVER\nICP(" + lines + ")\nforward . " + up.addr + "\n" + more + "}"
 	}
-	inst := w.start(t, corefile("", "")).instance
+	w.file(t, "broken", "??? ???\n")
+	s := w.start(t, corefile("", ""))
 	before := icp.Indexes()
 	for _, lines := range []string{"ttl 30", "block nxdomain", ""} {
-		next, err := inst.Restart(w.corefile(corefile(lines, "")))
-		if err != nil {
+		if err := s.reload(t, w.corefile(corefile(lines, ""))); err != nil {
 			t.Fatal(err)
 		}
-		inst = next
 		if after := icp.Indexes(); len(after) != 1 || after[0] != before[0] || icp.Opened() != 1 {
 			t.Fatalf("after %q: got %d registries in %d handlers; want the same one in one", lines, len(after), icp.Opened())
 		}
 	}
 	for _, bad := range []string{
-		corefile("ttl soon", ""),                    // our own block is refused
-		corefile("confirm 3", ""),                   // it is read, but cannot be opened
-		corefile("", "prometheus 192.0.2.1:9153\n"), // another plugin fails after ours has started
+		corefile("ttl soon", ""),                                // our own block is refused
+		corefile("suffixes broken", ""),                         // it is read, but cannot be opened
+		corefile("", "") + ".:0 {\nbind 203.0.113.1\nwhoami\n}", // no such address here: it fails after ours has started
 	} {
-		if _, err := inst.Restart(w.corefile(bad)); err == nil {
+		if err := s.reload(t, w.corefile(bad)); err == nil {
 			t.Fatalf("got no error for\n%s", bad)
 		}
-		s := &server{inst}
 		wantBlocked(t, s.ask(t, query{name: "unfiled.test", qtype: dns.TypeA, edns: true}), "not filed")
 		wantAddresses(t, s.ask(t, query{name: "accessed.test", qtype: dns.TypeA, edns: true}), ours)
 		if icp.Opened() != 1 {
@@ -193,8 +191,8 @@ func TestReloadCorefile(t *testing.T) {
 	}
 	w.registry(t, filing("unfiled.test", registry.Aliyun))
 	icp.Refresh()
-	wantAddresses(t, (&server{inst}).ask(t, query{name: "unfiled.test", qtype: dns.TypeA, edns: true}), ours)
-	(&server{inst}).stop()
+	wantAddresses(t, s.ask(t, query{name: "unfiled.test", qtype: dns.TypeA, edns: true}), ours)
+	s.stop()
 	if icp.Opened() != 0 {
 		t.Errorf("%d handlers are open after the stop; want 0", icp.Opened())
 	}

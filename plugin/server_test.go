@@ -37,12 +37,14 @@ import (
 	_ "github.com/coredns/coredns/plugin/transfer"
 	_ "github.com/coredns/coredns/plugin/tsig"
 	_ "github.com/coredns/coredns/plugin/view"
+	_ "github.com/coredns/coredns/plugin/whoami"
 	"github.com/miekg/dns"
 )
 
 // server is a CoreDNS in this process.
 type server struct {
 	instance *caddy.Instance
+	stopped  bool
 }
 
 // icpBlock is the directive as most tests have it.
@@ -59,13 +61,39 @@ const icpBlock = `icp {
 // loopback.
 func (w world) start(t testing.TB, corefile string) *server {
 	t.Helper()
+	s := w.startUnsettled(t, corefile)
+	s.settle(t)
+	return s
+}
+
+// startUnsettled is start for servers of other transports than UDP and TCP.
+func (w world) startUnsettled(t testing.TB, corefile string) *server {
+	t.Helper()
 	inst, err := caddy.Start(w.corefile(corefile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{inst}
+	s := &server{instance: inst}
 	t.Cleanup(s.stop)
 	return s
+}
+
+// settle waits until all listeners serve: one that is stopped before it has
+// begun to would go on for ever. A question of an unknown
+// EDNS version reaches no plugin.
+func (s *server) settle(t testing.TB) {
+	t.Helper()
+	for _, l := range s.instance.Servers() {
+		for network, addr := range map[string]net.Addr{"udp": l.LocalAddr(), "tcp": l.Addr()} {
+			m := new(dns.Msg).SetQuestion("settle.test.", dns.TypeA)
+			m.SetEdns0(1232, false)
+			m.IsEdns0().SetVersion(1)
+			c := &dns.Client{Net: network, Timeout: 10 * time.Second}
+			if _, _, err := c.Exchange(m, addr.String()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func (w world) corefile(text string) caddy.Input {
@@ -82,7 +110,21 @@ func (w world) corefile(text string) caddy.Input {
 	return caddy.CaddyfileInput{Filepath: "Corefile", Contents: []byte(text), ServerTypeName: "dns"}
 }
 
+// reload replaces the Corefile of the running server.
+func (s *server) reload(t testing.TB, in caddy.Input) error {
+	t.Helper()
+	next, err := s.instance.Restart(in)
+	s.instance = next
+	s.settle(t)
+	return err
+}
+
+// stop ends the server; a second time it does nothing.
 func (s *server) stop() {
+	if s.stopped {
+		return
+	}
+	s.stopped = true
 	err := errors.Join(s.instance.ShutdownCallbacks()...)
 	if err = errors.Join(err, s.instance.Stop()); err != nil {
 		panic(err)

@@ -136,6 +136,27 @@ func TestStrip(t *testing.T) {
 			wantExtra: []string{"unfiled.test. 300 IN A " + ours}, wantAD: true,
 		},
 		{
+			name: "a filed alias's address beside the alias", host: "unfiled.test", qtype: dns.TypeA,
+			answer:     []string{"unfiled.test. 300 IN CNAME www.accessed.test."},
+			extra:      []string{"www.accessed.test. 300 IN A " + ours},
+			wantAnswer: []string{"unfiled.test. 300 IN CNAME www.accessed.test."}, wantEDE: "icp: not filed", wantAD: true,
+		},
+		{
+			name: "the same behind two service records", host: "unfiled.test", qtype: dns.TypeHTTPS,
+			answer:     []string{"unfiled.test. 300 IN HTTPS 0 one.accessed.test."},
+			extra:      []string{"one.accessed.test. 300 IN HTTPS 1 two.accessed.test.", "two.accessed.test. 300 IN A " + ours},
+			wantAnswer: []string{"unfiled.test. 300 IN HTTPS 0 one.accessed.test."},
+			wantExtra:  []string{"one.accessed.test. 300 IN HTTPS 1 two.accessed.test."}, wantEDE: "icp: not filed", wantAD: true,
+		},
+		{
+			name: "a target that calls itself a name server", host: "unfiled.test", qtype: dns.TypeHTTPS,
+			answer:     []string{"unfiled.test. 300 IN HTTPS 1 ns.accessed.test."},
+			ns:         []string{"unfiled.test. 300 IN NS ns.accessed.test.", "unfiled.test. 300 IN NS ns2.accessed.test."},
+			extra:      []string{"ns.accessed.test. 300 IN A " + ours, "ns2.accessed.test. 300 IN A " + ours},
+			wantAnswer: []string{"unfiled.test. 300 IN HTTPS 1 ns.accessed.test."},
+			wantExtra:  []string{"ns2.accessed.test. 300 IN A " + ours}, wantEDE: "icp: not filed", wantAD: true,
+		},
+		{
 			name: "an address in the wrong section", host: "unfiled.test", qtype: dns.TypeA,
 			ns:      []string{"unfiled.test. 300 IN A " + ours},
 			wantEDE: "icp: not filed", wantAD: true,

@@ -121,6 +121,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	caddy.Quiet, dnsserver.Quiet = true, true
-	clog.Discard()
+	if os.Getenv("ICP_TEST_LOG") == "" {
+		clog.Discard()
+	}
 	os.Exit(m.Run())
 }

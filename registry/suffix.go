@@ -34,7 +34,14 @@ func publicSuffix(name string) string {
 // list does not know): a name under which others register, which can never be
 // filed. It reads the public suffix list and is not for the hot path.
 func (d Domain) IsPublicSuffix() bool {
-	return d.name != "" && publicSuffix(d.name) == d.name
+	if d.name == "" {
+		return false
+	}
+	// The ICANN suffix is never longer than the one of the whole list.
+	if s, _ := publicsuffix.PublicSuffix(d.name); s != d.name {
+		return false
+	}
+	return publicSuffix(d.name) == d.name
 }
 
 // Registrable returns the label under d's ICANN public suffix together with it
