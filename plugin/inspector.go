@@ -148,15 +148,15 @@ func (f finding) worse(g finding) finding {
 // report counts the verdict of a message. One on a lookup within a question is
 // counted with the question: the client sees one answer.
 func (in *inspector) report(f finding) {
+	if g := in.within.Load(); g != nil {
+		f = f.worse(*g)
+	}
 	if in.outer != nil {
 		if f.Block {
 			g := f // only what is kept leaves the stack
 			in.outer.within.Store(&g)
 		}
 		return
-	}
-	if g := in.within.Load(); g != nil {
-		f = f.worse(*g)
 	}
 	in.counters.of(in.server, in.zone, in.view).count(f.Verdict, in.mode)
 	if in.record != nil {

@@ -138,11 +138,13 @@ func appended(s, target string) bool {
 // takes a look-up an alias, and is asked only where the networks do not know.
 func (j *judge) along() {
 	for _, rr := range j.chain {
-		c, ok := rr.(*dns.CNAME)
-		if !ok {
-			continue
+		target := ""
+		if c, ok := rr.(*dns.CNAME); ok {
+			target = c.Target
+		} else if svcb := service(rr); svcb != nil && svcb.Priority == 0 {
+			target = svcb.Target // an alias, RFC 9460 §2.4.2
 		}
-		if d, err := registry.ParseDNSName(c.Target); err == nil {
+		if d, err := registry.ParseDNSName(target); err == nil {
 			j.hints = j.edge.Along(j.hints, d)
 		}
 	}

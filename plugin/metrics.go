@@ -72,7 +72,9 @@ func (registries) Collect(c chan<- prometheus.Metric) {
 			c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, source)
 		}
 		gauge(revisionDesc, float64(info.Revision.Rev))
-		gauge(ageDesc, now.Sub(info.MadeAt).Seconds())
+		if !info.MadeAt.IsZero() {
+			gauge(ageDesc, now.Sub(info.MadeAt).Seconds())
+		}
 		gauge(filingsDesc, float64(info.Filings))
 	}
 }

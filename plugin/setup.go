@@ -60,6 +60,9 @@ func (p *ICP) start() error {
 	if err != nil {
 		return plugin.Error(name, err)
 	}
+	for _, w := range e.Warnings() {
+		log.Warning(w)
+	}
 	p.edge.Store(e)
 	opened.Store(p, struct{}{})
 	return nil

@@ -27,7 +27,8 @@ const (
 // default; Registry (or Live) alone must be given. Paths are used as they stand: Parse has
 // joined relative ones to the root already.
 type Config struct {
-	// Zones are the zones whose names are judged, as written. None: all.
+	// Zones are the zones whose names are judged: names without a trailing dot,
+	// "." or reverse CIDRs. None: all.
 	Zones []string
 	// Registry is the snapshot file of the registry.
 	Registry string

@@ -71,46 +71,62 @@ func Open(cfg Config) (*Edge, error) {
 }
 
 // holdAll takes hold of all data that the configuration names.
-func (e *Edge) holdAll() (err error) {
-	c := &e.cfg
-	if c.Registry == "" && c.Live == nil {
-		return errors.New("registry: no snapshot file is configured")
-	}
-	if c.Live == nil {
-		if e.registry, err = take(e, "registry", files(c.Registry), "", func() (*index.Index, error) {
-			return index.ReadFile(c.Registry)
-		}); err != nil {
+func (e *Edge) holdAll() error {
+	for _, hold := range []func() error{e.holdRegistry, e.holdPlaces, e.holdNames, e.holdExemptions} {
+		if err := hold(); err != nil {
 			return err
 		}
 	}
-	where := place.Config{Mainland: c.Mainland, MainlandAdd: c.MainlandAdd, Networks: c.Networks, Confirm: c.Confirm, NAT64: c.NAT64}
-	if e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(where), func() (*place.Table, error) {
-		return place.Open(where)
-	}); err != nil {
-		return err
+	return nil
+}
+
+func (e *Edge) holdRegistry() (err error) {
+	path := e.cfg.Registry
+	switch {
+	case e.cfg.Live != nil:
+		return nil
+	case path == "":
+		return errors.New("registry: no snapshot file is configured")
 	}
-	if e.suffixes, err = take(e, "suffixes", files(c.Suffixes), "", func() (*place.Suffixes, error) {
-		if c.Suffixes == "" {
+	e.registry, err = take(e, "registry", files(path), "", func() (*index.Index, error) { return index.ReadFile(path) })
+	return err
+}
+
+func (e *Edge) holdPlaces() (err error) {
+	c := place.Config{
+		Mainland: e.cfg.Mainland, MainlandAdd: e.cfg.MainlandAdd, Networks: e.cfg.Networks,
+		Confirm: e.cfg.Confirm, NAT64: e.cfg.NAT64,
+	}
+	e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(c), func() (*place.Table, error) { return place.Open(c) })
+	return err
+}
+
+// holdNames holds what is known of names and providers beside the registry. The
+// built-in data are held like files, for the rest of the Edge to be one.
+func (e *Edge) holdNames() (err error) {
+	suffixes, bindings, profiles := e.cfg.Suffixes, e.cfg.Bindings, e.cfg.Profiles
+	if e.suffixes, err = take(e, "suffixes", files(suffixes), "", func() (*place.Suffixes, error) {
+		if suffixes == "" {
 			return place.BuiltinSuffixes(), nil
 		}
-		return place.OpenSuffixes(c.Suffixes)
+		return place.OpenSuffixes(suffixes)
 	}); err != nil {
 		return err
 	}
-	if e.bindings, err = take(e, "bindings", files(c.Bindings), "", func() (*place.Bindings, error) {
-		if c.Bindings == "" {
+	if e.bindings, err = take(e, "bindings", files(bindings), "", func() (*place.Bindings, error) {
+		if bindings == "" {
 			return nil, nil
 		}
-		return place.OpenBindings(c.Bindings)
+		return place.OpenBindings(bindings)
 	}); err != nil {
 		return err
 	}
-	if e.profiles, err = take(e, "profiles", files(c.Profiles), "", func() (*registry.Profiles, error) {
-		return openProfiles(c.Profiles)
-	}); err != nil {
-		return err
-	}
-	for _, f := range c.ExemptFiles {
+	e.profiles, err = take(e, "profiles", files(profiles), "", func() (*registry.Profiles, error) { return openProfiles(profiles) })
+	return err
+}
+
+func (e *Edge) holdExemptions() error {
+	for _, f := range e.cfg.ExemptFiles {
 		x, err := take(e, "exempt", files(f.Path), fmt.Sprint(f), func() (*Exemptions, error) { return openExemptions(f) })
 		if err != nil {
 			return err
@@ -224,6 +240,10 @@ func Ready() bool {
 
 // Locate tells where an address is, whose it is and what answers there.
 func (e *Edge) Locate(a netip.Addr) place.Where { return e.places.get().Lookup(a) }
+
+// Warnings tell an operator what in the files in force has no effect, one
+// sentence each.
+func (e *Edge) Warnings() []string { return e.places.get().Warnings() }
 
 // Coverage returns what the registry knows of a name.
 func (e *Edge) Coverage(d registry.Domain) registry.Coverage {

@@ -9,29 +9,35 @@ import (
 	"github.com/icpgate/icpgate/registry"
 )
 
-// zones checks the zones behind the directive's name.
+// zones reads the zones behind the directive's name.
 func (p *parser) zones(args []string) error {
-	for _, zone := range args {
-		if err := checkZone(zone); err != nil {
-			return p.d.Errf("zone %q: %s; expect a domain, \".\" or a reverse CIDR", zone, err)
+	for _, arg := range args {
+		zone, err := parseZone(arg)
+		if err != nil {
+			return p.d.Errf("zone %q: %s; expect a domain, \".\" or a reverse CIDR", arg, err)
 		}
+		if err := p.once("zone " + zone); err != nil {
+			return p.d.Err(err.Error())
+		}
+		p.cfg.Zones = append(p.cfg.Zones, zone)
 	}
-	p.cfg.Zones = args
 	return nil
 }
 
-func checkZone(zone string) error {
-	if zone == "." {
-		return nil
+// parseZone makes the name of a zone canonical: one written in Chinese would
+// match no question else.
+func parseZone(s string) (string, error) {
+	if s == "." {
+		return s, nil
 	}
-	if _, err := netip.ParsePrefix(zone); err == nil {
-		return nil
+	if _, err := netip.ParsePrefix(s); err == nil {
+		return s, nil
 	}
-	if strings.IndexByte(zone, ':') >= 0 {
-		return errors.New("holds a colon")
+	if strings.IndexByte(s, ':') >= 0 {
+		return "", errors.New("holds a colon")
 	}
-	_, err := registry.ParseDNSName(zone)
-	return err
+	d, err := registry.ParseDNSName(s)
+	return d.String(), err
 }
 
 // maxConfirm is how many sources of places there can be: networks, mainland,

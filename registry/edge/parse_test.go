@@ -43,7 +43,7 @@ func write(t *testing.T, path, text string) {
 func block(lines string) string { return "icp {\n registry r.snap\n " + lines + "\n}" }
 
 func TestParseEveryOption(t *testing.T) {
-	cfg, root, err := parse(t, `icp example.com 192.0.2.0/24 . {
+	cfg, root, err := parse(t, `icp Example.com. 公司.example 192.0.2.0/24 . {
 		registry r.snap
 		provider Aliyun
 		mainland cidrs add
@@ -76,7 +76,7 @@ func TestParseEveryOption(t *testing.T) {
 	}
 	in := func(name string) string { return filepath.Join(root, name) }
 	want := edge.Config{
-		Zones:    []string{"example.com", "192.0.2.0/24", "."},
+		Zones:    []string{"example.com", "xn--55qx5d.example", "192.0.2.0/24", "."},
 		Registry: in("r.snap"), Provider: "aliyun",
 		Mainland: in("cidrs"), MainlandAdd: true, Networks: in("nets"),
 		NAT64:   []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96"), netip.MustParsePrefix("2001:db8:65::/64")},
@@ -194,6 +194,7 @@ func TestParseErrors(t *testing.T) {
 		{"cache", block("cache 1000"), []string{`unknown option "cache"`}},
 		{"block in the block", block("ttl 5 {\n a\n }"), []string{`"{"`, "ttl takes no block"}},
 		{"bad zone", "icp a..b {\n registry r.snap\n}", []string{`"a..b"`, "reverse CIDR"}},
+		{"zone twice", "icp example.com EXAMPLE.com. {\n registry r.snap\n}", []string{"zone example.com"}},
 		{"zone with port", "icp example.com:53 {\n registry r.snap\n}", []string{"example.com:53"}},
 	}
 	for _, tt := range tests {
