@@ -49,17 +49,20 @@ const acmePath = "/.well-known/acme-challenge/"
 
 // ParseHost reads a host as a person or a case gives it: a name or an address,
 // perhaps with a port, and perhaps with a path behind it. Empty is no host.
-// The gate has stricter scanners of its own.
+// A URL is refused: its scheme would be read as a name with an empty port. The
+// gate has stricter scanners of its own.
 func ParseHost(s string) (Host, error) {
 	host, path := s, ""
 	if i := strings.IndexByte(s, '/'); i >= 0 {
 		host, path = s[:i], s[i:]
 	}
-	if host == "" {
-		if path != "" {
-			return Host{}, refuse(s, "has a path but no host")
-		}
+	switch {
+	case s == "":
 		return Host{}, nil
+	case host == "":
+		return Host{}, refuse(s, "has a path but no host")
+	case strings.HasSuffix(host, ":") && strings.HasPrefix(path, "//"):
+		return Host{}, refuse(s, "is a URL; give the host without the scheme, for example www.example.com")
 	}
 	if a, ok := parseAddr(host); ok {
 		return Host{Addr: a}, nil
@@ -71,18 +74,23 @@ func ParseHost(s string) (Host, error) {
 	return Host{Name: d, ACME: strings.HasPrefix(path, acmePath)}, nil
 }
 
-// parseAddr reads an address, bare, in brackets, or with a port. Zones name an
-// interface of the asking host and are refused.
+// parseAddr reads an address, bare or with a port, perhaps with one trailing dot
+// as a name may have; IPv6 in brackets or bare. Zones name an interface of the
+// asking host and are refused.
 func parseAddr(s string) (netip.Addr, bool) {
+	if host, port, ok := strings.Cut(s, ".:"); ok {
+		s = host + ":" + port
+	}
 	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().Zone() == "" {
 		return ap.Addr(), true
 	}
 	s = strings.TrimSuffix(s, ".")
-	if len(s) > 2 && s[0] == '[' && s[len(s)-1] == ']' {
+	bracketed := len(s) > 2 && s[0] == '[' && s[len(s)-1] == ']'
+	if bracketed {
 		s = s[1 : len(s)-1]
 	}
 	a, err := netip.ParseAddr(s)
-	return a, err == nil && a.Zone() == ""
+	return a, err == nil && a.Zone() == "" && (a.Is6() || !bracketed)
 }
 
 // neverJudged are the zones whose names are no public sites: reverse zones

@@ -22,6 +22,9 @@ func TestParseHost(t *testing.T) {
 		{"192.0.2.1:8080", "192.0.2.1", registry.AddrHost, false},
 		{"192.0.2.1.", "192.0.2.1", registry.AddrHost, false},
 		{"192.0.2.1/x", "192.0.2.1", registry.AddrHost, false},
+		{"192.0.2.1.:8080", "192.0.2.1", registry.AddrHost, false},
+		{"www.example.com:", "www.example.com", registry.NameHost, false},
+		{"www.example.com:/x", "www.example.com", registry.NameHost, false},
 		{"2001:db8::1", "2001:db8::1", registry.AddrHost, false},
 		{"[2001:db8::1]", "2001:db8::1", registry.AddrHost, false},
 		{"[2001:db8::1]:443", "2001:db8::1", registry.AddrHost, false},
@@ -31,7 +34,8 @@ func TestParseHost(t *testing.T) {
 			t.Errorf("ParseHost(%q): got %q, kind %d, ACME %v, %v; want %q, kind %d, ACME %v", tt.in, h, h.Kind(), h.ACME, err, tt.want, tt.kind, tt.acme)
 		}
 	}
-	for _, in := range []string{"/path", "a b", "[fe80::1%eth0]", "fe80::1%eth0", "[2001:db8::1", "[]", "192.0.2.256", "192.0.2", "example.com:x", "example.com:80:80"} {
+	for _, in := range []string{"/path", "a b", "[fe80::1%eth0]", "fe80::1%eth0", "[2001:db8::1", "[]", "192.0.2.256", "192.0.2", "example.com:x", "example.com:80:80",
+		"http://www.example.com/", "https://192.0.2.1", "[192.0.2.1]", "[192.0.2.1]:80", "192.0.2.1..:80"} {
 		if h, err := registry.ParseHost(in); err == nil {
 			t.Errorf("ParseHost(%q): got %q; want an error", in, h)
 		}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -103,7 +104,8 @@ func ParseProfiles(name string, r io.Reader) (*Profiles, error) {
 	}
 	seen := map[key]int{}
 	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
 		fields := strings.Fields(text)
 		if len(fields) == 0 {
@@ -119,7 +121,9 @@ func ParseProfiles(name string, r io.Reader) (*Profiles, error) {
 		seen[key{l.id, l.product}] = n
 		ps.apply(l, func(id ProviderID) bool { _, own := seen[key{id, l.product}]; return own })
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, fmt.Errorf("%s:%d: the line is longer than %d bytes; is this a text file?", name, n, bufio.MaxScanTokenSize)
+	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return ps, nil

@@ -1,6 +1,10 @@
 package registry
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // ProviderID names a provider in data and configuration, for example "aliyun".
 // The zero value is nobody: an edge without a provider only asks whether a name
@@ -12,13 +16,17 @@ type ProviderID string
 const maxProviderID = 64
 
 // ParseProviderID checks an identifier: lower-case letters, digits, hyphen and
-// dot, at most 64 bytes, not empty. Upper case is lowered.
+// dot, at most 64 bytes, with a letter or digit among them: "-" stands for nobody
+// in many files. Upper case is lowered.
 func ParseProviderID(s string) (ProviderID, error) {
 	if s == "" {
 		return "", fmt.Errorf("empty provider; expect an identifier such as \"aliyun\"")
 	}
 	if len(s) > maxProviderID {
 		return "", fmt.Errorf("provider %q is longer than %d bytes", s, maxProviderID)
+	}
+	if strings.Trim(s, "-.") == "" {
+		return "", fmt.Errorf("provider %q has no letter or digit; expect an identifier such as \"aliyun\"", s)
 	}
 	b := []byte(s)
 	for i, c := range b {
@@ -27,7 +35,8 @@ func ParseProviderID(s string) (ProviderID, error) {
 		case 'A' <= c && c <= 'Z':
 			b[i] = c + 'a' - 'A'
 		default:
-			return "", fmt.Errorf("provider %q holds %q; expect letters, digits, hyphen and dot", s, c)
+			r, _ := utf8.DecodeRuneInString(s[i:])
+			return "", fmt.Errorf("provider %q holds %q; expect letters, digits, hyphen and dot", s, r)
 		}
 	}
 	return ProviderID(b), nil

@@ -174,7 +174,9 @@ func (q *Query) decideNoHost() Verdict {
 
 // decideCovered picks the filing that decides among those that reach the host:
 // the most favourable to the site, the more specific among equals; but a
-// restriction of the most specific one that is not cancelled comes first.
+// restriction of the most specific one that is not cancelled comes first. One
+// under review covers nothing yet: an order for a sub-name lifts no restriction
+// above it.
 func (q *Query) decideCovered(c *Coverage) Verdict {
 	best := outcome{rank: rankNone}
 	appFiled := false
@@ -192,7 +194,9 @@ func (q *Query) decideCovered(c *Coverage) Verdict {
 			if f.Restricted {
 				return Verdict{Reason: Restricted, Filed: f.Filed}
 			}
-			specific, found = f.Filed, true
+			if f.Status.Stands() {
+				specific, found = f.Filed, true
+			}
 		}
 		if o := q.judge(f); o.rank < best.rank {
 			best = o

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,14 +85,19 @@ func (im *importing) run(cmd *cobra.Command, files []string) error {
 	if err != nil {
 		return usageError(cmd, err)
 	}
+	if err := im.checkOutput(); err != nil {
+		return usageError(cmd, err)
+	}
 	if err := im.checkPaths(files); err != nil {
 		return usageError(cmd, err)
 	}
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
 	b, err := im.builder()
 	if err != nil {
 		return err
 	}
-	report, err := im.read(cmd.Context(), files, opts, b)
+	report, err := im.read(ctx, files, opts, b)
 	im.printReport(report)
 	if err != nil {
 		return fmt.Errorf("import failed, nothing was written: %w", err)
@@ -122,6 +128,25 @@ func (im *importing) options() (o bulk.Options, err error) {
 	}
 	o.Strict, o.Now, o.Stdin = im.strict, im.now(), im.stdin
 	return o, nil
+}
+
+// checkOutput refuses what no snapshot can be put in place of, before anything
+// is read, and follows a link: the file behind it is what edges load.
+func (im *importing) checkOutput() error {
+	if im.output == "-" {
+		return errors.New("a snapshot cannot be written to the standard output; name a file")
+	}
+	info, err := os.Stat(im.output)
+	if err != nil {
+		return nil // it is new, or writing it will say why it cannot be
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%q is no regular file, so no snapshot can take its place; name a file", im.output)
+	}
+	if path, err := filepath.EvalSymlinks(im.output); err == nil {
+		im.output = path
+	}
+	return nil
 }
 
 // checkPaths refuses to write over what is read.

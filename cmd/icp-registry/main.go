@@ -35,10 +35,16 @@ type env struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr, os.Getenv, time.Now})
-	stop()
-	os.Exit(code)
+	os.Exit(run(context.Background(), os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr, os.Getenv, time.Now}))
+}
+
+// untilSignal ends a context with the first signal, so that a command can take
+// away what it has half written. The second one ends the program at once,
+// whatever it waits for. Commands that write no file leave signals alone.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // run runs one command line and returns its exit code.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/text/encoding/simplifiedchinese"
@@ -44,6 +49,29 @@ func copyCases(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := os.ReadFile(casesFile)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// TestASignalEndsTestRules: while it waits for its input as well.
+func TestASignalEndsTestRules(t *testing.T) {
+	cmd := exec.Command("icp-registry", "test-rules", "-")
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	fmt.Fprintln(in, "{") // what it says of this shows that it is reading
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("got %q, %v; want a line", line, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := cmd.Wait(); err == nil || err.Error() != "signal: interrupt" {
+		t.Errorf("got %v; want it ended by the signal", err)
+	}
 }
 
 // casesFile is absolute, since scripts run in folders of their own.

@@ -42,7 +42,7 @@ type Query struct {
 	Role        role         `json:"role"`
 
 	Policy      Policy            `json:"policy"`
-	Exempt      []string          `json:"exempt"`
+	Exempt      []exempt          `json:"exempt"`
 	Override    *Override         `json:"override"`
 	Blacklisted Blacklist         `json:"blacklisted"`
 	Registry    registryState     `json:"registry"`

@@ -167,7 +167,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a bad blacklist", `"host"`, `"blacklisted":"example.com","host"`, "true, false or a list"},
 		{"mixed without answers", `"mainland"`, `"mixed"`, "mixed and answers go together"},
 		{"answers without mixed", `"host"`, `"answers":[{"ip":"192.0.2.1","destination":"mainland"}],"host"`, "mixed and answers go together"},
-		{"auto without a chain", `"host"`, `"product":"auto","host"`, "cname_chain go together"},
+		{"an exempt name that is none", `"host"`, `"exempt":["*.a b.example.com"],"host"`, `label "a b"`},
 		{"no id", `"id":"X",`, ``, "no id"},
 		{"no reason", `"reason":"not-accessed",`, ``, "needs verdict and reason"},
 	} {

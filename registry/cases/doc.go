@@ -26,7 +26,7 @@
 //	query.answers           [{ip, destination, address_provider, product}]; the last two default to the query's
 //	query.dest_ip           the address itself; only the audit asks
 //	query.product           product at the address; default unknown; auto: by cname_chain and the built-in suffixes
-//	query.cname_chain       the CNAME targets, in order
+//	query.cname_chain       the CNAME targets, in order; only product auto asks
 //	query.acceleration      mainland, global, overseas; default unknown
 //	query.origin            this-provider-mainland, other-provider-mainland, overseas; default unknown
 //	query.role              origin-pull: a CDN's edge asks the origin
@@ -39,7 +39,8 @@
 //	query.profiles          lines of a profiles file, over the built-in profiles
 //	query.now               RFC 3339; default 2026-01-01T00:00:00Z
 //	query.domain_expired, opened_days, psb    only the audit asks
-//	filings                 rows of an import, as package bulk documents JSON lines
+//	filings                 rows of an import, as package bulk documents JSON lines; domain and
+//	                        domains may stand beside each other
 //	expect.verdict, reason  exactly
 //	expect.page             exactly; absent: none
 //	expect.advisories       exactly, as a set

@@ -212,10 +212,8 @@ func (q *Query) exemption(h registry.Host) registry.Exemption {
 		until := q.now().Unix() + int64(q.Override.AllowUntilHours*3600)
 		return registry.Exemption{Granted: true, Until: until, Authority: q.Override.Authority}
 	}
-	for _, s := range q.Exempt {
-		name, below := strings.CutPrefix(s, "*.")
-		d, err := registry.ParseDomain(name)
-		if err == nil && (h.Name == d && !below || below && h.Name != d && h.Name.Within(d)) {
+	for _, x := range q.Exempt {
+		if x.below && h.Name.Parent().Within(x.name) || !x.below && h.Name == x.name {
 			return registry.Exemption{Granted: true}
 		}
 	}

@@ -66,8 +66,6 @@ func (c *Case) check() error {
 		return errors.New("expect needs verdict and reason")
 	case q.Destination.mixed != (len(q.Answers) > 0):
 		return errors.New("destination mixed and answers go together")
-	case q.Product.auto != (len(q.CNAMEChain) > 0):
-		return errors.New("product auto and cname_chain go together")
 	}
 	return nil
 }

@@ -72,6 +72,7 @@ func TestWrongLines(t *testing.T) {
 		{"suffixes", "example.* aliyun cdn", `has a wildcard in its last label`},
 		{"suffixes", "* aliyun cdn", `has a wildcard in its last label`},
 		{"suffixes", "a!*.example.com aliyun cdn", `label "a!*" holds '!'`},
+		{"suffixes", "例*.example.com aliyun cdn", `label "例*" holds '例'`},
 		{"suffixes", "a[1.example.com aliyun cdn", `bracket that is not closed`},
 		{"suffixes", ".example.com aliyun cdn", `empty label`},
 		{"suffixes", ". aliyun cdn", `empty`},

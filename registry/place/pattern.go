@@ -58,8 +58,8 @@ func parseHostName(s string) (registry.Domain, error) {
 
 func parseGlob(label string) (string, error) {
 	label = strings.ToLower(label)
-	for _, c := range []byte(label) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && !strings.ContainsRune(wildcards, rune(c)) {
+	for _, c := range label {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && !strings.ContainsRune(wildcards, c) {
 			return "", fmt.Errorf("label %q holds %q; expect letters, digits, hyphen, underscore, *, ? and [1-5]", show(label), c)
 		}
 	}
