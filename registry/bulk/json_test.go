@@ -32,7 +32,9 @@ func TestParseFilingJSON(t *testing.T) {
 
 		{"unknown key", `{"domain": "a.com", "colour": 1}`, `refused unknown key "colour"`, ""},
 		{"key in another case", `{"Domain": "a.com"}`, `refused unknown key "Domain"`, ""},
-		{"key given twice", `{"domain": "a.com", "domains": ["b.com"]}`, "refused is given twice", ""},
+		{"key given twice", `{"domain": "a.com", "domain": "b.com"}`, "refused is given twice", ""},
+		{"domain beside the others", `{"domain": "a.com", "domains": ["b.com"], "filed_at": "2015-01-01"}`, "domains=a.com b.com; filed=2015-01-01", ""},
+		{"domain among all", `{"domains": ["b.com", "a.com"], "domain": "a.com", "filed_at": "2015-01-01"}`, "domains=b.com a.com; filed=2015-01-01", ""},
 		{"access key", `{"domain": "a.com", "accesses": [{"provider": "x", "since": 1}]}`, "refused unknown key in an access", ""},
 		{"access without provider", `{"domain": "a.com", "accesses": [{"status": "active"}]}`, "refused empty provider", ""},
 		{"two accesses", `{"domain": "a.com", "accesses": [{"provider": "x"}, {"provider": "X"}]}`, "refused two accesses", ""},

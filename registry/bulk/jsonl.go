@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -14,12 +15,15 @@ var filingKeys = map[string]column{
 // filing reads a filing object of the JSON lines form into c.
 func (c *cells) filing(object jsonValue) *RowError {
 	c.reset()
+	seen := map[string]bool{}
 	return eachMember(object, func(key string, v jsonValue) *RowError {
 		switch key {
 		case "accesses":
 			return c.accessList(v)
-		case "domain", "domains", "covers":
-			return c.list(filingColumn(key), v)
+		case "domain", "domains":
+			return c.names(key, v, seen)
+		case "covers":
+			return c.list(colCovers, v)
 		}
 		col := filingColumn(key)
 		if col == noColumn {
@@ -27,6 +31,27 @@ func (c *cells) filing(object jsonValue) *RowError {
 		}
 		return c.scalar(col, v)
 	})
+}
+
+// names takes "domain" or "domains". Both may stand in one object: the domain
+// that is meant, and all those of an old site or the others.
+func (c *cells) names(key string, v jsonValue, seen map[string]bool) *RowError {
+	if seen[key] {
+		return c.list(colDomain, v)
+	}
+	seen[key] = true
+	all := strings.Fields(c.value[colDomain])
+	c.value[colDomain] = ""
+	if err := c.list(colDomain, v); err != nil {
+		return err
+	}
+	for name := range strings.FieldsSeq(c.value[colDomain]) {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	c.value[colDomain] = strings.Join(all, " ")
+	return nil
 }
 
 func filingColumn(key string) column {

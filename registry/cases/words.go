@@ -200,29 +200,7 @@ func (f *Filing) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("filing: %w", err)
 	}
 	f.raw = slices.Clone(b)
-	if form.Domain != "" && len(form.Domains) > 0 {
-		return f.unite(form)
-	}
 	return nil
-}
-
-// unite puts domain and domains into one list. A case may name the domain and
-// list the others of an old site, or all, beside it; a row of an import has one
-// of the two keys.
-func (f *Filing) unite(form filingForm) (err error) {
-	var row map[string]json.RawMessage
-	if err = json.Unmarshal(f.raw, &row); err != nil {
-		return err
-	}
-	if !slices.Contains(form.Domains, form.Domain) {
-		form.Domains = slices.Insert(form.Domains, 0, form.Domain)
-	}
-	delete(row, "domain")
-	if row["domains"], err = json.Marshal(form.Domains); err != nil {
-		return err
-	}
-	f.raw, err = json.Marshal(row)
-	return err
 }
 
 // strict decodes one JSON value without unknown fields and with nothing behind it.
