@@ -95,6 +95,8 @@ func TestHeader(t *testing.T) {
 			o := m.IsEdns0()
 			return len(o.Option) == 2 && o.Version() == 0 && o.Option[0].Option() == dns.EDNS0NSID
 		}},
+		{"altered question", answering{answer: unfiled, edit: func(m *dns.Msg) { m.Question[0].Name, m.Id = "other.test.", 1 }}, "www.unfiled.test.", false,
+			func(m *dns.Msg) bool { return m.Question[0].Name == "www.unfiled.test." && m.Id != 1 }},
 		{"signed", answering{answer: unfiled, edit: func(m *dns.Msg) {
 			m.Extra = append(m.Extra, &dns.TSIG{Hdr: dns.RR_Header{Name: "key.", Rrtype: dns.TypeTSIG, Class: dns.ClassANY}, OrigId: m.Id})
 		}}, "www.unfiled.test.", false, func(m *dns.Msg) bool { return m.IsTsig() != nil && len(m.Extra) == 2 }},

@@ -156,6 +156,17 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestUnreadable: no filing and no exemption reaches a name that no host can have.
+func TestUnreadable(t *testing.T) {
+	w := newWorld(t)
+	w.registry(t, filing("unreadable.invalid", registry.Aliyun))
+	w.cfg.Exempt = []edge.Exempted{{Name: registry.MustParseDomain("unreadable.invalid"), Exemption: registry.Exemption{Granted: true}}}
+	p := icp.Open(t, w.cfg, pointing(t, ours), ".")
+	for _, name := range []string{`a\.b.test.`, `\255.test.`, `a\000b.test.`, `a\032b.test.`} {
+		wantBlocked(t, ask(t, p, query{name: name, qtype: dns.TypeA, edns: true}), "not filed")
+	}
+}
+
 // TestProductByAlias: where the networks do not know an address, the CNAME says
 // whose it is and what.
 func TestProductByAlias(t *testing.T) {

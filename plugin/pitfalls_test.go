@@ -97,9 +97,16 @@ func TestDNS64(t *testing.T) {
 				}
 				forward . `+up.addr+`
 			}`)
+			server := "dns://127.0.0.1:0"
+			blocks := map[string]string{"server": server, "verdict": "block", "reason": "unfiled"}
+			blocked, all := count(t, blocks), count(t, map[string]string{"server": server})
 			m := s.ask(t, query{name: "unfiled.test", qtype: dns.TypeAAAA, edns: true})
 			if len(addresses(m)) != 0 {
 				t.Errorf("got %v; want nothing", m.Answer)
+			}
+			// The lookup within the question is judged, but the client has one answer.
+			if b, a := count(t, blocks)-blocked, count(t, map[string]string{"server": server})-all; b != 1 || a != 1 {
+				t.Errorf("counted %v blocks of %v answers; want 1 of 1", b, a)
 			}
 			for _, name := range []string{"accessed.test", "abroad.test"} {
 				m := s.ask(t, query{name: name, qtype: dns.TypeAAAA, edns: true})

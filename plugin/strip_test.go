@@ -228,23 +228,28 @@ func TestStripECH(t *testing.T) {
 
 func TestMaxTTL(t *testing.T) {
 	w := newWorld(t)
+	uncapped := w.cfg
 	w.cfg.MaxTTL = 60
 	tests := []struct {
 		addr string
 		want uint32
 	}{{ours, 60}, {abroad, 300}}
 	for _, tt := range tests {
-		p := icp.Open(t, w.cfg, answering{
+		next := answering{
 			answer: []string{"www.accessed.test. 300 IN CNAME accessed.test.", "accessed.test. 300 IN A " + tt.addr, "accessed.test. 20 IN A " + tt.addr},
 			extra:  []string{"x.accessed.test. 300 IN A " + tt.addr},
-		}.handler(t), ".")
-		m := ask(t, p, query{name: "www.accessed.test", qtype: dns.TypeA})
+		}.handler(t)
+		m := ask(t, icp.Open(t, w.cfg, next, "."), query{name: "www.accessed.test", qtype: dns.TypeA})
 		got := []uint32{m.Answer[0].Header().Ttl, m.Answer[1].Header().Ttl, m.Answer[2].Header().Ttl, m.Extra[0].Header().Ttl}
 		if want := []uint32{tt.want, tt.want, 20, tt.want}; !slices.Equal(got, want) {
 			t.Errorf("at %s: got TTLs %v; want %v", tt.addr, got, want)
 		}
 		if !m.AuthenticatedData {
 			t.Errorf("at %s: AD is gone; a lower TTL takes nothing from the signature", tt.addr)
+		}
+		m = ask(t, icp.Open(t, uncapped, next, "."), query{name: "www.accessed.test", qtype: dns.TypeA})
+		if got := m.Answer[1].Header().Ttl; got != 300 {
+			t.Errorf("at %s: got TTL %d without a cap; want 300: the records are shared", tt.addr, got)
 		}
 	}
 }

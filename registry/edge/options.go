@@ -124,7 +124,7 @@ func (p *parser) block(args []string) error {
 	case p.cfg.Block.Action != Redirect && len(addrs) > 0:
 		return fmt.Errorf("unexpected %q; only redirect takes addresses", addrs[0])
 	case p.cfg.Block.Action == Redirect && len(addrs) == 0:
-		return errors.New("redirect without an address; expect redirect ADDR...")
+		return errors.New("redirect without an address; expect one or more, as in redirect 192.0.2.1")
 	}
 	for _, s := range addrs {
 		a, err := netip.ParseAddr(s)

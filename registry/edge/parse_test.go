@@ -169,7 +169,7 @@ func TestParseErrors(t *testing.T) {
 		{"confirm word", block("confirm all"), []string{`"all"`}},
 		{"bad block", block("block drop"), []string{`"drop"`, "nodata, nxdomain, refused or redirect"}},
 		{"block without action", block("block"), []string{"block nodata|"}},
-		{"redirect nowhere", block("block redirect"), []string{"redirect ADDR..."}},
+		{"redirect nowhere", block("block redirect"), []string{"redirect 192.0.2.1"}},
 		{"redirect to a name", block("block redirect notice.example"), []string{"notice.example"}},
 		{"redirect twice to one", block("block redirect 192.0.2.1 ::ffff:192.0.2.1"), []string{"twice"}},
 		{"address without redirect", block("block nodata 192.0.2.1"), []string{"192.0.2.1", "only redirect"}},
