@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/icpgate/icpgate/registry"
@@ -18,6 +19,8 @@ type answers struct {
 	nodes       []rawNode // node 0 is that of a TLD of which nothing is known
 	nodeIDs     map[rawNode]uint32
 	buf         []byte
+	self, below []rawCovering // scratch of at
+	ids         []uint32      // scratch of listOf
 }
 
 type rawCovering struct {
@@ -49,18 +52,67 @@ func (a *answers) covering(c rawCovering) uint32 {
 	return id
 }
 
-func (a *answers) list(coverings []uint32) uint32 {
-	a.buf = a.buf[:0]
+// list interns a list of coverings.
+func (a *answers) list(coverings []rawCovering) uint32 {
+	a.ids, a.buf = a.ids[:0], a.buf[:0]
 	for _, c := range coverings {
-		a.buf = binary.LittleEndian.AppendUint32(a.buf, c)
+		id := a.covering(c)
+		a.ids = append(a.ids, id)
+		a.buf = binary.LittleEndian.AppendUint32(a.buf, id)
 	}
 	id, ok := a.listIDs[string(a.buf)]
 	if !ok {
 		id = uint32(len(a.lists))
-		a.lists = append(a.lists, slices.Clone(coverings))
+		a.lists = append(a.lists, slices.Clone(a.ids))
 		a.listIDs[string(a.buf)] = id
 	}
 	return id
+}
+
+// level is what lies at one name itself.
+type level struct {
+	filings     []fact
+	blacklisted bool
+}
+
+// fact is what a filing does to answers.
+type fact struct {
+	proto uint32
+	gov   *govFiling // nil for a name that is no government's
+}
+
+// at interns the answers of a name; levels[n] is what lies at its last n labels,
+// and flags are what does not follow from that.
+func (a *answers) at(name registry.Domain, levels []level, flags nodeFlags) uint32 {
+	a.self, a.below = a.self[:0], a.below[:0]
+	for n := len(levels) - 1; n > 0; n-- {
+		if levels[n].blacklisted {
+			flags |= blacklisted
+		}
+		for _, f := range levels[n].filings {
+			a.self = append(a.self, rawCovering{f.proto, uint8(n), f.gov.inherits(name)})
+			a.below = append(a.below, rawCovering{f.proto, uint8(n), f.gov.uneven()})
+		}
+	}
+	return a.of(a.self, a.below, flags, uint8(len(levels)-1))
+}
+
+// of interns the answers of a name of so many labels.
+func (a *answers) of(self, below []rawCovering, flags nodeFlags, labels uint8) uint32 {
+	n := rawNode{self: a.list(self), below: a.list(below), flags: flags &^ uneven, labels: labels}
+	if n.self != n.below {
+		n.flags |= uneven
+	}
+	return a.node(n)
+}
+
+// plainly interns the answers of a name with nothing known above it.
+func (a *answers) plainly(filings []fact, flags nodeFlags, labels uint8) uint32 {
+	a.self = a.self[:0]
+	for _, f := range filings {
+		a.self = append(a.self, rawCovering{f.proto, labels, false})
+	}
+	return a.of(a.self, a.self, flags, labels)
 }
 
 // node gives numbers from 1; 0 is an empty slot of the table.
@@ -72,6 +124,14 @@ func (a *answers) node(n rawNode) uint32 {
 		a.nodeIDs[n] = id
 	}
 	return id
+}
+
+// check fails if there are more answers than a table can lead to.
+func (a *answers) check() error {
+	if n := len(a.nodes); n > maxNode {
+		return fmt.Errorf("the registry has %d different answers; a snapshot holds at most %d", n, maxNode)
+	}
+	return nil
 }
 
 // encode writes the sections from sectionProviders to sectionNodes.

@@ -35,12 +35,15 @@ type Builder struct {
 	key       key
 	err       error // why the random key could not be made
 	built     bool
-	parts     [256][]entry // by the first byte of h0
-	arena     arena        // the encoded records
+	parts     [256]part  // by the first byte of h0
+	arenas    [256]arena // the encoded records of the parts
 	protos    protos
 	specials  map[sum]*special
+	slab      []special // to make the next of them in
+	texts     texts
 	gov       []govFiling
 	standing  map[registry.Domain]bool // government registrable names under which a site's filing stands
+	govNames  map[registry.Domain]bool // the names that such filings are made under
 	blacklist map[registry.Domain]struct{}
 	tops      bool
 	filings   int
@@ -57,7 +60,7 @@ type entry struct {
 
 // govFiling is what Scope asks of a filing under a government suffix.
 type govFiling struct {
-	filing registry.Filing // Site.Domains and Covers only
+	filing registry.Filing // Covers only
 	filed  registry.Domain
 }
 
@@ -77,6 +80,7 @@ func NewBuilder(o Options) *Builder {
 		options:   o,
 		specials:  map[sum]*special{},
 		standing:  map[registry.Domain]bool{},
+		govNames:  map[registry.Domain]bool{},
 		blacklist: map[registry.Domain]struct{}{},
 	}
 	var random [8]byte
@@ -135,22 +139,27 @@ func checkSize(f *registry.Filing) error {
 	n := 1024 + len(f.Entity.Name) + len(f.Site.Name)
 	for _, a := range f.Accesses {
 		n += len(a.Provider) + 32
+		if a.Status > registry.AccessCancelled {
+			return fmt.Errorf("the filing %s has an access of status %d, which there is not", f.Site.Number, a.Status)
+		}
 	}
 	for _, host := range f.Covers {
 		n += len(host) + 8
 	}
-	if n > maxRecord {
+	switch {
+	case n > maxRecord:
 		return fmt.Errorf("the filing %s takes %d bytes; a snapshot keeps at most %d of one", f.Site.Number, n, maxRecord)
+	case f.Site.Kind > registry.KindIP || f.Status > registry.StatusCancelled:
+		return fmt.Errorf("the filing %s is of kind %d and status %d, which there is not", f.Site.Number, f.Site.Kind, f.Status)
 	}
 	return nil
 }
 
 // enter files the encoded record and the entry that leads to it.
 func (b *Builder) enter(f *registry.Filing, filed registry.Domain, e entry) {
-	b.scratch = appendRecord(b.scratch[:0], f, filed)
-	e.record = b.arena.add(b.scratch)
-	part := &b.parts[e.h0>>56]
-	*part = append(*part, e)
+	b.scratch = appendItem(b.scratch[:0], f, filed)
+	e.record = b.arenas[e.h0>>56].add(b.scratch)
+	b.parts[e.h0>>56].add(e)
 }
 
 // mark notes all names above d as having something below.
@@ -168,13 +177,39 @@ func (b *Builder) mark(d registry.Domain) {
 	})
 }
 
+// slabSize: what lives as long as the Builder is made in lots, or each of them
+// would hold a page of what its caller has long forgotten.
+const slabSize = 64
+
+// texts copies strings into few large ones.
+type texts struct{ b *strings.Builder }
+
+// textsSize is how large those are.
+const textsSize = 1 << 13
+
+func (t *texts) clone(s string) string {
+	if t.b == nil || t.b.Cap()-t.b.Len() < len(s) {
+		t.b = new(strings.Builder)
+		t.b.Grow(max(textsSize, len(s)))
+	}
+	t.b.WriteString(s)
+	return t.b.String()[t.b.Len()-len(s):]
+}
+
+// domain copies a name, which may be part of a longer string or of a whole
+// import file.
+func (t *texts) domain(d registry.Domain) registry.Domain { return canonical(t.clone(d.String())) }
+
 // single makes d a special name.
 func (b *Builder) single(d registry.Domain) *special {
 	s := b.key.name(d.String())
 	sp := b.specials[s]
 	if sp == nil {
-		// A copy: d may be part of a longer string, or of a whole import file.
-		sp = &special{name: canonical(strings.Clone(d.String()))}
+		if len(b.slab) == cap(b.slab) {
+			b.slab = make([]special, 0, slabSize)
+		}
+		b.slab = append(b.slab, special{name: b.texts.domain(d)})
+		sp = &b.slab[len(b.slab)-1]
 		b.specials[s] = sp
 	}
 	return sp
@@ -183,11 +218,14 @@ func (b *Builder) single(d registry.Domain) *special {
 // addGov notes the names that a filing under a government suffix singles out.
 func (b *Builder) addGov(f *registry.Filing, filed registry.Domain) uint32 {
 	if f.Site.Kind == registry.KindSite && f.Status.Stands() {
-		b.standing[filed.GovRegistrable()] = true
+		own := b.texts.domain(filed)
+		b.standing[own.GovRegistrable()] = true
+		b.govNames[own] = true
 	}
-	g := govFiling{filed: filed}
-	g.filing.Site.Domains = []registry.Domain{filed}
-	g.filing.Covers = slices.Clone(f.Covers)
+	g := govFiling{filed: b.texts.domain(filed)}
+	for _, host := range f.Covers {
+		g.filing.Covers = append(g.filing.Covers, b.texts.clone(host))
+	}
 	b.gov = append(b.gov, g)
 	if !g.coversAll() {
 		for _, host := range g.hosts() {
@@ -197,6 +235,21 @@ func (b *Builder) addGov(f *registry.Filing, filed registry.Domain) uint32 {
 	}
 	return uint32(len(b.gov))
 }
+
+// newGovFiling keeps the strings of f.
+func newGovFiling(f *registry.Filing, filed registry.Domain) (g govFiling) {
+	g.filed, g.filing.Covers = filed, f.Covers
+	return g
+}
+
+// inherits reports whether name lies below the filing without being covered;
+// false for nil.
+func (g *govFiling) inherits(name registry.Domain) bool {
+	return g != nil && g.filing.Scope(g.filed, name) == registry.ScopeInherited
+}
+
+// uneven is inherits for a name that nobody singled out.
+func (g *govFiling) uneven() bool { return g != nil && !g.coversAll() }
 
 // coversAll reports whether the filing is no unit's and covers every name below.
 func (g *govFiling) coversAll() bool { return slices.Contains(g.filing.Covers, "*") }
@@ -235,24 +288,73 @@ func (b *Builder) Blacklist(d registry.Domain) {
 // maxRecord bounds the encoding of one filing under one name.
 const maxRecord = 1 << 16
 
-// chunkSize is how much of the arena is allocated at once.
-const chunkSize = 1 << 20
+// part holds entries in pieces: what one slice would need to grow is too much for
+// most of the memory that there is.
+type part struct{ pieces [][]entry }
+
+// pieceSize makes pieces of 16 KB, once there is more than a few.
+const (
+	pieceSize  = 512
+	firstPiece = 16
+)
+
+func (p *part) add(e entry) {
+	n := len(p.pieces)
+	switch {
+	case n == 0:
+		p.pieces = append(p.pieces, make([]entry, 0, firstPiece))
+		n++
+	case len(p.pieces[n-1]) == cap(p.pieces[n-1]):
+		p.pieces = append(p.pieces, make([]entry, 0, pieceSize))
+		n++
+	}
+	p.pieces[n-1] = append(p.pieces[n-1], e)
+}
+
+// appendTo copies all entries to the end of list.
+func (p *part) appendTo(list []entry) []entry {
+	for _, piece := range p.pieces {
+		list = append(list, piece...)
+	}
+	return list
+}
+
+// set replaces the entries by as many others.
+func (p *part) set(list []entry) {
+	for _, piece := range p.pieces {
+		list = list[copy(piece, list):]
+	}
+}
+
+// chunkSize is how much of an arena is allocated at once, when it is not new.
+const (
+	chunkSize  = 1 << 17
+	firstChunk = 1 << 10
+)
 
 // ref is the place of a record in an arena; 0 is none.
 type ref uint64
 
-// arena holds many short byte strings without a header for each.
+// arena holds many short byte strings without a header for each. Every part has
+// its own, so that what is read together lies together.
 type arena struct{ chunks [][]byte }
 
 // add keeps a copy of rec, which is at most maxRecord long.
 func (a *arena) add(rec []byte) ref {
-	n := len(a.chunks)
-	if n == 0 || len(a.chunks[n-1])+len(rec)+binary.MaxVarintLen32 > chunkSize {
+	n, size := len(a.chunks), len(rec)+binary.MaxVarintLen32
+	switch {
+	case n == 0:
 		// The first byte is left out, so that no ref is 0.
-		a.chunks = append(a.chunks, make([]byte, 1, chunkSize))
+		a.chunks = append(a.chunks, make([]byte, 1, firstChunk))
+		n++
+	case len(a.chunks[n-1])+size > chunkSize:
+		a.chunks = append(a.chunks, make([]byte, 0, chunkSize))
 		n++
 	}
 	c := &a.chunks[n-1]
+	if len(*c)+size > cap(*c) {
+		*c = slices.Grow(*c, max(len(*c), size))
+	}
 	at := ref(n-1)*chunkSize + ref(len(*c))
 	*c = binary.AppendUvarint(*c, uint64(len(rec)))
 	*c = append(*c, rec...)
@@ -273,35 +375,63 @@ func (a *arena) get(at ref) []byte {
 // kind, status, restriction and accesses.
 type protos struct {
 	ids  map[string]uint32
+	keys []string            // of list, by which filings of one name are ordered
 	list []registry.Covering // Filed and Inherited are not set
 	buf  []byte
 }
 
-func (p *protos) of(f *registry.Filing) uint32 {
-	c := registry.Covering{
+// coveringOf is what a filing's coverings are made of; its accesses are the
+// filing's own.
+func coveringOf(f *registry.Filing) registry.Covering {
+	return registry.Covering{
 		Kind: f.Site.Kind, Status: f.Status, Restricted: f.Restricted,
 		AccessesKnown: f.AccessesKnown, Accesses: sortedAccesses(f.Accesses),
 	}
-	p.buf = append(p.buf[:0], byte(c.Kind), byte(c.Status), flag(c.Restricted)|flag(c.AccessesKnown)<<1)
-	for _, a := range c.Accesses {
-		p.buf = append(appendString(p.buf, string(a.Provider)), byte(a.Status))
-		p.buf = binary.AppendVarint(p.buf, decidingTime(a))
-	}
+}
+
+func (p *protos) of(f *registry.Filing) uint32 {
+	c := coveringOf(f)
+	return p.intern(&c)
+}
+
+func (p *protos) intern(c *registry.Covering) uint32 {
+	p.buf = appendProto(p.buf[:0], c)
 	if id, ok := p.ids[string(p.buf)]; ok {
 		return id
 	}
 	if p.ids == nil {
 		p.ids = map[string]uint32{}
 	}
-	c.Accesses = slices.Clone(c.Accesses)
-	for i := range c.Accesses {
-		c.Accesses[i].At = decidingTime(c.Accesses[i])
-		c.Accesses[i].Provider = registry.ProviderID(strings.Clone(string(c.Accesses[i].Provider)))
-	}
-	id := uint32(len(p.list))
-	p.ids[string(p.buf)] = id
-	p.list = append(p.list, c)
+	id, key := uint32(len(p.list)), string(p.buf)
+	r := reader{b: p.buf} // which copies, for the filing may be part of a whole import file
+	p.ids[key] = id
+	p.keys = append(p.keys, key)
+	p.list = append(p.list, r.proto())
 	return id
+}
+
+// appendProto encodes what protos intern. No encoding is the beginning of another.
+func appendProto(b []byte, c *registry.Covering) []byte {
+	b = append(b, byte(c.Kind), byte(c.Status), flag(c.Restricted)|flag(c.AccessesKnown)<<1)
+	b = binary.AppendUvarint(b, uint64(len(c.Accesses)))
+	for _, a := range c.Accesses {
+		b = append(appendString(b, string(a.Provider)), byte(a.Status))
+		b = binary.AppendVarint(b, decidingTime(a))
+	}
+	return b
+}
+
+// proto takes what appendProto wrote.
+func (r *reader) proto() (c registry.Covering) {
+	c.Kind, c.Status = registry.Kind(r.u8()), registry.Status(r.u8())
+	flags := r.u8()
+	c.Restricted, c.AccessesKnown = flags&1 != 0, flags&2 != 0
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		a := registry.Access{Provider: registry.ProviderID(r.string()), Status: registry.AccessStatus(r.u8())}
+		a.At = r.varint()
+		c.Accesses = append(c.Accesses, a)
+	}
+	return c
 }
 
 // decidingTime is At where a decision asks for it, else 0: the day of an active
@@ -322,7 +452,7 @@ func flag(b bool) byte {
 }
 
 // compareEntries orders by name as the table does, and the filings of one name
-// by kind, status and the rest of what is known of them.
+// by what their coverings say and the rest of what is known of them.
 func (b *Builder) compareEntries(x, y entry) int {
 	if c := cmp.Compare(x.h0, y.h0); c != 0 {
 		return c
@@ -330,11 +460,19 @@ func (b *Builder) compareEntries(x, y entry) int {
 	if c := cmp.Compare(x.h1, y.h1); c != 0 {
 		return c
 	}
-	return bytes.Compare(b.arena.get(x.record), b.arena.get(y.record))
+	if x.record == 0 || y.record == 0 {
+		return cmp.Compare(x.record, y.record)
+	}
+	if c := cmp.Compare(b.protos.keys[x.proto], b.protos.keys[y.proto]); c != 0 {
+		return c
+	}
+	return bytes.Compare(b.item(x), b.item(y))
 }
 
 // isAddr reports whether a sum's entries are filed by address.
 func (b *Builder) isAddr(e entry) bool {
-	rec := b.arena.get(e.record)
-	return len(rec) > 2 && rec[2]&recordAddr != 0
+	return e.record != 0 && b.item(e)[0]&groupAddr != 0
 }
+
+// item returns the encoded record of an entry; nil if it has none.
+func (b *Builder) item(e entry) []byte { return b.arenas[e.h0>>56].get(e.record) }

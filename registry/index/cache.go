@@ -27,7 +27,7 @@ import (
 type Cache struct {
 	shards [cacheShards]*lru.Cache[string, remembered]
 	seed   maphash.Seed
-	index  atomic.Uint64 // Index.id of the entries
+	base   atomic.Uint64 // the snapshot beneath the entries
 	hits, misses, evictions,
 	direct atomic.Uint64
 }
@@ -35,9 +35,32 @@ type Cache struct {
 // cacheShards: more than the cores that are likely to meet on one.
 const cacheShards = 16
 
+// coverer is what a Cache stands before: a View, or an Index. Nil pointers of
+// both are known to know nothing.
+type coverer interface {
+	Cover(registry.Domain) registry.Coverage
+	// ids tell the coverer, and the snapshot that it rests on, from all others of
+	// the process; 0 is nil.
+	ids() (own, snapshot uint64)
+}
+
+func (x *Index) ids() (own, snapshot uint64) {
+	if x == nil {
+		return 0, 0
+	}
+	return x.id, x.id
+}
+
+func (v *View) ids() (own, snapshot uint64) {
+	if v == nil {
+		return 0, 0
+	}
+	return v.id, v.base.id
+}
+
 // remembered is the answer for all names that end in an entry's key.
 type remembered struct {
-	index    uint64
+	coverer  uint64
 	suffix   string // the key in canonical form
 	coverage registry.Coverage
 }
@@ -64,10 +87,12 @@ func NewCache(size int) *Cache {
 }
 
 // Cover reads a name as registry.ParseDomain does and returns it with its
-// coverage in x. Its errors are ParseDomain's. When x is another index than
-// before, everything remembered is forgotten.
-func (c *Cache) Cover(x *Index, name string) (registry.Domain, registry.Coverage, error) {
-	if x == nil || c.shards[0] == nil || !worthwhile(name) {
+// coverage in x. Its errors are ParseDomain's. Nothing is answered from what
+// another View said: entries of an older revision count no more, and when the
+// snapshot is another one they are thrown out as well.
+func (c *Cache) Cover(x coverer, name string) (registry.Domain, registry.Coverage, error) {
+	id, snapshot := x.ids()
+	if id == 0 || c.shards[0] == nil || !worthwhile(name) {
 		c.direct.Add(1)
 		d, err := registry.ParseDomain(name)
 		if err != nil {
@@ -75,8 +100,8 @@ func (c *Cache) Cover(x *Index, name string) (registry.Domain, registry.Coverage
 		}
 		return d, x.Cover(d), nil
 	}
-	c.follow(x)
-	if d, coverage, ok := c.recall(x, name); ok {
+	c.follow(snapshot)
+	if d, coverage, ok := c.recall(id, name); ok {
 		c.hits.Add(1)
 		return d, coverage, nil
 	}
@@ -86,7 +111,7 @@ func (c *Cache) Cover(x *Index, name string) (registry.Domain, registry.Coverage
 		return d, registry.Coverage{}, err
 	}
 	coverage := x.Cover(d)
-	c.remember(x, name, d, coverage)
+	c.remember(id, name, d, coverage)
 	return d, coverage, nil
 }
 
@@ -103,9 +128,10 @@ func worthwhile(name string) bool {
 	return mapped && name[len(name)-1] != '.'
 }
 
-// follow empties the cache when the index has changed.
-func (c *Cache) follow(x *Index) {
-	if old := c.index.Load(); old != x.id && c.index.CompareAndSwap(old, x.id) {
+// follow empties the cache when the snapshot has changed. A revision does not
+// empty it: there may be many a second, and stale entries make room like others.
+func (c *Cache) follow(snapshot uint64) {
+	if old := c.base.Load(); old != snapshot && c.base.CompareAndSwap(old, snapshot) {
 		for _, s := range c.shards {
 			s.Purge()
 		}
@@ -115,11 +141,11 @@ func (c *Cache) follow(x *Index) {
 // recall looks for an entry above name. The labels before it are read anew, as
 // they may be malformed; ParseDomain maps label by label, so the ones behind are
 // what they were.
-func (c *Cache) recall(x *Index, name string) (registry.Domain, registry.Coverage, bool) {
+func (c *Cache) recall(id uint64, name string) (registry.Domain, registry.Coverage, bool) {
 	for at, level := lastLabel(name, len(name)), 1; at > 0; level++ {
 		at = lastLabel(name, at-1)
 		r, ok := c.shard(name[at:]).Get(name[at:])
-		if !ok || r.index != x.id || int(r.coverage.Cut) > level+1 && at > 0 {
+		if !ok || r.coverer != id || int(r.coverage.Cut) > level+1 && at > 0 {
 			continue
 		}
 		d, err := registry.ParseDomain(name[:at] + r.suffix)
@@ -131,7 +157,7 @@ func (c *Cache) recall(x *Index, name string) (registry.Domain, registry.Coverag
 // lastLabel returns where the label that ends at end begins.
 func lastLabel(name string, end int) int { return strings.LastIndexByte(name[:end], '.') + 1 }
 
-func (c *Cache) remember(x *Index, name string, d registry.Domain, coverage registry.Coverage) {
+func (c *Cache) remember(id uint64, name string, d registry.Domain, coverage registry.Coverage) {
 	at := len(name)
 	for range coverage.Cut {
 		if at == 0 {
@@ -141,7 +167,7 @@ func (c *Cache) remember(x *Index, name string, d registry.Domain, coverage regi
 	}
 	// Keys outlive the request whose bytes they may be part of.
 	key := strings.Clone(name[at:])
-	r := remembered{x.id, strings.Clone(d.Last(int(coverage.Cut)).String()), coverage}
+	r := remembered{id, strings.Clone(d.Last(int(coverage.Cut)).String()), coverage}
 	if c.shard(key).Add(key, r) {
 		c.evictions.Add(1)
 	}

@@ -1,10 +1,12 @@
 package index
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -19,6 +21,8 @@ type compiler struct {
 	names    int
 	addrs    int
 	recordsN int // bytes of the records section
+	levels   []level
+	part     []entry // the part that is looked at
 }
 
 // Build makes the index. It fails if no random key could be made, or if the
@@ -31,10 +35,16 @@ func (b *Builder) Build() (*Index, error) {
 		return nil, errors.New("the snapshot is built already; make a new Builder")
 	}
 	b.built = true
+	if b.filings >= manyFilings {
+		// Nearly all memory is what the filings came from. It goes back before the
+		// snapshot takes its own; with no pointers in entries and records that is quick.
+		debug.FreeOSMemory()
+	}
 	c := &compiler{Builder: b, alone: map[uint64]uint32{}}
 	c.answers.init()
 	c.sort()
-	if err := c.assign(); err != nil {
+	c.assign()
+	if err := c.answers.check(); err != nil {
 		return nil, err
 	}
 	image, err := c.image()
@@ -44,27 +54,36 @@ func (b *Builder) Build() (*Index, error) {
 	return load(image)
 }
 
+// manyFilings take about a hundred megabytes.
+const manyFilings = 1_000_000
+
 // sort brings the entries into the order of the table and hands special names
 // their own filings. Special names without a filing get an entry, too.
 func (c *compiler) sort() {
 	for s := range c.specials {
-		part := &c.parts[s.h0>>56]
-		*part = append(*part, entry{sum: s})
+		c.parts[s.h0>>56].add(entry{sum: s})
 	}
+	n := 0
 	for i := range c.parts {
-		slices.SortFunc(c.parts[i], c.compareEntries)
+		c.part = c.parts[i].appendTo(c.part[:0])
+		slices.SortFunc(c.part, c.compareEntries)
+		c.parts[i].set(c.part)
+		n += len(c.part)
 	}
+	c.ids = make([]uint32, 0, n)
 	c.each(func(group []entry) {
 		if sp := c.specials[group[0].sum]; sp != nil {
-			sp.own = filed(group)
+			sp.own = slices.Clone(filed(group))
 		}
 	})
 }
 
-// each calls f with the entries of each name, in the order of the table.
+// each calls f with the entries of each name, in the order of the table. They are
+// f's until it returns.
 func (c *compiler) each(f func(group []entry)) {
-	for _, part := range c.parts {
-		for len(part) > 0 {
+	for i := range c.parts {
+		c.part = c.parts[i].appendTo(c.part[:0])
+		for part := c.part; len(part) > 0; {
 			n := 1
 			for n < len(part) && part[n].sum == part[0].sum {
 				n++
@@ -84,15 +103,11 @@ func filed(group []entry) []entry {
 }
 
 // assign finds the node of every name, in the order of the table.
-func (c *compiler) assign() error {
+func (c *compiler) assign() {
 	c.each(func(group []entry) {
 		c.ids = append(c.ids, c.nodeOf(group))
 		c.count(group)
 	})
-	if n := len(c.answers.nodes); n > maxNode {
-		return fmt.Errorf("the registry has %d different answers; a snapshot holds at most %d", n, maxNode)
-	}
-	return nil
 }
 
 // canonical makes a Domain of a name that was one before.
@@ -103,47 +118,60 @@ func canonical(name string) registry.Domain {
 
 // count adds up what the header tells and how long the records section will be.
 func (c *compiler) count(group []entry) {
-	own := filed(group)
-	if len(own) == 0 {
-		return
-	}
-	if c.isAddr(own[0]) {
+	if own := filed(group); len(own) == 0 {
+	} else if c.isAddr(own[0]) {
 		c.addrs++
 	} else {
 		c.names++
 	}
-	n := c.groupSize(own)
-	c.recordsN += 1 + uvarintSize(n) + n
+	_, c.scratch = c.body(c.scratch[:0], group)
+	c.recordsN += groupSize(len(c.scratch))
 }
 
-// groupSize is how many bytes the records of one name take.
-func (c *compiler) groupSize(own []entry) (n int) {
-	for _, e := range own {
-		size := len(c.arena.get(e.record))
-		n += uvarintSize(size) + size
+// body puts together what the records section has of one name: the name, and a
+// record for each filing.
+func (c *compiler) body(b []byte, group []entry) (addr bool, body []byte) {
+	own := filed(group)
+	if len(own) == 0 {
+		return false, appendName(b, c.specials[group[0].sum].name.String())
 	}
-	return n
+	for i, e := range own {
+		item := c.item(e)
+		if i == 0 {
+			b = append(b, item[1:]...)
+			continue
+		}
+		b = append(b, item[itemHead(item):]...)
+	}
+	return c.isAddr(own[0]), b
 }
 
-func uvarintSize(n int) int { return len(binary.AppendUvarint(nil, uint64(n))) }
+// itemHead is how long kind and name at the front of an item are.
+func itemHead(item []byte) int {
+	r := reader{b: item[1:]}
+	if item[0]&groupAddr != 0 {
+		r.bytes(16)
+	} else {
+		r.front()
+	}
+	return len(item) - len(r.b)
+}
 
 // nodeOf interns the answers of one name.
 func (c *compiler) nodeOf(group []entry) uint32 {
 	own, sp := filed(group), c.specials[group[0].sum]
-	if sp == nil && c.isAddr(own[0]) {
+	if sp != nil {
+		return c.specialNode(sp.name, own, sp)
+	}
+	if c.isAddr(own[0]) {
 		return c.plainNode(own, 0)
 	}
-	name := registry.Domain{}
-	if sp != nil {
-		name = sp.name
-	} else {
-		name = canonical(filedName(c.arena.get(own[0].record)))
-	}
-	labels := name.Labels()
-	if sp == nil && labels == 2 && own[0].gov == 0 && !c.tops {
+	front, suffix := (&reader{b: c.item(own[0])[1:]}).front()
+	labels := 1 + bytes.Count(front, []byte{'.'}) + strings.Count(suffix, ".")
+	if labels == 2 && own[0].gov == 0 && !c.tops {
 		return c.plainNode(own, labels)
 	}
-	return c.specialNode(name, own, sp)
+	return c.specialNode(canonical(string(front)+suffix), own, nil)
 }
 
 // plainNode is the node of a name with nothing known above or below it.
@@ -152,12 +180,7 @@ func (c *compiler) plainNode(own []entry, labels int) uint32 {
 	if id, ok := c.alone[at]; ok && len(own) == 1 {
 		return id
 	}
-	list := make([]uint32, len(own))
-	for i, e := range own {
-		list[i] = c.covering(e, labels, false)
-	}
-	l := c.answers.list(list)
-	id := c.answers.node(rawNode{self: l, below: l, labels: uint8(labels)})
+	id := c.answers.plainly(c.facts(own), 0, uint8(labels))
 	if len(own) == 1 {
 		c.alone[at] = id
 	}
@@ -166,59 +189,37 @@ func (c *compiler) plainNode(own []entry, labels int) uint32 {
 
 // specialNode looks at all names above as well.
 func (c *compiler) specialNode(name registry.Domain, own []entry, sp *special) uint32 {
-	var self, below []uint32
-	n := rawNode{labels: uint8(name.Labels())}
-	if sp != nil && sp.below {
-		n.flags |= hasBelow
-	}
-	above := c.above(name)
-	for labels := name.Labels(); labels > 0; labels-- {
-		filings := own
-		if up := above[labels]; up != nil {
-			filings = up.own
-			if up.blacklisted {
-				n.flags |= blacklisted
-			}
+	c.levels = append(c.levels[:0], level{})
+	c.key.walk(name.String(), 1, func(s sum, _ int, whole bool) bool {
+		l := level{}
+		if up := c.specials[s]; up != nil {
+			l = level{c.facts(up.own), up.blacklisted}
+		} else if whole {
+			l.filings = c.facts(own)
 		}
-		for _, e := range filings {
-			self = append(self, c.covering(e, labels, c.inherited(e, name)))
-			below = append(below, c.covering(e, labels, c.inheritedBelow(e)))
-		}
-		own = nil
-	}
-	if c.standing[name.GovRegistrable()] {
-		n.flags |= govFiled
-	}
-	n.self, n.below = c.answers.list(self), c.answers.list(below)
-	if n.self != n.below {
-		n.flags |= uneven
-	}
-	return c.answers.node(n)
-}
-
-// above finds the special names at and above name, by their labels.
-func (c *compiler) above(name registry.Domain) []*special {
-	found := []*special{nil}
-	c.key.walk(name.String(), 1, func(s sum, _ int, _ bool) bool {
-		found = append(found, c.specials[s])
+		c.levels = append(c.levels, l)
 		return true
 	})
-	return found
-}
-
-func (c *compiler) inherited(e entry, name registry.Domain) bool {
-	if e.gov == 0 {
-		return false
+	var flags nodeFlags
+	if sp != nil && sp.below {
+		flags |= hasBelow
 	}
-	g := &c.gov[e.gov-1]
-	return g.filing.Scope(g.filed, name) == registry.ScopeInherited
+	if c.standing[name.GovRegistrable()] {
+		flags |= govFiled
+	}
+	return c.answers.at(name, c.levels, flags)
 }
 
-// inheritedBelow is inherited for a name that nobody singled out.
-func (c *compiler) inheritedBelow(e entry) bool {
-	return e.gov != 0 && !c.gov[e.gov-1].coversAll()
-}
-
-func (c *compiler) covering(e entry, labels int, inherited bool) uint32 {
-	return c.answers.covering(rawCovering{proto: e.proto, filed: uint8(labels), inherited: inherited})
+func (c *compiler) facts(own []entry) []fact {
+	if len(own) == 0 {
+		return nil
+	}
+	facts := make([]fact, len(own))
+	for i, e := range own {
+		facts[i].proto = e.proto
+		if e.gov > 0 {
+			facts[i].gov = &c.gov[e.gov-1]
+		}
+	}
+	return facts
 }

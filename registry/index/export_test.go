@@ -78,3 +78,39 @@ func (x *Index) Find(s Sum) uint32 {
 func (x *Index) Walk(d registry.Domain, visit func(h0 uint64) bool) {
 	x.key.walk(d.String(), 2, func(s sum, _ int, _ bool) bool { return visit(s.h0) })
 }
+
+// SectionLengths are the bytes of each section.
+func (x *Index) SectionLengths() (n []uint64) {
+	h, _ := decodeHeader(x.image)
+	for _, s := range h.sections {
+		n = append(n, s.length)
+	}
+	return n
+}
+
+// SectionAt names the section in which an offset lies.
+func (x *Index) SectionAt(offset int) string {
+	h, _ := decodeHeader(x.image)
+	name := "header"
+	for i, s := range h.sections {
+		if uint64(offset) >= s.offset {
+			name = section(i).String()
+		}
+	}
+	return name
+}
+
+// GovFilings are the names with a standing site at or below reg.
+func (x *Index) GovFilings(reg registry.Domain) []registry.Domain { return x.govFilings(reg) }
+
+// Mappings is how many files are mapped.
+func Mappings() int64 { return mappings.Load() }
+
+// CanMap reports whether Map maps.
+func CanMap() bool {
+	image, err := mapFile("export_test.go")
+	if image != nil {
+		unmap(image)
+	}
+	return err == nil && image != nil
+}

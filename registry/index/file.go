@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // fileMode: the snapshot holds the secret key (group read for mirrors).
@@ -12,26 +13,39 @@ const fileMode = 0o640
 
 // WriteFile writes the snapshot of x to path, atomically: after a crash path is
 // what it was or the whole new file. The directory must exist and be writable.
-func WriteFile(path string, x *Index) (err error) {
+func WriteFile(path string, x *Index) error {
 	if x == nil {
 		return fmt.Errorf("snapshot %q cannot be written: there is no index", path)
 	}
+	err := replaceFile(path, func(f *os.File) error {
+		_, err := f.Write(x.image)
+		runtime.KeepAlive(x)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("snapshot %q cannot be written: %w", path, err)
+	}
+	return nil
+}
+
+// replaceFile puts what write writes in the place of path. Whatever happens, no
+// other file is left.
+func replaceFile(path string, write func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("snapshot %q cannot be written: %w", path, err)
+		return err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("snapshot %q cannot be written: %w", path, err)
 		}
 	}()
 	if err := f.Chmod(fileMode); err != nil {
 		return err
 	}
-	if _, err := f.Write(x.image); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

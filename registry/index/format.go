@@ -34,11 +34,13 @@ const (
 	sectionCoverings
 	sectionLists
 	sectionNodes
+	sectionBlacklist
+	sectionGov
 	sectionCount
 )
 
 var sectionNames = [sectionCount]string{
-	"table", "record index", "records", "providers", "accesses", "coverings", "lists", "nodes",
+	"table", "record index", "records", "providers", "accesses", "coverings", "lists", "nodes", "blacklist", "government",
 }
 
 func (s section) String() string { return sectionNames[s] }

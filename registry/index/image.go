@@ -4,16 +4,49 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
+	"slices"
 )
 
 // image writes the whole snapshot into memory.
 func (c *compiler) image() ([]byte, error) {
-	h, total, err := c.header()
-	if err != nil {
-		return nil, err
+	small := c.small()
+	for buckets := homes(len(c.ids)); ; buckets += buckets/16 + 1 {
+		image, err := c.imageOf(buckets, small)
+		if !errors.Is(err, errSpill) {
+			return image, err
+		}
 	}
+}
+
+// small makes the sections behind the records.
+func (c *compiler) small() [][]byte {
 	small := c.answers.encode(c.protos.list)
-	lengths := []int{int(total) * bucketSize, int(total+1) * 8, c.recordsN}
+	for _, names := range [][]string{sortedNames(c.blacklist), sortedNames(c.govNames)} {
+		var b buffer
+		_ = writeNames(&b, slices.Values(names)) // a buffer takes all
+		small = append(small, b)
+	}
+	return small
+}
+
+type buffer []byte
+
+func (b *buffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}
+
+func (c *compiler) imageOf(buckets uint64, small [][]byte) ([]byte, error) {
+	h := header{
+		key: c.options.Key, revision: c.options.Revision, tops: c.tops, buckets: buckets,
+		counts: [4]uint64{uint64(c.filings), uint64(c.names), uint64(c.addrs), uint64(len(c.blacklist))},
+	}
+	if !c.options.MadeAt.IsZero() {
+		h.madeAt = c.options.MadeAt.UnixMilli()
+	}
+	total := int(buckets + maxSpill)
+	lengths := []int{total * bucketSize, (total + 1) * 8, c.recordsN}
 	for _, s := range small {
 		lengths = append(lengths, len(s))
 	}
@@ -36,121 +69,161 @@ func (c *compiler) image() ([]byte, error) {
 	return image, nil
 }
 
-// header makes the header but for the sections, and finds how many buckets the
-// table has in all.
-func (c *compiler) header() (h header, total uint64, err error) {
-	h = header{
-		key: c.options.Key, revision: c.options.Revision, tops: c.tops,
-		counts:  [4]uint64{uint64(c.filings), uint64(c.names), uint64(c.addrs), uint64(len(c.blacklist))},
-		buckets: max(minBuckets, uint64(len(c.ids))*1000/(slots*loadPermille)+1),
+// fill writes the table and the records.
+func (c *compiler) fill(h *header, image []byte) error {
+	p := newPlacer(h.buckets)
+	part := func(s section) *buffer {
+		b := buffer(h.part(image, s)[:0])
+		return &b
 	}
-	if !c.options.MadeAt.IsZero() {
-		h.madeAt = c.options.MadeAt.UnixMilli()
-	}
-	for {
-		h.spill, total, err = c.layout(h.buckets)
-		if !errors.Is(err, errSpill) {
-			return h, total, err
+	p.table, p.recordIndex, p.records = part(sectionTable), part(sectionRecordIndex), part(sectionRecords)
+	i := 0
+	var err error
+	c.each(func(group []entry) {
+		if err != nil {
+			return
 		}
-		h.buckets += h.buckets/16 + 1
+		var addr bool
+		addr, c.scratch = c.body(c.scratch[:0], group)
+		err = p.add(group[0].sum, c.ids[i], addr, c.scratch)
+		i++
+	})
+	if err != nil {
+		return err
 	}
+	err = p.close()
+	h.spill = p.spill
+	return err
+}
+
+// homes is how many home buckets so many names get at first.
+func homes(names int) uint64 {
+	return max(minBuckets, uint64(names)*1000/(slots*loadPermille)+1)
 }
 
 // errSpill: a name would lie too far from its home; more buckets help.
 var errSpill = errors.New("a bucket chain is too long")
 
-// layout finds how far names spill and how many buckets there are with those
-// behind the last home.
-func (c *compiler) layout(buckets uint64) (spill uint32, total uint64, err error) {
-	last := uint64(0)
-	err = c.place(buckets, func(b uint64, own []placed, _ uint32) error {
-		last = b
-		for _, p := range own {
-			spill = max(spill, uint32(b-p.home))
-		}
-		if spill > maxSpill {
-			return errSpill
-		}
-		return nil
-	})
-	return spill, max(buckets, last+1), err
+// placer puts names into buckets, in the order of their sums, and writes these
+// with their records one after the other. Names stay at home as long as there is
+// room; the surplus goes to the next bucket that has room left. Behind the last
+// home there are maxSpill buckets, so that their number is known beforehand.
+type placer struct {
+	table, recordIndex, records io.Writer
+
+	buckets uint64
+	spill   uint32   // the furthest that a name lies from its home
+	b       uint64   // the bucket that is being filled
+	in      []placed // lies in it
+	queue   []placed // past their full homes, in order
+	spare   [][]byte // bodies to use again
+	at      uint64   // length of the records so far
+	buf     []byte   // the groups of a bucket
+	err     error    // of a write
 }
 
 // placed is a name on its way into a bucket.
 type placed struct {
-	home  uint64
-	sum   sum
-	node  uint32
-	group []entry
+	home uint64
+	sum  sum
+	node uint32
+	addr bool
+	body []byte // of its group
 }
 
-// place hands out bucket after bucket with the names that lie in it and the
-// mask of those that went past. Names stay at home as long as there is room;
-// the surplus goes to the next bucket that has room left.
-func (c *compiler) place(buckets uint64, emit func(b uint64, in []placed, mask uint32) error) error {
-	var queue []placed // past their full homes, in order
-	var in []placed    // of bucket b
-	b := uint64(0)
-	flush := func() error {
-		free := min(slots-len(in), len(queue))
-		in = append(in, queue[:free]...)
-		queue = queue[free:]
-		mask := uint32(0)
-		for _, p := range queue {
-			mask |= passed(p.sum)
+func newPlacer(buckets uint64) *placer { return &placer{buckets: buckets} }
+
+// add takes the next name; body is copied.
+func (p *placer) add(s sum, node uint32, addr bool, body []byte) error {
+	n := placed{home: home(s, p.buckets), sum: s, node: node, addr: addr}
+	if k := len(p.spare); k > 0 {
+		n.body, p.spare = p.spare[k-1], p.spare[:k-1]
+	}
+	n.body = append(n.body[:0], body...)
+	for p.b < n.home {
+		if err := p.flush(); err != nil {
+			return err
 		}
-		err := emit(b, in, mask)
-		in, b = in[:0], b+1
+	}
+	if len(p.in) == slots {
+		p.queue = append(p.queue, n)
+		return nil
+	}
+	p.in = append(p.in, n)
+	return nil
+}
+
+// close writes the rest.
+func (p *placer) close() error {
+	for p.b < p.buckets+maxSpill {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	if len(p.queue) > 0 {
+		return errSpill
+	}
+	p.put(p.recordIndex, binary.LittleEndian.AppendUint64(nil, p.at))
+	return p.err
+}
+
+// flush writes one bucket.
+func (p *placer) flush() error {
+	free := min(slots-len(p.in), len(p.queue))
+	p.in = append(p.in, p.queue[:free]...)
+	p.queue = append(p.queue[:0], p.queue[free:]...)
+	line, err := p.line()
+	if err != nil {
 		return err
 	}
-	var err error
-	i := 0
-	c.each(func(group []entry) {
-		p := placed{home(group[0].sum, buckets), group[0].sum, c.ids[i], group}
-		i++
-		for b < p.home && err == nil {
-			err = flush()
-		}
-		if len(in) == slots {
-			queue = append(queue, p)
-			return
-		}
-		in = append(in, p)
-	})
-	for err == nil && (b < buckets || len(in)+len(queue) > 0) {
-		err = flush()
+	p.put(p.table, line[:])
+	p.put(p.recordIndex, binary.LittleEndian.AppendUint64(p.buf[:0], p.at))
+	p.buf = p.buf[:0]
+	for i := range p.in {
+		n := &p.in[i]
+		p.buf = append(p.buf, byte(i)|flag(n.addr)*groupAddr)
+		p.buf = append(binary.AppendUvarint(p.buf, uint64(len(n.body))), n.body...)
+		p.spare = append(p.spare, n.body)
 	}
-	return err
+	p.put(p.records, p.buf)
+	p.at += uint64(len(p.buf))
+	p.in, p.b = p.in[:0], p.b+1
+	return p.err
 }
 
-// fill writes the table and the records.
-func (c *compiler) fill(h *header, image []byte) error {
-	table, recordIndex, records := h.part(image, sectionTable), h.part(image, sectionRecordIndex), h.part(image, sectionRecords)
+func (p *placer) put(w io.Writer, b []byte) {
+	if p.err == nil {
+		_, p.err = w.Write(b)
+	}
+}
+
+// line is the bucket that is full.
+func (p *placer) line() (line [bucketSize]byte, err error) {
 	le := binary.LittleEndian
-	at := 0
-	err := c.place(h.buckets, func(b uint64, in []placed, mask uint32) error {
-		line := table[b*bucketSize:][:bucketSize]
-		le.PutUint64(recordIndex[8*b:], uint64(at))
-		for i, p := range in {
-			if err := distinct(in[:i], p.sum); err != nil {
-				return err
-			}
-			le.PutUint64(line[8*i:], p.sum.h1)
-			le.PutUint32(line[tagsAt+4*i:], tag(p.sum)|p.node)
-			at += c.putRecords(records[at:], i, filed(p.group))
+	for i := range p.in {
+		n := &p.in[i]
+		if err := distinct(p.in[:i], n.sum); err != nil {
+			return line, err
 		}
-		le.PutUint32(line[maskAt:], mask)
-		return nil
-	})
-	le.PutUint64(recordIndex[len(recordIndex)-8:], uint64(at))
-	return err
+		if p.spill = max(p.spill, uint32(p.b-n.home)); p.spill > maxSpill {
+			return line, errSpill
+		}
+		le.PutUint64(line[8*i:], n.sum.h1)
+		le.PutUint32(line[tagsAt+4*i:], tag(n.sum)|n.node)
+	}
+	mask := uint32(0)
+	for i := range p.queue {
+		mask |= passed(p.queue[i].sum)
+	}
+	le.PutUint32(line[maskAt:], mask)
+	return line, nil
 }
 
 // distinct refuses sums that the table could not tell apart; the chance of one
 // is 2⁻⁶⁴ for every two names of a bucket.
 func distinct(in []placed, s sum) error {
-	for _, p := range in {
-		if p.sum.h1 == s.h1 {
+	for i := range in {
+		if in[i].sum.h1 == s.h1 {
 			return errAlike
 		}
 	}
@@ -162,19 +235,11 @@ func distinct(in []placed, s sum) error {
 
 var errAlike = errors.New("two names have the same 64 bits under this key; build with another key, in a new epoch")
 
-// putRecords writes the records of one name and returns how long they are.
-func (c *compiler) putRecords(b []byte, slot int, own []entry) int {
-	if len(own) == 0 {
-		return 0
-	}
-	n := 0
-	b[n] = byte(slot)
-	n++
-	n += binary.PutUvarint(b[n:], uint64(c.groupSize(own)))
-	for _, e := range own {
-		rec := c.arena.get(e.record)
-		n += binary.PutUvarint(b[n:], uint64(len(rec)))
-		n += copy(b[n:], rec)
+// groupSize is how many bytes a group with such a body takes.
+func groupSize(body int) int {
+	n := 2 + body
+	for l := body; l >= 0x80; l >>= 7 {
+		n++
 	}
 	return n
 }

@@ -2,6 +2,7 @@ package index
 
 import (
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,10 @@ type Index struct {
 	nodes       []node
 	recordIndex []byte // u64 offset into records per bucket, and one for the end
 	records     []byte
-	image       []byte // the whole snapshot
+	blacklist   nameSet
+	gov         nameSet // names under a government suffix with a standing site
+	known       int     // names and addresses in the table
+	image       []byte  // the whole snapshot
 	info        Info
 	id          uint64 // tells the indexes of a process apart, without keeping them
 }
@@ -90,7 +94,9 @@ func (x *Index) Cover(d registry.Domain) registry.Coverage {
 		}
 		return n.flags&hasBelow != 0
 	})
-	return *answer
+	c := *answer
+	runtime.KeepAlive(x) // the table may be a mapping, which goes with x
+	return c
 }
 
 // CoverAddr returns what the registry knows of an address: filings of KindIP for
@@ -103,6 +109,7 @@ func (x *Index) CoverAddr(a netip.Addr) registry.Coverage {
 		return x.unfiledAddr()
 	}
 	i, _ := x.table.find(x.key.addr(plain(a)))
+	runtime.KeepAlive(x)
 	if i == 0 {
 		return x.unfiledAddr()
 	}

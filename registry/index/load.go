@@ -37,7 +37,16 @@ func load(image []byte) (*Index, error) {
 	if x.nodes, err = h.loadNodes(image); err != nil {
 		return nil, err
 	}
-	return x, h.checkTable(x)
+	x.blacklist, x.gov = nameSet(h.part(image, sectionBlacklist)), nameSet(h.part(image, sectionGov))
+	for _, s := range []section{sectionBlacklist, sectionGov} {
+		if !nameSet(h.part(image, s)).valid() {
+			return nil, damaged(h.sections[s].offset, "section %q does not hold what it should", s)
+		}
+	}
+	if err := h.checkTable(x); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 func (h *header) part(image []byte, s section) []byte {
@@ -90,9 +99,11 @@ func (h *header) checkTable(x *Index) error {
 	for b := range total {
 		for i := range uint64(slots) {
 			e := b*bucketSize + tagsAt + 4*i
-			if n := binary.LittleEndian.Uint32(x.table.lines[e:]) & maxNode; int(n) >= len(x.nodes) {
+			n := binary.LittleEndian.Uint32(x.table.lines[e:]) & maxNode
+			if int(n) >= len(x.nodes) {
 				return damaged(at+e, "section \"table\" leads to node %d of %d", n, len(x.nodes))
 			}
+			x.known += int(min(n, 1))
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package index
 import (
 	"encoding"
 	"encoding/binary"
-	"time"
 )
 
 // reader takes values from the front of untrusted bytes. What is not there
@@ -59,14 +58,6 @@ func (r *reader) text(into encoding.TextUnmarshaler) {
 	if err := into.UnmarshalText([]byte(r.string())); err != nil {
 		r.bad = true
 	}
-}
-
-// time reads seconds if there are any, else the zero time.
-func (r *reader) time(known bool) time.Time {
-	if !known {
-		return time.Time{}
-	}
-	return time.Unix(r.varint(), 0).UTC()
 }
 
 // count takes a number of items of at least size bytes each; more than can

@@ -32,71 +32,113 @@ type Record struct {
 	AccessesKnown bool
 }
 
-// The bits of a record's first byte.
+// The first byte of a record: nature in the low five bits, and these.
 const (
-	recordAddr       = 1 << iota // filed by address
-	recordRestricted             // access is restricted
-	recordKnown                  // the accesses are known
-	recordEntity                 // an entity number of its own follows the number
-	recordFiled                  // FiledAt is known
-	recordUpdated                // UpdatedAt is known
+	recordNature = 1<<5 - 1
+	recordEntity = 1 << 5 // an entity number of its own follows the number
+	recordTimes  = 1 << 6 // times of accesses follow
+	recordMore   = 1 << 7 // a byte with the following bits follows, and what they tell of
 )
 
-// appendRecord encodes what a Record shows of f under one of its domains, or
-// under its address if filed is zero. Equal filings have equal encodings; they
-// also order the filings of a name.
+// The bits of that byte.
+const (
+	moreCovers    = 1 << iota // hosts that the filing covers
+	moreElsewhere             // filed under another name first, and counted there
+)
+
+// appendRecord encodes a filing under one of its domains, or under its address if
+// filed is zero: what its covering says, the name, and what a snapshot keeps
+// beside these. Equal filings have equal encodings; they also order the filings
+// of a name.
 func appendRecord(b []byte, f *registry.Filing, filed registry.Domain) []byte {
+	c := coveringOf(f)
+	return appendItem(appendProto(b, &c), f, filed)
+}
+
+// appendItem is appendRecord without what the covering says.
+func appendItem(b []byte, f *registry.Filing, filed registry.Domain) []byte {
+	if filed.IsZero() {
+		a := plain(f.Addr).As16()
+		b = append(append(b, groupAddr), a[:]...)
+	} else {
+		b = appendName(append(b, 0), filed.String())
+	}
+	return appendFacts(b, f, elsewhere(f, filed))
+}
+
+// elsewhere reports whether a filing is counted under another name than filed.
+func elsewhere(f *registry.Filing, filed registry.Domain) bool {
+	return len(f.Site.Domains) > 0 && f.Site.Domains[0] != filed
+}
+
+// appendFacts encodes what a record has beside its name and its covering.
+func appendFacts(b []byte, f *registry.Filing, elsewhere bool) []byte {
 	entity := f.Entity.Number
 	if entity == f.Site.Number.Entity() {
 		entity = registry.Number{}
 	}
-	b = append(b, byte(f.Site.Kind), byte(f.Status), recordFlags(f, filed, entity), byte(f.Entity.Nature))
-	if filed.IsZero() {
-		a := plain(f.Addr).As16()
-		b = append(b, a[:]...)
-	} else {
-		b = appendString(b, filed.String())
-	}
-	b = appendString(b, f.Site.Number.String())
-	if !entity.IsZero() {
-		b = appendString(b, entity.String())
-	}
-	b = appendString(b, publicName(f.Entity))
-	b = appendString(b, f.Site.Name)
-	for _, t := range []time.Time{f.Site.FiledAt, f.UpdatedAt} {
-		if !t.IsZero() {
-			b = binary.AppendVarint(b, t.Unix())
-		}
-	}
 	accesses := sortedAccesses(f.Accesses)
-	b = binary.AppendUvarint(b, uint64(len(accesses)))
-	for _, a := range accesses {
-		b = appendString(b, string(a.Provider))
-		b = append(b, byte(a.Status))
-		b = binary.AppendVarint(b, a.At)
+	more := flag(len(f.Covers) > 0)*moreCovers | flag(elsewhere)*moreElsewhere
+	b = appendNumber(append(b, recordHead(f, entity, accesses, more)), f.Site.Number)
+	if !entity.IsZero() {
+		b = appendNumber(b, entity)
 	}
-	// Nobody reads the hosts back: they only put filings that differ in nothing
-	// else into an order that does not depend on the order of Add.
-	for _, host := range f.Covers {
-		b = appendString(b, host)
+	name := publicName(f.Entity)
+	b = appendString(b, name)
+	if f.Site.Name == name {
+		b = append(b, 0)
+	} else {
+		b = binary.AppendUvarint(b, 1+uint64(len(f.Site.Name)))
+		b = append(b, f.Site.Name...)
+	}
+	b = appendTimes(b, f, accesses)
+	if more != 0 {
+		b = append(b, more)
+	}
+	if len(f.Covers) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(f.Covers)))
+		for _, host := range f.Covers {
+			b = appendString(b, host)
+		}
 	}
 	return b
 }
 
-func recordFlags(f *registry.Filing, filed registry.Domain, entity registry.Number) byte {
-	var flags byte
-	set := func(bit byte, yes bool) {
-		if yes {
-			flags |= bit
+func recordHead(f *registry.Filing, entity registry.Number, accesses []registry.Access, more byte) (head byte) {
+	if f.Entity.Nature <= recordNature {
+		head = byte(f.Entity.Nature)
+	}
+	if !entity.IsZero() {
+		head |= recordEntity
+	}
+	if slices.ContainsFunc(accesses, timed) {
+		head |= recordTimes
+	}
+	if more != 0 {
+		head |= recordMore
+	}
+	return head
+}
+
+// timed reports whether the record has to keep the time of an access: it is
+// known, and the covering does not have it.
+func timed(a registry.Access) bool { return decidingTime(a) == 0 && a.At != 0 }
+
+// appendTimes encodes the days of filing and of the last change, the latter
+// after the former, and the times of accesses.
+func appendTimes(b []byte, f *registry.Filing, accesses []registry.Access) []byte {
+	b = appendTime(b, f.Site.FiledAt.Unix(), !f.Site.FiledAt.IsZero(), middle)
+	from := int64(middle)
+	if s := f.Site.FiledAt.Unix(); !f.Site.FiledAt.IsZero() && s < maxTime && s > -maxTime {
+		from = s
+	}
+	b = appendTime(b, f.UpdatedAt.Unix(), !f.UpdatedAt.IsZero(), from)
+	if slices.ContainsFunc(accesses, timed) {
+		for _, a := range accesses {
+			b = appendTime(b, a.At, timed(a), from)
 		}
 	}
-	set(recordAddr, filed.IsZero())
-	set(recordRestricted, f.Restricted)
-	set(recordKnown, f.AccessesKnown)
-	set(recordEntity, !entity.IsZero())
-	set(recordFiled, !f.Site.FiledAt.IsZero())
-	set(recordUpdated, !f.UpdatedAt.IsZero())
-	return flags
+	return b
 }
 
 // publicName is the entity's name unless it is a person's.
@@ -126,105 +168,95 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
+// stored is a filing as a snapshot has it under one name.
+type stored struct {
+	Record
+	covers    []string
+	elsewhere bool
+}
+
 // parseRecord decodes what appendRecord wrote; false if b is none.
 func parseRecord(b []byte) (rec Record, ok bool) {
 	r := reader{b: b}
-	rec.Kind, rec.Status = registry.Kind(r.u8()), registry.Status(r.u8())
-	flags := r.u8()
-	rec.Nature = registry.Nature(r.u8())
-	rec.Restricted, rec.AccessesKnown = flags&recordRestricted != 0, flags&recordKnown != 0
-	if flags&recordAddr != 0 {
-		rec.Addr = plain(netip.AddrFrom16([16]byte(r.bytes(16))))
-	} else {
-		r.text(&rec.Domain)
+	c := r.proto()
+	addr := r.u8()&groupAddr != 0
+	name, a := r.filed(addr)
+	s := r.facts(&c)
+	s.Domain, s.Addr = name, a
+	return s.Record, !r.bad
+}
+
+// filed takes a name or an address.
+func (r *reader) filed(addr bool) (registry.Domain, netip.Addr) {
+	if addr {
+		return registry.Domain{}, plain(netip.AddrFrom16([16]byte(r.bytes(16))))
 	}
-	r.text(&rec.Number)
+	return r.name(), netip.Addr{}
+}
+
+// facts takes what appendFacts wrote; c is the covering that belongs to it.
+func (r *reader) facts(c *registry.Covering) (rec stored) {
+	rec.Kind, rec.Status, rec.Restricted, rec.AccessesKnown = c.Kind, c.Status, c.Restricted, c.AccessesKnown
+	head := r.u8()
+	rec.Nature = registry.Nature(head & recordNature)
+	rec.Number = r.number()
 	rec.EntityNumber = rec.Number.Entity()
-	if flags&recordEntity != 0 {
-		r.text(&rec.EntityNumber)
+	if head&recordEntity != 0 {
+		rec.EntityNumber = r.number()
 	}
-	rec.EntityName, rec.SiteName = r.string(), r.string()
-	rec.FiledAt = r.time(flags&recordFiled != 0)
-	rec.UpdatedAt = r.time(flags&recordUpdated != 0)
-	for n := r.uvarint(); n > 0 && !r.bad; n-- {
-		a := registry.Access{Provider: registry.ProviderID(r.string()), Status: registry.AccessStatus(r.u8())}
-		a.At = r.varint()
-		rec.Accesses = append(rec.Accesses, a)
+	rec.EntityName = r.string()
+	rec.SiteName = rec.EntityName
+	if n := r.uvarint(); n > 0 {
+		rec.SiteName = string(r.bytes(int(min(n-1, maxGroup))))
 	}
-	return rec, !r.bad
-}
-
-// filedName reads the name out of an encoded record, without the rest.
-func filedName(b []byte) string {
-	r := reader{b: b}
-	if head := r.bytes(4); head[2]&recordAddr != 0 {
-		return ""
+	filed, known := r.time(middle)
+	rec.FiledAt = unixTime(filed, known)
+	if !known {
+		filed = middle
 	}
-	return r.string()
-}
-
-// Records returns what the snapshot keeps of the filings of Cover(d).Filings,
-// in the same order; nil on a nil Index. It allocates and reads parts of the
-// snapshot that decisions leave alone.
-func (x *Index) Records(d registry.Domain) []Record {
-	if x == nil {
-		return nil
-	}
-	var recs []Record
-	for n := d.Labels(); n >= 2; n-- {
-		filed := d.Last(n)
-		for _, rec := range x.recordsOf(x.key.name(filed.String())) {
-			// The whole name stands in the record: here nothing rests on a fingerprint.
-			if rec.Domain == filed {
-				recs = append(recs, rec)
+	rec.UpdatedAt = unixTime(r.time(filed))
+	rec.Accesses = append(rec.Accesses, c.Accesses...) // nil for none
+	if head&recordTimes != 0 {
+		for i := range rec.Accesses {
+			if at, known := r.time(filed); known {
+				rec.Accesses[i].At = at
 			}
 		}
 	}
-	return recs
+	if head&recordMore != 0 {
+		r.more(&rec)
+	}
+	return rec
 }
 
-// RecordsAddr is Records for CoverAddr.
-func (x *Index) RecordsAddr(a netip.Addr) []Record {
-	if x == nil || !a.IsValid() {
-		return nil
+func (r *reader) more(rec *stored) {
+	more := r.u8()
+	rec.elsewhere = more&moreElsewhere != 0
+	if more&moreCovers == 0 {
+		return
 	}
-	a = plain(a)
-	recs := x.recordsOf(x.key.addr(a))
-	return slices.DeleteFunc(recs, func(r Record) bool { return r.Addr != a })
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		rec.covers = append(rec.covers, r.string())
+	}
 }
 
-// recordsOf reads the records of the slot in which a sum lies.
-func (x *Index) recordsOf(s sum) []Record {
-	node, slot := x.table.find(s)
-	if node == 0 {
-		return nil
+func unixTime(seconds int64, known bool) time.Time {
+	if !known {
+		return time.Time{}
 	}
-	at := x.recordIndex[slot/slots*8:]
-	from, to := binary.LittleEndian.Uint64(at), binary.LittleEndian.Uint64(at[8:])
-	if from > to || to > uint64(len(x.records)) {
-		return nil
-	}
-	r := reader{b: x.records[from:to]}
-	for len(r.b) > 0 && !r.bad {
-		which, group := r.u8(), r.bytes(int(min(r.uvarint(), maxGroup)))
-		if uint64(which) == slot%slots {
-			return parseGroup(group)
-		}
-	}
-	return nil
+	return time.Unix(seconds, 0).UTC()
 }
 
-// maxGroup bounds the records of one name; it only keeps a length of a hostile
-// file from overflowing an int.
-const maxGroup = 1 << 40
-
-func parseGroup(b []byte) (recs []Record) {
-	for r := (reader{b: b}); len(r.b) > 0; {
-		rec, ok := parseRecord(r.bytes(int(min(r.uvarint(), maxGroup))))
-		if r.bad || !ok {
-			return recs
-		}
-		recs = append(recs, rec)
+// filing is the filing of the record, as far as the snapshot has it.
+func (s *stored) filing() registry.Filing {
+	f := registry.Filing{
+		Site:   registry.Site{Number: s.Number, Name: s.SiteName, Kind: s.Kind, FiledAt: s.FiledAt},
+		Entity: registry.Entity{Number: s.EntityNumber, Name: s.EntityName, Nature: s.Nature},
+		Addr:   s.Addr, Status: s.Status, Restricted: s.Restricted,
+		Accesses: s.Accesses, AccessesKnown: s.AccessesKnown, Covers: s.covers, UpdatedAt: s.UpdatedAt,
 	}
-	return recs
+	if !s.Domain.IsZero() {
+		f.Site.Domains = []registry.Domain{s.Domain}
+	}
+	return f
 }

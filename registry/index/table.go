@@ -102,6 +102,15 @@ func match(line *[bucketSize]byte, s sum) (node uint32, slot uint64) {
 	return e & maxNode, uint64(i)
 }
 
+// total is how many buckets there are, with those behind the last home.
+func (t *table) total() uint64 { return uint64(len(t.lines)) / bucketSize }
+
+// entry returns what a slot holds; node 0 if it is empty.
+func (t *table) entry(bucket uint64, slot int) (node uint32, h1 uint64) {
+	line := t.lines[bucket*bucketSize:][:bucketSize]
+	return binary.LittleEndian.Uint32(line[tagsAt+4*slot:]) & maxNode, binary.LittleEndian.Uint64(line[8*slot:])
+}
+
 // one is 1 for true; it compiles to one instruction.
 func one(b bool) (n uint64) {
 	if b {

@@ -1,0 +1,243 @@
+package index
+
+import (
+	"encoding/binary"
+	"iter"
+	"net/netip"
+	"runtime"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// The first byte of a group, which is what the records section has of one name:
+// its slot in the low three bits, and this.
+const (
+	groupSlot = 1<<3 - 1
+	groupAddr = 1 << 3 // of an address
+)
+
+// maxGroup bounds the records of one name; it only keeps a length of a hostile
+// file from overflowing an int.
+const maxGroup = 1 << 40
+
+// kept is what a snapshot has of one name or address. The zero value is nothing.
+// Its bytes are part of the snapshot, which must be kept alive.
+type kept struct {
+	node    *node
+	name    registry.Domain // zero for an address
+	addr    netip.Addr
+	body    []byte // of the group: name and records
+	records []byte // no records: the name is known for another reason
+}
+
+// groups reads the records of one bucket; false if they are not what they
+// should be.
+func (x *Index) groups(bucket uint64, visit func(slot int, addr bool, body []byte) bool) bool {
+	at := x.recordIndex[bucket*8:]
+	from, to := binary.LittleEndian.Uint64(at), binary.LittleEndian.Uint64(at[8:])
+	if from > to || to > uint64(len(x.records)) {
+		return false
+	}
+	r := reader{b: x.records[from:to]}
+	for len(r.b) > 0 {
+		head := r.u8()
+		body := r.bytes(int(min(r.uvarint(), maxGroup)))
+		if r.bad || head > groupAddr|groupSlot || int(head&groupSlot) >= slots {
+			return false
+		}
+		if !visit(int(head&groupSlot), head&groupAddr != 0, body) {
+			return true
+		}
+	}
+	return true
+}
+
+// kept returns what stands under a sum.
+func (x *Index) kept(s sum) (h kept, ok bool) {
+	node, slot := x.table.find(s)
+	if node == 0 {
+		return h, false
+	}
+	x.groups(slot/slots, func(in int, addr bool, body []byte) bool {
+		if uint64(in) == slot%slots {
+			h, ok = x.group(node, addr, body)
+			return false
+		}
+		return true
+	})
+	return h, ok
+}
+
+// keptName is kept for a name, which is compared in full: here nothing rests on a
+// fingerprint.
+func (x *Index) keptName(d registry.Domain) (h kept, ok bool) {
+	if h, ok = x.kept(x.key.name(d.String())); ok && h.name == d {
+		return h, true
+	}
+	return kept{}, false
+}
+
+func (x *Index) keptAddr(a netip.Addr) (h kept, ok bool) {
+	if h, ok = x.kept(x.key.addr(a)); ok && h.addr == a {
+		return h, true
+	}
+	return kept{}, false
+}
+
+// group takes the name from the front of a group.
+func (x *Index) group(node uint32, addr bool, body []byte) (h kept, ok bool) {
+	r := reader{b: body}
+	h = kept{node: &x.nodes[node], body: body}
+	h.name, h.addr = r.filed(addr)
+	h.records = r.b
+	return h, !r.bad
+}
+
+// each reads the filings of a name, in the order of their coverings. It reports
+// false if they are not what they should be.
+func (h *kept) each(visit func(c *registry.Covering, rec *stored)) bool {
+	if h.node == nil {
+		return true
+	}
+	labels := h.name.Labels()
+	own := h.node.self.Filings
+	for r := (reader{b: h.records}); len(r.b) > 0; own = own[1:] {
+		if len(own) == 0 || int(own[0].Filed) != labels {
+			return false
+		}
+		rec := r.facts(&own[0])
+		if r.bad {
+			return false
+		}
+		rec.Domain, rec.Addr = h.name, h.addr
+		visit(&own[0], &rec)
+	}
+	return true
+}
+
+func (h *kept) list() (recs []Record) {
+	h.each(func(_ *registry.Covering, rec *stored) { recs = append(recs, rec.Record) })
+	return recs
+}
+
+// Records returns what the snapshot keeps of the filings of Cover(d).Filings,
+// in the same order; nil on a nil Index. It allocates and reads parts of the
+// snapshot that decisions leave alone.
+func (x *Index) Records(d registry.Domain) []Record {
+	if x == nil {
+		return nil
+	}
+	var recs []Record
+	for n := d.Labels(); n >= 2; n-- {
+		if h, ok := x.keptName(d.Last(n)); ok {
+			recs = append(recs, h.list()...)
+		}
+	}
+	runtime.KeepAlive(x)
+	return recs
+}
+
+// RecordsAddr is Records for CoverAddr.
+func (x *Index) RecordsAddr(a netip.Addr) (recs []Record) {
+	if x == nil || !a.IsValid() {
+		return nil
+	}
+	if h, ok := x.keptAddr(plain(a)); ok {
+		recs = h.list()
+	}
+	runtime.KeepAlive(x)
+	return recs
+}
+
+// All goes through all filings, under each of their names by itself, in no order
+// that means anything: Site.Domains has that one name. The bool is true under
+// the first of a filing's names, so that it is true Info.Filings times. A filing
+// is as Records has it, with Covers: names of individuals, FiledAddr and what
+// times have beyond a second are not there. On a nil Index there are none.
+func (x *Index) All() iter.Seq2[registry.Filing, bool] {
+	return func(yield func(registry.Filing, bool) bool) {
+		if x == nil {
+			return
+		}
+		more := true
+		x.eachKept(func(h kept) bool {
+			h.each(func(_ *registry.Covering, rec *stored) {
+				more = more && yield(rec.filing(), !rec.elsewhere)
+			})
+			return more
+		})
+		runtime.KeepAlive(x)
+	}
+}
+
+// eachKept goes through all that the table holds, in the order of its buckets.
+// It reports false if something is not what it should be.
+func (x *Index) eachKept(visit func(h kept) bool) bool {
+	ok, more := true, true
+	for b := uint64(0); b < x.table.total() && ok && more; b++ {
+		ok = x.groups(b, func(slot int, addr bool, body []byte) bool {
+			node, _ := x.table.entry(b, slot)
+			if node == 0 {
+				ok = false
+				return false
+			}
+			var h kept
+			h, ok = x.group(node, addr, body)
+			more = ok && visit(h)
+			return more
+		}) && ok
+	}
+	return ok
+}
+
+// filingsOf returns the filings under a name itself, in the order of its
+// coverings.
+func (x *Index) filingsOf(d registry.Domain) (fs []registry.Filing) {
+	if x == nil {
+		return nil
+	}
+	if h, ok := x.keptName(d); ok {
+		h.each(func(_ *registry.Covering, rec *stored) { fs = append(fs, rec.filing()) })
+	}
+	runtime.KeepAlive(x)
+	return fs
+}
+
+// Blacklisted goes through the names on the blacklist themselves. On a nil Index
+// there are none.
+func (x *Index) Blacklisted() iter.Seq[registry.Domain] {
+	return func(yield func(registry.Domain) bool) {
+		if x == nil {
+			return
+		}
+		for name := range x.blacklist.all() {
+			if d := canonical(name); !d.IsZero() && !yield(d) {
+				return
+			}
+		}
+		runtime.KeepAlive(x)
+	}
+}
+
+// blacklists reports whether d itself is on the blacklist.
+func (x *Index) blacklists(d registry.Domain) bool {
+	if x == nil {
+		return false
+	}
+	has := x.blacklist.has(d)
+	runtime.KeepAlive(x)
+	return has
+}
+
+// govFilings returns the names at and below a government registrable name under
+// which a site's filing stands, without reading records.
+func (x *Index) govFilings(registrable registry.Domain) (names []registry.Domain) {
+	if x == nil {
+		return nil
+	}
+	for d := range x.gov.within(registrable) {
+		names = append(names, d)
+	}
+	runtime.KeepAlive(x)
+	return names
+}

@@ -1,0 +1,39 @@
+//go:build linux || darwin || freebsd
+
+package index
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"syscall"
+)
+
+// mapFile maps a whole file for reading; nil for an empty one.
+func mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the mapping stays
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch n := fi.Size(); {
+	case !fi.Mode().IsRegular():
+		return nil, fmt.Errorf("%q is not a regular file", path)
+	case n == 0:
+		return nil, nil
+	case n > math.MaxInt:
+		return nil, fmt.Errorf("%q has %d bytes, more than this machine can map", path, n)
+	}
+	image, err := syscall.Mmap(int(f.Fd()), 0, int(fi.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mmap %q: %w", path, err)
+	}
+	return image, nil
+}
+
+// unmap fails only for what mapFile has not made.
+func unmap(image []byte) { _ = syscall.Munmap(image) }

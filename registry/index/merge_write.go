@@ -1,0 +1,289 @@
+package index
+
+import (
+	"bufio"
+	"hash/crc32"
+	"io"
+	"iter"
+	"os"
+	"slices"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// stream hands the names of the new snapshot to p, in the order of their sums.
+func (m *merger) stream(p *placer) error {
+	fresh := m.newcomers()
+	put := func(s *spot) error { return p.add(s.sum, m.nodeOf(s), s.addr.IsValid(), s.body) }
+	n := 0
+	for e, err := range m.base.inOrder() {
+		if n++; n%checkEvery == 0 && err == nil {
+			err = m.ctx.Err()
+		}
+		for ; err == nil && len(fresh) > 0 && fresh[0].sum.compare(e.sum) < 0; fresh = fresh[1:] {
+			err = put(fresh[0])
+		}
+		if err == nil {
+			err = m.old(p, &e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range fresh {
+		if err := put(s); err != nil {
+			return err
+		}
+	}
+	return p.close()
+}
+
+// old puts what stood in base.
+func (m *merger) old(p *placer, e *entryOf) error {
+	s := m.spots[e.name]
+	if e.addr.IsValid() {
+		s = m.addrs[e.addr]
+	}
+	switch {
+	case s == nil && !m.caused(e.name):
+		return p.add(e.sum, m.copy(e), e.addr.IsValid(), e.body)
+	case s == nil:
+		return p.add(e.sum, m.node(e.name, e.kept.node.flags&hasBelow), false, e.body)
+	case !s.known:
+		return nil
+	case s.changed:
+		return p.add(e.sum, m.nodeOf(s), e.addr.IsValid(), s.body)
+	}
+	return p.add(e.sum, m.nodeOf(s), false, e.body)
+}
+
+// caused reports whether something above d changed that may bear on it.
+func (m *merger) caused(d registry.Domain) bool {
+	if len(m.causes) == 0 || d.IsZero() {
+		return false
+	}
+	n := d.Labels()
+	for up := d; n > 0; n, up = n-1, up.Parent() {
+		if m.depths[n] && m.causes[up] {
+			return true
+		}
+	}
+	if len(m.standing) == 0 {
+		return false
+	}
+	_, ok := m.standing[d.GovRegistrable()]
+	return ok
+}
+
+// nodeOf is the node of a spot.
+func (m *merger) nodeOf(s *spot) uint32 {
+	if s.addr.IsValid() {
+		return m.answers.plainly(s.facts, 0, 0)
+	}
+	return m.node(s.name, flagIf(s.below, hasBelow))
+}
+
+func flagIf(yes bool, f nodeFlags) nodeFlags {
+	if yes {
+		return f
+	}
+	return 0
+}
+
+// node interns the answers of a name from all that lies above it.
+func (m *merger) node(d registry.Domain, below nodeFlags) uint32 {
+	m.levels = append(m.levels[:0], level{})
+	for n := range d.Labels() {
+		m.levels = append(m.levels, m.level(d.Last(n+1)))
+	}
+	return m.answers.at(d, m.levels, below|flagIf(m.stands(d.GovRegistrable()), govFiled))
+}
+
+// copy interns the answers that a name had.
+func (m *merger) copy(e *entryOf) uint32 {
+	if id := m.copied[e.id]; id != 0 {
+		return id
+	}
+	raw := func(cs []registry.Covering) (list []rawCovering) {
+		for _, c := range cs {
+			list = append(list, rawCovering{m.protos.intern(&c), c.Filed, c.Inherited})
+		}
+		return list
+	}
+	n := e.kept.node
+	id := m.answers.of(raw(n.self.Filings), raw(n.below.Filings), n.flags, uint8(e.name.Labels()))
+	m.copied[e.id] = id
+	return id
+}
+
+// entryOf is one name of an old table.
+type entryOf struct {
+	kept
+	sum
+	id uint32 // of its node
+}
+
+// inOrder goes through a table in the order of the sums. What spilled comes
+// before what lies at home in a later bucket, so names wait until no bucket to
+// come can hold an earlier one.
+func (x *Index) inOrder() iter.Seq2[entryOf, error] {
+	return func(yield func(entryOf, error) bool) {
+		var wait []entryOf
+		for b := range x.table.total() {
+			var err error
+			if wait, err = x.entries(wait, b); err != nil {
+				yield(entryOf{}, err)
+				return
+			}
+			n := 0
+			for n < len(wait) && home(wait[n].sum, x.table.buckets)+uint64(x.table.spill) <= b {
+				if !yield(wait[n], nil) {
+					return
+				}
+				n++
+			}
+			wait = slices.Delete(wait, 0, n)
+		}
+		for _, e := range wait {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// entries adds those of a bucket to others, in the order of sums.
+func (x *Index) entries(wait []entryOf, b uint64) ([]entryOf, error) {
+	n, good := 0, true
+	good = x.groups(b, func(slot int, addr bool, body []byte) bool {
+		id, h1 := x.table.entry(b, slot)
+		k, ok := x.group(id, addr, body)
+		e := entryOf{kept: k, id: id}
+		if addr {
+			e.sum = x.key.addr(k.addr)
+		} else {
+			e.sum = x.key.name(k.name.String())
+		}
+		if good = ok && id != 0 && e.h1 == h1; !good {
+			return false
+		}
+		n++
+		at, _ := slices.BinarySearchFunc(wait, e, func(a, b entryOf) int { return a.sum.compare(b.sum) })
+		wait = slices.Insert(wait, at, e)
+		return true
+	}) && good
+	for i := range slots {
+		if id, _ := x.table.entry(b, i); id != 0 {
+			n--
+		}
+	}
+	if !good || n != 0 {
+		return wait, errBase
+	}
+	return wait, nil
+}
+
+// fileWriter writes the sections of a snapshot into a file, the long ones at the
+// same time.
+type fileWriter struct {
+	*placer
+	f    *os.File
+	h    header
+	long [3]*sectionWriter
+}
+
+func newFileWriter(f *os.File, buckets uint64) *fileWriter {
+	w := &fileWriter{placer: newPlacer(buckets), f: f}
+	total := buckets + maxSpill
+	at := uint64(headerSize)
+	for i, n := range []uint64{total * bucketSize, (total + 1) * 8, 0} {
+		w.long[i] = newSectionWriter(f, at)
+		at = align(at + n)
+	}
+	w.placer.table, w.placer.recordIndex, w.placer.records = w.long[0], w.long[1], w.long[2]
+	return w
+}
+
+// finish writes the short sections and the header.
+func (w *fileWriter) finish(m *merger) error {
+	w.h = header{
+		key: m.options.Key, revision: m.options.Revision, tops: m.tops, buckets: w.placer.buckets, spill: w.placer.spill,
+	}
+	for i, n := range m.counts {
+		w.h.counts[i] = uint64(n)
+	}
+	if !m.options.MadeAt.IsZero() {
+		w.h.madeAt = m.options.MadeAt.UnixMilli()
+	}
+	for i, s := range w.long {
+		if err := w.end(section(i), s); err != nil {
+			return err
+		}
+	}
+	for i, b := range m.answers.encode(m.protos.list) {
+		s := newSectionWriter(w.f, w.h.length)
+		_, _ = s.Write(b) // end has the error
+		if err := w.end(sectionProviders+section(i), s); err != nil {
+			return err
+		}
+	}
+	for i, names := range []iter.Seq[string]{m.base.blacklist.changed(m.changes.Blacklist), m.base.gov.changed(m.gov)} {
+		s := newSectionWriter(w.f, w.h.length)
+		if err := writeNames(s, names); err != nil {
+			return err
+		}
+		if err := w.end(sectionBlacklist+section(i), s); err != nil {
+			return err
+		}
+	}
+	return w.head()
+}
+
+// end notes where a section lies; the next begins at w.h.length.
+func (w *fileWriter) end(i section, s *sectionWriter) error {
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	w.h.sections[i] = extent{offset: s.offset, length: s.out.n, sum: s.out.sum}
+	w.h.length = align(s.offset + s.out.n)
+	return nil
+}
+
+// head writes the header, and the padding at the end.
+func (w *fileWriter) head() error {
+	var b [headerSize]byte
+	w.h.encode(b[:])
+	if _, err := w.f.WriteAt(b[:], 0); err != nil {
+		return err
+	}
+	return w.f.Truncate(int64(w.h.length))
+}
+
+// sectionWriter writes one section, and sums it up.
+type sectionWriter struct {
+	*bufio.Writer
+	offset uint64
+	out    summed
+}
+
+func newSectionWriter(f *os.File, offset uint64) *sectionWriter {
+	s := &sectionWriter{offset: offset, out: summed{w: io.NewOffsetWriter(f, int64(offset))}}
+	s.Writer = bufio.NewWriterSize(&s.out, sectionBuffer)
+	return s
+}
+
+// sectionBuffer keeps the number of writes to a file small.
+const sectionBuffer = 1 << 18
+
+// summed counts and sums what goes through it.
+type summed struct {
+	w   io.Writer
+	n   uint64
+	sum uint32
+}
+
+func (s *summed) Write(b []byte) (int, error) {
+	s.n += uint64(len(b))
+	s.sum = crc32.Update(s.sum, castagnoli, b)
+	return s.w.Write(b)
+}
