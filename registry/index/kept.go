@@ -190,19 +190,6 @@ func (x *Index) eachKept(visit func(h kept) bool) bool {
 	return ok
 }
 
-// filingsOf returns the filings under a name itself, in the order of its
-// coverings.
-func (x *Index) filingsOf(d registry.Domain) (fs []registry.Filing) {
-	if x == nil {
-		return nil
-	}
-	if h, ok := x.keptName(d); ok {
-		h.each(func(_ *registry.Covering, rec *stored) { fs = append(fs, rec.filing()) })
-	}
-	runtime.KeepAlive(x)
-	return fs
-}
-
 // Blacklisted goes through the names on the blacklist themselves. On a nil Index
 // there are none.
 func (x *Index) Blacklisted() iter.Seq[registry.Domain] {
