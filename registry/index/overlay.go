@@ -76,10 +76,12 @@ func editOverlay(base *Index, old *overlay) *edit {
 	return e
 }
 
-// done ends the edit; e must not be used any more.
+// done ends the edit; e must not be used any more. The overlay is a copy: it must
+// not keep the edit, and with it a snapshot.
 func (e *edit) done(rev registry.Revision) *overlay {
-	e.over.set, e.over.revision = e.sets.set, rev
-	return &e.over
+	o := e.over
+	o.set, o.revision = e.sets.set, rev
+	return &o
 }
 
 // apply takes in a change that has been checked.

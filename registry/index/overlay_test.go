@@ -26,6 +26,7 @@ type model struct {
 	blacklist map[registry.Domain]bool
 	revision  registry.Revision
 	past      []registry.Domain // names that were filed or listed once
+	changes   int               // how many there were
 }
 
 func newModel(seed uint64, labels, filings, blacklisted int) *model {
@@ -78,6 +79,7 @@ func (m *model) remove(at int) registry.Filing {
 // step changes the registry at random, and returns the changes of one revision.
 func (m *model) step(parts int) (changes []registry.Change) {
 	m.revision.Rev++
+	m.changes += parts
 	names, addrs := map[registry.Domain]bool{}, map[netip.Addr]bool{}
 	touch := func(f registry.Filing) {
 		for _, d := range f.Site.Domains {
@@ -262,18 +264,22 @@ func TestModel(t *testing.T) {
 	}
 	if os.Getenv("ICP_SOAK") != "" {
 		tests = []struct{ rounds, filings, labels, blacklist, steps, parts, queries int }{
-			{2000, 8, 2, 2, 20, 3, 100},
-			{400, 60, 4, 4, 40, 5, 200},
-			{4, 10_000, 300, 200, 1000, 50, 2000},
-			{1, 100_000, 3000, 1000, 200, 1000, 20_000},
+			{600, 8, 2, 2, 20, 3, 100},
+			{150, 60, 4, 4, 40, 5, 200},
+			{1, 10_000, 300, 200, 800, 200, 2000},
+			{1, 100_000, 3000, 1000, 60, 1000, 20_000},
 		}
 	}
+	mapped, changes := index.Mappings(), 0
 	for _, test := range tests {
 		for round := range test.rounds {
 			m := newModel(uint64(round), test.labels, test.filings, test.blacklist)
 			m.run(t, test.steps, test.parts, test.queries)
+			changes += m.changes
 		}
 	}
+	awaitMappings(t, mapped)
+	t.Logf("%d changes", changes)
 }
 
 // run applies steps and, in between, puts other snapshots beneath.
@@ -297,7 +303,7 @@ func (m *model) run(t *testing.T, steps, parts, queries int) {
 		case 0:
 			between = x
 		case 1:
-			if between != nil && between.Info().Revision.Compare(live.Load().Info().Revision) >= 0 {
+			if between != nil && between.Info().Revision.Compare(live.View().Snapshot().Info().Revision) >= 0 {
 				live.Swap(between)
 				m.agree(t, live.View(), x, queries)
 			}
