@@ -211,3 +211,19 @@ func protocol(b []byte) (Kind, Cause) {
 	}
 	return More, NoCause
 }
+
+// Field returns the value of the first field of a name, which is in lower case;
+// nil if there is none. b is what the request was read from.
+func (r Request) Field(b []byte, name string) []byte {
+	for rest := b[r.Target.To:r.Length]; ; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 || i+1+len(name) >= len(rest) {
+			return nil
+		}
+		rest = rest[i+1:]
+		if rest[len(name)] == ':' && equalFold(rest[:len(name)], name) {
+			value := rest[len(name)+1:]
+			return trimBytes(value[:max(0, bytes.IndexByte(value, '\r'))])
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package gate
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one client's connection, from accept to close. Fields without a remark
+// are set before it is served and do not change.
+type conn struct {
+	s      *service
+	client *side
+	from   netip.Addr // the client's address, as far as it is known
+	port   uint16
+	dest   netip.Addr // where the client went; the zero Addr where nobody knows
+	begun  time.Time
+	head   []byte // what was read before it was served, as behind a PROXY header
+
+	// Of use to whom ends connections.
+	mu     sync.Mutex
+	asked  asked  // whom the client means at the moment
+	tunnel bool   // bytes go both ways, unread
+	ended  func() // closes what must be closed to end it; nil once it has ended
+	// leaving: it ends after the running response.
+	leaving atomic.Bool
+	// idle: it waits for a request, and may be ended at once.
+	idle atomic.Bool
+}
+
+// note records whom the client means, for those who end connections whose name
+// is blocked in the meantime.
+func (c *conn) note(a asked, tunnel bool) {
+	c.mu.Lock()
+	c.asked, c.tunnel = a, tunnel
+	c.mu.Unlock()
+}
+
+// onEnd says how to end the connection from outside.
+func (c *conn) onEnd(end func()) {
+	c.mu.Lock()
+	c.ended = end
+	c.mu.Unlock()
+}
+
+// end ends it from outside.
+func (c *conn) end() {
+	c.mu.Lock()
+	end := c.ended
+	c.mu.Unlock()
+	if end != nil {
+		end()
+	}
+}
+
+// conns are the open connections. They are kept in shards, since every
+// connection comes and goes through one. The zero value is ready.
+type conns struct {
+	shards [connShards]connShard
+	open   atomic.Int64
+}
+
+const connShards = 16
+
+type connShard struct {
+	mu  sync.Mutex
+	set map[*conn]struct{}
+	_   [40]byte // shards of their own cache line
+}
+
+func (s *conns) shard(c *conn) *connShard {
+	return &s.shards[uint16(c.port)%connShards]
+}
+
+func (s *conns) add(c *conn) {
+	sh := s.shard(c)
+	sh.mu.Lock()
+	if sh.set == nil {
+		sh.set = map[*conn]struct{}{}
+	}
+	sh.set[c] = struct{}{}
+	sh.mu.Unlock()
+	s.open.Add(1)
+}
+
+func (s *conns) remove(c *conn) {
+	sh := s.shard(c)
+	sh.mu.Lock()
+	delete(sh.set, c)
+	sh.mu.Unlock()
+	s.open.Add(-1)
+}
+
+// all returns the open ones.
+func (s *conns) all() (list []*conn) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for c := range sh.set {
+			list = append(list, c)
+		}
+		sh.mu.Unlock()
+	}
+	return list
+}

@@ -1,0 +1,71 @@
+package gate
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/place"
+)
+
+// TestService is a service as tests want it.
+type TestService struct {
+	Edge      *edge.Edge
+	Places    func(dest netip.Addr, buf []place.Where) []place.Where
+	Upstream  string
+	Kind      string // http, tls, mixed
+	WebSocket bool
+	Idle      time.Duration
+	Head      time.Duration
+	Forwarded string
+	TLSBlock  string
+	Notices   answerer
+}
+
+type dialTo string
+
+func (d dialTo) dial(ctx context.Context, _, _ netip.AddrPort) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "tcp", string(d))
+}
+
+// TestListener is a listener at work.
+type TestListener struct{ l *listener }
+
+func ServeForTest(t TestService) (*TestListener, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	or := func(d, def time.Duration) time.Duration {
+		if d == 0 {
+			return def
+		}
+		return d
+	}
+	s := &service{
+		name: "test", judging: judging{edge: t.Edge, places: t.Places}, upstream: dialTo(t.Upstream), metrics: newCounters(), ech: true,
+		websocket: t.WebSocket, notices: t.Notices, bodyRate: 100,
+		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: time.Minute},
+		forwarded: map[string]forwarding{"": forwardOff, "add": forwardAdd, "replace": forwardReplace}[t.Forwarded],
+		tlsBlock:  map[string]tlsBlock{"": blockAlert, "rst": blockReset, "close": blockClose}[t.TLSBlock],
+	}
+	l := &listener{Listener: ln, kind: map[string]listenerKind{"http": kindHTTP, "tls": kindTLS, "mixed": kindMixed}[t.Kind], open: new(conns)}
+	l.service.Store(s)
+	go l.accept()
+	return &TestListener{l}, nil
+}
+
+func (t *TestListener) Addr() string { return t.l.Addr().String() }
+
+func (t *TestListener) Open() int64 { return t.l.open.open.Load() }
+
+func (t *TestListener) Close() {
+	t.l.closing.Store(true)
+	t.l.Close()
+	for _, c := range t.l.open.all() {
+		c.end()
+	}
+	t.l.serving.Wait()
+}

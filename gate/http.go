@@ -1,0 +1,249 @@
+package gate
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// httpConn is a client's connection with HTTP/1: one request after the other,
+// each judged, each with its response, over one upstream connection of its own.
+// A request that stands in the pipeline waits for the end of the response before
+// it. While the client is idle nothing is held but its connection.
+type httpConn struct {
+	*conn
+	scheme string // "http", or "https" where TLS is ended here
+	sni    asked  // of the TLS connection; judged with every host
+	hasSNI bool
+
+	in *[]byte // what was read of the client and not used yet; nil is nothing
+	at int     // where in it that begins
+
+	up     *side
+	upBuf  *[]byte // what was read of the upstream and not forwarded
+	reused bool    // the upstream connection has answered before
+	upload *upload // the body that is on its way, beside the response
+}
+
+// serveHTTP serves a connection to its end.
+func (c *conn) serveHTTP() {
+	h := &httpConn{conn: c, scheme: "http"}
+	h.serve()
+}
+
+func (h *httpConn) serve() {
+	if len(h.head) > 0 {
+		b := append((*lend())[:0], h.head...)
+		h.in, h.conn.head = &b, nil
+	}
+	h.onEnd(func() { h.client.Close() })
+	defer h.close()
+	for first := true; ; first = false {
+		r, ok := h.next(first)
+		if !ok || !h.request(&r) {
+			return
+		}
+	}
+}
+
+// close gives back all that is held.
+func (h *httpConn) close() {
+	h.dropUpstream()
+	if h.in != nil {
+		giveBack(h.in)
+		h.in = nil
+	}
+	h.client.Close()
+}
+
+func (h *httpConn) dropUpstream() {
+	if h.up != nil {
+		h.up.Close()
+		h.up = nil
+	}
+	if h.upBuf != nil {
+		giveBack(h.upBuf)
+		h.upBuf = nil
+	}
+	h.reused = false
+}
+
+// pending are the bytes of the client that nobody has used yet.
+func (h *httpConn) pending() []byte {
+	if h.in == nil {
+		return nil
+	}
+	return (*h.in)[h.at:]
+}
+
+// use steps over n of them.
+func (h *httpConn) use(n int) {
+	if h.at += n; h.in != nil && h.at == len(*h.in) {
+		giveBack(h.in)
+		h.in, h.at = nil, 0
+	}
+}
+
+// compact moves what is pending to the beginning of its buffer, for more to come.
+func (h *httpConn) compact() {
+	if h.at > 0 {
+		n := copy(*h.in, (*h.in)[h.at:])
+		*h.in, h.at = (*h.in)[:n], 0
+	}
+}
+
+// next waits for a request and reads its head. It reports false where there is
+// none: the client has gone, or was told why it must.
+func (h *httpConn) next(first bool) (r sniff.Request, ok bool) {
+	deadline := h.begun.Add(h.s.timeouts.head)
+	if !first {
+		if h.in == nil && !h.await() {
+			return r, false
+		}
+		deadline = time.Now().Add(h.s.timeouts.head)
+	}
+	_ = h.client.SetReadDeadline(deadline)
+	for scanned := 0; ; {
+		b := h.pending()
+		if r = sniff.ReadRequest(b, scanned, h.s.limits); r.Kind != sniff.More {
+			return r, true
+		}
+		scanned = len(b)
+		if h.in != nil {
+			h.compact()
+		}
+		if _, err := h.client.read(&h.in); err != nil {
+			if isTimeout(err) && scanned > 0 {
+				h.refuse(408, sniff.NoCause)
+			}
+			h.s.metrics.sniffed(sniff.More, sniff.NoCause)
+			return r, false
+		}
+	}
+}
+
+// upstreamIdle is how long an upstream connection is kept for a client that may
+// send its next request. Clients that do, do so at once; the others would hold
+// two connections for one.
+const upstreamIdle = 2 * time.Second
+
+// await waits for the first byte of the next request; it is in the buffer then.
+func (h *httpConn) await() bool {
+	h.idle.Store(true)
+	defer h.idle.Store(false)
+	if h.leaving.Load() {
+		return false
+	}
+	now := time.Now()
+	end := now.Add(h.s.timeouts.idle)
+	if h.up != nil {
+		_ = h.client.SetReadDeadline(now.Add(min(upstreamIdle, h.s.timeouts.idle)))
+		_, err := h.client.read(&h.in)
+		if err == nil {
+			return true
+		}
+		h.dropUpstream()
+		if !isTimeout(err) {
+			return false
+		}
+	}
+	_ = h.client.SetReadDeadline(end)
+	_, err := h.client.read(&h.in)
+	return err == nil
+}
+
+// request judges a request and has it answered. It reports whether the
+// connection goes on.
+func (h *httpConn) request(r *sniff.Request) bool {
+	b := h.pending()
+	h.s.metrics.sniffed(r.Kind, r.Cause)
+	switch r.Kind {
+	case sniff.Malformed, sniff.Other:
+		h.s.metrics.verdict(registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		h.refuse(r.Cause.Status(), r.Cause)
+		return false
+	}
+	a := hostOf(r.Kind, r.Host.Of(b), registry.ChannelHTTP)
+	if h.hasSNI {
+		a.channel = registry.ChannelHTTPS
+	}
+	a.host.ACME = isACME(r.Path.Of(b))
+	enforces, exempt := h.s.treatment(h.from)
+	if !exempt {
+		v := h.verdict(a)
+		h.s.metrics.verdict(v, enforces)
+		if v.Block && enforces {
+			h.block(r, a, v)
+			return false
+		}
+	}
+	h.note(a, false)
+	return h.forward(r)
+}
+
+// verdict is that of the host, and of the name that TLS was begun with: both must
+// pass.
+func (h *httpConn) verdict(a asked) registry.Verdict {
+	v := h.s.judge(a, h.from, h.dest)
+	if h.hasSNI && h.sni != a {
+		v = v.Worse(h.s.judge(h.sni, h.from, h.dest))
+	}
+	return v
+}
+
+// acmePath is the path of HTTP-01 challenges, RFC 8555 §8.3.
+const acmePath = "/.well-known/acme-challenge/"
+
+func isACME(path []byte) bool {
+	return len(path) > len(acmePath) && string(path[:len(acmePath)]) == acmePath
+}
+
+// refuse answers what cannot be read, or not be served, and ends the connection.
+func (h *httpConn) refuse(status int, cause sniff.Cause) {
+	b := lend()
+	*b = h.s.notices.AppendError1((*b)[:0], status, cause.String())
+	h.last(*b)
+	giveBack(b)
+}
+
+// block answers a request that may not be served. Its body is not read, and a
+// client that waits for 100 before it sends one gets the answer in its place.
+func (h *httpConn) block(r *sniff.Request, a asked, v registry.Verdict) {
+	head := h.pending()[:r.Length]
+	b := lend()
+	*b = h.s.notices.AppendHTTP1((*b)[:0], Notice{
+		Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),
+		Accept: string(r.Field(head, "accept")), Language: string(r.Field(head, "accept-language")),
+		Head: string(r.Method.Of(head)) == "HEAD",
+	})
+	h.last(*b)
+	giveBack(b)
+}
+
+// last writes the last answer of the connection.
+func (h *httpConn) last(b []byte) {
+	now := time.Now()
+	h.dropUpstream()
+	_ = h.client.SetWriteDeadline(now.Add(lingerTime))
+	if _, err := h.client.Write(b); err == nil {
+		h.client.linger(now)
+	}
+}
+
+// failed tells the client that the upstream did not do its part.
+func (h *httpConn) failed(err error) bool {
+	status := 502
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		status = 504
+	}
+	h.s.metrics.upstreamFailed()
+	h.refuse(status, sniff.NoCause)
+	return false
+}
+
+func (c *conn) fromPort() netip.AddrPort { return netip.AddrPortFrom(c.from, c.port) }

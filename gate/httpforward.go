@@ -1,0 +1,144 @@
+package gate
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+)
+
+// forward sends a request on and brings its response back. It reports whether
+// the connection goes on.
+func (h *httpConn) forward(r *sniff.Request) bool {
+	b := h.pending()
+	p := passing{r: r, upgrade: h.grants(r, b), head: string(r.Method.Of(b)) == "HEAD"}
+	var body bodyFraming
+	n := body.start(r.Framing, b[r.Length:])
+	if body.bad() {
+		h.refuse(400, sniff.BadChunk)
+		return false
+	}
+	p.out = lend()
+	*p.out = h.appendHead((*p.out)[:0], r, b, p.upgrade)
+	*p.out = append(*p.out, b[r.Length:r.Length+n]...)
+	err := h.send(*p.out)
+	// The response may show that the upstream had closed the connection before it
+	// saw the request, which is sent again then if that does no harm.
+	if err != nil || !h.reused || !repeatable(r.Method.Of(b)) || r.ContentLength > 0 || r.Chunked {
+		p.forget()
+	}
+	h.use(r.Length + n)
+	switch {
+	case err != nil:
+		return h.failed(err)
+	case body.done():
+		return h.respond(&p)
+	}
+	return h.exchange(&p, body)
+}
+
+// passing is a request on its way.
+type passing struct {
+	r       *sniff.Request
+	head    bool    // the response has no body
+	upgrade bool    // 101 is granted
+	out     *[]byte // what was sent, if it may be sent once more
+}
+
+// forget gives up sending again.
+func (p *passing) forget() {
+	if p.out != nil {
+		giveBack(p.out)
+		p.out = nil
+	}
+}
+
+// repeatable reports whether a request may be sent twice, RFC 9110 §9.2.2.
+func repeatable(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// grants reports whether the upgrade that a request asks for is one that may be.
+func (h *httpConn) grants(r *sniff.Request, b []byte) bool {
+	u := r.Upgrade.Of(b)
+	return len(u) == len("websocket") && h.s.websocket && asciiFold(u, "websocket") && r.ContentLength == 0 && !r.Chunked
+}
+
+func asciiFold(b []byte, lower string) bool {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// send writes to the upstream, over a new connection where there is none, or the
+// old one has been closed.
+func (h *httpConn) send(b []byte) error {
+	if h.up != nil {
+		if err := h.sendUp(b); err == nil {
+			return nil
+		}
+		h.dropUpstream()
+	}
+	if err := h.connect(); err != nil {
+		return err
+	}
+	return h.sendUp(b)
+}
+
+func (h *httpConn) sendUp(b []byte) error {
+	_ = h.up.SetWriteDeadline(time.Now().Add(h.s.timeouts.idle))
+	n, err := h.up.Write(b)
+	h.s.metrics.in.Add(uint64(n))
+	return err
+}
+
+// connect dials the upstream.
+func (h *httpConn) connect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), h.s.dial)
+	defer cancel()
+	c, err := h.s.upstream.dial(ctx, h.fromPort(), netip.AddrPortFrom(h.dest, 0))
+	if err != nil {
+		return err
+	}
+	h.up, h.reused = newSide(c), false
+	client, up := h.client, h.up
+	h.onEnd(func() { client.Close(); up.Close() })
+	return nil
+}
+
+// exchange brings the response back while the rest of the body is on its way.
+func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
+	u := &upload{h: h, body: body, up: h.up, done: make(chan struct{})}
+	go u.run()
+	h.upload = u
+	goes := h.respond(p)
+	h.upload = nil
+	// A response may come before the body has ended. What is left of it is taken
+	// for as long as a reset would endanger the response.
+	wait := time.NewTimer(lingerTime)
+	defer wait.Stop()
+	select {
+	case <-u.done:
+	case <-wait.C:
+		h.dropUpstream()
+		_ = h.client.SetReadDeadline(time.Unix(1, 0))
+		<-u.done
+		return false
+	}
+	if u.err != nil {
+		return false
+	}
+	u.giveRest()
+	return goes
+}

@@ -1,0 +1,168 @@
+package gate
+
+import (
+	"net/netip"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+)
+
+// headEdit is a part of a head that is not forwarded as it came: with stands in
+// its place.
+type headEdit struct {
+	sniff.Span
+	with edited
+}
+
+// edited is what stands in the place of a part.
+type edited uint8
+
+const (
+	dropped        edited = iota
+	connectionOnly        // the options that are left of Connection
+	forPlain              // the client's address, behind those that came
+	forElement            // the same as an element of Forwarded
+)
+
+// maxEdits: the lines of an upgrade, and those that tell of the client.
+const maxEdits = 3 + 8
+
+// headEdits are in the order of the head.
+type headEdits struct {
+	list [maxEdits]headEdit
+	n    int
+}
+
+func (e *headEdits) add(s sniff.Span, with edited) {
+	i := e.n
+	for ; i > 0 && e.list[i-1].From > s.From; i-- {
+		e.list[i] = e.list[i-1]
+	}
+	e.list[i] = headEdit{s, with}
+	e.n++
+}
+
+// appendHead appends the head of a request as it is forwarded: as it came, but
+// for an upgrade that is not granted and the fields that tell of the client.
+func (h *httpConn) appendHead(out []byte, r *sniff.Request, b []byte, upgrade bool) []byte {
+	var e headEdits
+	if !upgrade {
+		e.noUpgrade(r)
+	}
+	told := h.forwardEdits(&e, r, b)
+	at := r.Start
+	for _, x := range e.list[:e.n] {
+		out = append(out, b[at:x.From]...)
+		at = x.To
+		switch x.with {
+		case connectionOnly:
+			out = appendConnection(out, r)
+		case forPlain:
+			out = appendAddr(append(out, ", "...), h.from)
+		case forElement:
+			out = h.appendElement(append(out, ", "...))
+		}
+	}
+	end := r.Length - len("\r\n")
+	out = append(out, b[at:end]...)
+	out = h.appendForwarded(out, told)
+	return append(out, "\r\n"...)
+}
+
+// noUpgrade takes out what asks for another protocol.
+func (e *headEdits) noUpgrade(r *sniff.Request) {
+	for _, s := range r.Drop {
+		if s.To > s.From {
+			e.add(s, dropped)
+		}
+	}
+	if e.n > 0 && r.Connection.To > r.Connection.From {
+		e.add(r.Connection, connectionOnly)
+	}
+}
+
+// appendConnection says again what Connection said of the connection's end.
+func appendConnection(out []byte, r *sniff.Request) []byte {
+	switch {
+	case r.Close && r.Minor == 1:
+		return append(out, "Connection: close\r\n"...)
+	case !r.Close && r.Minor == 0:
+		return append(out, "Connection: keep-alive\r\n"...)
+	}
+	return out
+}
+
+// told are the fields that tell of the client already.
+type told struct{ addr, proto, element bool }
+
+// forwardEdits takes out the fields that tell of the client, or adds to the last
+// of each.
+func (h *httpConn) forwardEdits(e *headEdits, r *sniff.Request, b []byte) (t told) {
+	if h.s.forwarded == forwardOff {
+		return told{true, true, true}
+	}
+	var addr, element sniff.Span
+	for _, s := range r.Forwarded[:r.Forwards] {
+		if h.s.forwarded == forwardReplace {
+			e.add(s, dropped)
+			continue
+		}
+		switch line := s.Of(b); {
+		case line[1] != '-': // Forwarded
+			element = s
+		case len(line) > 15 && line[15] == ':': // X-Forwarded-For
+			addr = s
+		case len(line) > 17 && line[17] == ':': // X-Forwarded-Proto
+			t.proto = true
+		}
+	}
+	t.addr, t.element = e.behind(addr, forPlain), e.behind(element, forElement)
+	return t
+}
+
+// behind adds to the end of a line, if there is one.
+func (e *headEdits) behind(line sniff.Span, with edited) bool {
+	if line.To == line.From {
+		return false
+	}
+	end := line.To - len("\r\n")
+	e.add(sniff.Span{From: end, To: end}, with)
+	return true
+}
+
+// appendForwarded appends the fields that nobody has told yet.
+func (h *httpConn) appendForwarded(out []byte, t told) []byte {
+	if !t.addr {
+		out = appendAddr(append(out, "X-Forwarded-For: "...), h.from)
+		out = append(out, "\r\n"...)
+	}
+	if !t.proto {
+		out = append(append(out, "X-Forwarded-Proto: "...), h.scheme...)
+		out = append(out, "\r\n"...)
+	}
+	if !t.element {
+		out = h.appendElement(append(out, "Forwarded: "...))
+		out = append(out, "\r\n"...)
+	}
+	return out
+}
+
+// appendElement appends what RFC 7239 §4 calls a forwarded-element.
+func (h *httpConn) appendElement(out []byte) []byte {
+	out = append(out, "for="...)
+	if h.from.Is6() {
+		out = append(h.from.AppendTo(append(out, `"[`...)), `]"`...)
+	} else {
+		out = appendAddr(out, h.from)
+	}
+	out = append(out, ";proto="...)
+	return append(out, h.scheme...)
+}
+
+// appendAddr appends a client's address; "unknown" where there is none, as for a
+// socket of the file system.
+func appendAddr(out []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return append(out, "unknown"...)
+	}
+	return a.AppendTo(out)
+}

@@ -1,0 +1,103 @@
+package gate
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/place"
+)
+
+// asked is whom a client means, as it was read from a head.
+type asked struct {
+	host    registry.Host
+	channel registry.Channel
+	// unreadable is a name that sniff took and registry refuses; it is judged as
+	// malformed.
+	unreadable bool
+}
+
+// hostOf makes a host of what sniff found. text is copied.
+func hostOf(kind sniff.Kind, text []byte, channel registry.Channel) (a asked) {
+	a.channel = channel
+	switch kind {
+	case sniff.Name:
+		d, err := registry.ParseDomain(string(text))
+		a.host.Name, a.unreadable = d, err != nil
+	case sniff.Literal:
+		s := string(text)
+		if n := len(s); s[n-1] == '.' {
+			s = s[:n-1]
+		}
+		addr, err := netip.ParseAddr(s)
+		a.host.Addr, a.unreadable = addr, err != nil
+	}
+	return a
+}
+
+// judging is what a verdict needs beside the host: whose edge this is and what
+// the listener stands for. It is made once for a listener and is safe for
+// concurrent use.
+type judging struct {
+	edge *edge.Edge
+	// places returns where the judged addresses are, of a connection that came to
+	// dest; several where the configuration names several.
+	places func(dest netip.Addr, buf []place.Where) []place.Where
+}
+
+// judge decides on a host for a connection. Of several judged addresses the
+// worst verdict counts.
+func (j *judging) judge(a asked, from, dest netip.Addr) registry.Verdict {
+	if a.unreadable {
+		return registry.Verdict{Reason: registry.Malformed, Block: true}
+	}
+	q := j.edge.Query(a.host, a.channel)
+	q.OriginPull = j.edge.Locate(from).OriginPull
+	var (
+		buf   [4]place.Where
+		cover registry.Coverage
+		hints edge.Hints
+	)
+	switch a.host.Kind() {
+	case registry.NameHost:
+		cover, hints = j.edge.Coverage(a.host.Name), j.edge.Hints(a.host.Name)
+	case registry.AddrHost:
+		cover = j.edge.CoverageAddr(a.host.Addr)
+	default:
+		cover = j.edge.CoverageAddr(netip.Addr{})
+	}
+	var worst registry.Verdict
+	for i, w := range j.places(dest, buf[:0]) {
+		v := registry.Decide(edge.At(q, w, hints), cover)
+		if i > 0 {
+			v = worst.Worse(v)
+		}
+		worst = v
+	}
+	return worst
+}
+
+// enforces reports whether verdicts are acted on for a client; else they are only
+// counted. exempt tells that nothing is judged at all.
+func (j *judging) treatment(from netip.Addr) (enforces, exempt bool) {
+	enforces = j.edge.Config().Policy.Mode == registry.Enforce
+	if j.edge.TreatsClients() {
+		switch j.edge.Treatment(from) {
+		case edge.ExemptClient:
+			return enforces, true
+		case edge.MonitoredClient:
+			enforces = false
+		}
+	}
+	return enforces, false
+}
+
+// timeouts are those of a listener. The zero value of a field is its default.
+type timeouts struct {
+	head     time.Duration // for a whole head, from its first byte or the connection's beginning
+	idle     time.Duration // without a byte in either direction, and between requests
+	dial     time.Duration // to reach an upstream
+	response time.Duration // for the head of a response
+}

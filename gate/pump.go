@@ -1,0 +1,67 @@
+package gate
+
+import "io"
+
+// writeError is an error of the taker. It is no other error, so that nobody
+// takes it for one of the source: bytes are lost.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+
+// pump moves bytes from one side to the other until the source ends, or limit
+// bytes are moved (below 0: no limit). moved is told of every piece, and ends
+// the pump with an error. It returns how many bytes were moved; reaching the
+// source's end before the limit is io.ErrUnexpectedEOF.
+//
+// Between the system's connections bytes go through a pipe of the kernel and are
+// never seen here. Nothing is held while the source is silent.
+func pump(dst, src *side, limit int64, moved func(n int64) error) (int64, error) {
+	if dst.raw != nil && src.raw != nil && canSplice(dst, src) {
+		return splice(dst, src, limit, moved)
+	}
+	return copyBytes(dst, src, limit, moved)
+}
+
+func copyBytes(dst, src *side, limit int64, moved func(int64) error) (total int64, err error) {
+	for limit < 0 || total < limit {
+		n, err := copyPiece(dst, src, limit-total, limit >= 0)
+		total += int64(n)
+		if n > 0 {
+			if err := moved(int64(n)); err != nil {
+				return total, err
+			}
+		}
+		if err != nil {
+			return total, ended(err, limit)
+		}
+	}
+	return total, nil
+}
+
+// copyPiece reads once and writes it; most bounds it where bounded.
+func copyPiece(dst, src *side, most int64, bounded bool) (n int, err error) {
+	b := lend()
+	defer giveBack(b)
+	room := (*b)[:cap(*b)]
+	if bounded && most < int64(len(room)) {
+		room = room[:most]
+	}
+	n, err = src.Conn.Read(room)
+	if n > 0 {
+		if _, werr := dst.Conn.Write(room[:n]); werr != nil {
+			return n, &writeError{werr}
+		}
+	}
+	return n, err
+}
+
+// ended is what the end of a source means for a pump.
+func ended(err error, limit int64) error {
+	switch {
+	case err == io.EOF && limit < 0:
+		return nil
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package gate
+
+import (
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// side is one end of what a gate relays: the client's connection or the
+// upstream's. It reads into buffers that are lent only once there is something to
+// read, where the connection is one of the system's. It is used by one goroutine
+// a direction.
+type side struct {
+	net.Conn
+	raw  syscall.RawConn // nil where the connection is none of the system's, as TLS that is ended here
+	want *[]byte         // where ready puts what it read
+	n    int
+	err  error
+	// ready is read from the system's poller. It is made once, since it escapes.
+	ready func(fd uintptr) bool
+}
+
+// newSide wraps a connection; one that a wrapper hides from the system's calls
+// is read as it comes.
+func newSide(c net.Conn) *side {
+	s := &side{Conn: c}
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+			s.ready = s.readReady
+		}
+	}
+	return s
+}
+
+// read puts what there is to read behind what is in *b, and waits for it without
+// holding a buffer: where *b is nil, one is lent when there is something. It
+// returns io.EOF at the end, and leaves *b nil where nothing was read into it.
+func (s *side) read(b **[]byte) (n int, err error) {
+	if s.raw == nil || *b != nil {
+		return s.readInto(b)
+	}
+	s.want, s.n, s.err = nil, 0, nil
+	if err := s.raw.Read(s.ready); err != nil {
+		return 0, err
+	}
+	*b = s.want
+	s.want = nil
+	return s.n, s.err
+}
+
+// readInto reads into the buffer that is there, or a lent one.
+func (s *side) readInto(b **[]byte) (int, error) {
+	if *b == nil {
+		*b = lend()
+	}
+	p := grow(**b)
+	n, err := s.Conn.Read(p[len(p):cap(p)])
+	**b = p[:len(p)+n]
+	if n == 0 && len(p) == 0 {
+		giveBack(*b)
+		*b = nil
+	}
+	return n, err
+}
+
+// readReady is called when there may be something to read.
+func (s *side) readReady(fd uintptr) bool {
+	b := lend()
+	n, err := sysRead(fd, (*b)[:cap(*b)])
+	if n > 0 {
+		*b = (*b)[:n]
+		s.want, s.n = b, n
+		return true
+	}
+	giveBack(b)
+	if isAgain(err) {
+		return false
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	s.err = err
+	return true
+}
+
+// closeWrite ends the direction away from us, so that the other end reads EOF
+// and may go on sending.
+func (s *side) closeWrite() error {
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return s.Conn.Close()
+}
+
+// Limits of what is read from a client that was answered and is to go: an early
+// close would turn into a reset, and lose the answer.
+const (
+	lingerBytes = 64 << 10
+	lingerTime  = 2 * time.Second
+)
+
+// linger ends the write side, discards what still comes within limits, and
+// closes.
+func (s *side) linger(now time.Time) {
+	defer s.Close()
+	if s.closeWrite() != nil {
+		return
+	}
+	_ = s.SetReadDeadline(now.Add(lingerTime))
+	for left := lingerBytes; left > 0; {
+		var b *[]byte
+		n, err := s.read(&b)
+		if b != nil {
+			giveBack(b)
+		}
+		if left -= n; err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package gate
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipe is a pipe of the kernel between two connections. It is lent while bytes
+// are on their way and given back empty.
+type pipe struct{ r, w int }
+
+// pipeSize is what a pipe holds: four times the default, so that a long body
+// takes fewer calls. The kernel may give less.
+const pipeSize = 256 << 10
+
+// pipes are lent like buffers; what the pool drops is closed.
+var pipes sync.Pool
+
+func lendPipe() (*pipe, error) {
+	if p, ok := pipes.Get().(*pipe); ok {
+		return p, nil
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, err
+	}
+	_, _ = unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize) // less is as good, slower
+	p := &pipe{fds[0], fds[1]}
+	runtime.SetFinalizer(p, (*pipe).close)
+	return p, nil
+}
+
+func (p *pipe) close() {
+	runtime.SetFinalizer(p, nil)
+	_ = unix.Close(p.r)
+	_ = unix.Close(p.w)
+}
+
+// canSplice reports whether the kernel moves bytes between two connections.
+func canSplice(dst, src *side) bool { return isStream(dst.Conn) && isStream(src.Conn) }
+
+func isStream(c net.Conn) bool {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
+// splicing is one splice at work; its functions are made once.
+type splicing struct {
+	p    *pipe
+	want int // bytes to move at most in one piece
+	n    int // bytes in the pipe
+	err  error
+}
+
+func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, err error) {
+	var s splicing
+	fill, drain := s.fill, s.drain
+	defer func() {
+		if s.p != nil {
+			s.p.close() // it may hold bytes that found no taker
+		}
+	}()
+	for limit < 0 || total < limit {
+		s.want = pipeSize
+		if limit >= 0 {
+			s.want = int(min(limit-total, pipeSize))
+		}
+		s.n, s.err = 0, nil
+		if err := src.raw.Read(fill); err != nil {
+			return total, err
+		}
+		if s.err != nil {
+			return total, ended(s.err, limit)
+		}
+		piece := int64(s.n)
+		for s.n > 0 && s.err == nil {
+			if err := dst.raw.Write(drain); err != nil {
+				return total, &writeError{err}
+			}
+		}
+		if s.err != nil {
+			return total, &writeError{s.err}
+		}
+		pipes.Put(s.p)
+		s.p = nil
+		total += piece
+		if err := moved(piece); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// fill moves bytes from the source into a pipe, which is lent only now.
+func (s *splicing) fill(fd uintptr) bool {
+	if s.p == nil {
+		if s.p, s.err = lendPipe(); s.err != nil {
+			return true
+		}
+	}
+	n, err := spliceOnce(int(fd), s.p.w, s.want)
+	switch {
+	case n > 0:
+		s.n = n
+		return true
+	case errors.Is(err, unix.EAGAIN):
+		pipes.Put(s.p)
+		s.p = nil
+		return false
+	}
+	pipes.Put(s.p)
+	if s.p, s.err = nil, err; err == nil {
+		s.err = io.EOF
+	}
+	return true
+}
+
+// drain moves what is in the pipe on.
+func (s *splicing) drain(fd uintptr) bool {
+	for s.n > 0 {
+		n, err := spliceOnce(s.p.r, int(fd), s.n)
+		switch {
+		case n > 0:
+			s.n -= n
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err == nil:
+			s.err = io.ErrShortWrite
+			return true
+		default:
+			s.err = err
+			return true
+		}
+	}
+	return true
+}
+
+func spliceOnce(from, to, n int) (int, error) {
+	for {
+		k, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		if !errors.Is(err, unix.EINTR) {
+			return int(max(k, 0)), err
+		}
+	}
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package gate
+
+import "errors"
+
+// Where there are no descriptors connections are read as they come: newSide
+// finds nothing that reads otherwise.
+func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func isAgain(error) bool { return false }

@@ -1,0 +1,120 @@
+package gate
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// serveTLS passes a TLS connection through unopened, or refuses it, by the name
+// in its hello.
+func (c *conn) serveTLS() {
+	in, hello := c.readHello()
+	defer func() {
+		if in != nil {
+			giveBack(in)
+		}
+	}()
+	c.s.metrics.sniffed(hello.Kind, hello.Cause)
+	if hello.Kind == sniff.More || hello.Kind == sniff.Other {
+		c.client.Close()
+		return
+	}
+	enforces, exempt := c.s.treatment(c.from)
+	a := hostOf(hello.Kind, hello.Name, registry.ChannelHTTPS)
+	v := registry.Verdict{Reason: registry.Malformed, Block: true}
+	switch {
+	case exempt:
+		v = registry.Verdict{Reason: registry.Exempt}
+	case hello.Kind != sniff.Malformed:
+		v = c.s.judge(a, c.from, c.dest)
+	}
+	c.s.metrics.verdict(v, enforces)
+	if enforces && (v.Block || hello.ECH && !c.s.ech) {
+		c.refuseTLS(hello, v)
+		return
+	}
+	c.note(a, true)
+	b := in
+	in = nil
+	c.passThrough(b)
+}
+
+// readHello reads until the hello is all there, or cannot be one. What was read
+// is in the buffer; nil where that is nothing.
+func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
+	_ = c.client.SetReadDeadline(c.begun.Add(c.s.timeouts.head))
+	if len(c.head) > 0 {
+		b := append((*lend())[:0], c.head...)
+		in, c.head = &b, nil
+	}
+	join := lend()
+	defer func() { giveBack(join) }()
+	for {
+		if in != nil {
+			if h = sniff.ClientHello(*in, join); h.Kind != sniff.More {
+				return in, h
+			}
+		}
+		if _, err := c.client.read(&in); err != nil {
+			return in, h
+		}
+	}
+}
+
+// passThrough sends on what was read, and then relays.
+func (c *conn) passThrough(in *[]byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.s.dial)
+	up, err := c.s.upstream.dial(ctx, c.fromPort(), netip.AddrPortFrom(c.dest, 0))
+	cancel()
+	if err != nil {
+		c.s.metrics.upstreamFailed()
+		giveBack(in)
+		c.client.Close()
+		return
+	}
+	_ = up.SetWriteDeadline(time.Now().Add(c.s.timeouts.idle))
+	n, err := up.Write(*in)
+	c.s.metrics.in.Add(uint64(n))
+	giveBack(in)
+	rel := relay{client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
+	if err != nil {
+		rel.abort()
+		return
+	}
+	c.onEnd(rel.abort)
+	rel.run()
+}
+
+// refuseTLS ends a connection whose hello may not pass.
+func (c *conn) refuseTLS(h sniff.Hello, v registry.Verdict) {
+	switch c.s.tlsBlock {
+	case blockReset:
+		if tcp, ok := c.client.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		c.client.Close()
+		return
+	case blockAlert:
+		alert := uint8(sniff.AlertUnrecognizedName)
+		if h.Kind == sniff.Malformed {
+			alert = h.Alert
+		}
+		_ = c.client.SetWriteDeadline(time.Now().Add(lingerTime))
+		if _, err := c.client.Write(alertRecord(alert)); err != nil {
+			c.client.Close()
+			return
+		}
+	}
+	c.client.linger(time.Now())
+}
+
+// alertRecord is a fatal alert in a record of its own, RFC 8446 §5.1, §6.
+func alertRecord(description uint8) []byte {
+	const typeAlert, fatal = 21, 2
+	return []byte{typeAlert, 3, 3, 0, 2, fatal, description}
+}

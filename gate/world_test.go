@@ -1,0 +1,96 @@
+package gate_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/index"
+	"github.com/icpgate/icpgate/registry/place"
+)
+
+// newEdge opens an edge of aliyun's by which filed.example is filed and accessed
+// here, elsewhere.example filed and accessed with tencent.
+func newEdge(t testing.TB, change func(*edge.Config)) *edge.Edge {
+	t.Helper()
+	live := new(index.Live)
+	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), filing("elsewhere.example", registry.Tencent)))
+	cfg := edge.Config{Provider: registry.Aliyun, Live: live}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := edge.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func newIndex(t testing.TB, rev uint64, filings ...registry.Filing) *index.Index {
+	t.Helper()
+	b := index.NewBuilder(index.Options{Revision: registry.Revision{Rev: rev}})
+	for _, f := range filings {
+		if err := b.Add(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func filing(name string, provider registry.ProviderID) registry.Filing {
+	return registry.Filing{
+		Site:     registry.Site{Domains: []registry.Domain{registry.MustParseDomain(name)}},
+		Accesses: []registry.Access{{Provider: provider}}, AccessesKnown: true,
+	}
+}
+
+// mainland is the judged address of the tests: an ecs of aliyun's.
+func mainland(_ netip.Addr, buf []place.Where) []place.Where {
+	return append(buf, place.Where{Place: registry.Mainland, Provider: registry.Aliyun, Product: registry.ECS})
+}
+
+// plainNotices answer in one line.
+type plainNotices struct{}
+
+func (plainNotices) AppendHTTP1(b []byte, n gate.Notice) []byte {
+	body := fmt.Sprintf("%s: %s\n", n.Host, n.Verdict.Reason)
+	b = fmt.Appendf(b, "HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\nX-ICP-Reason: %s\r\n\r\n", len(body), n.Verdict.Reason)
+	if n.Head {
+		return b
+	}
+	return append(b, body...)
+}
+
+func (plainNotices) AppendError1(b []byte, status int, cause string) []byte {
+	return fmt.Appendf(b, "HTTP/1.1 %d Refused\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(cause), cause)
+}
+
+func serve(t testing.TB, s gate.TestService) *gate.TestListener {
+	t.Helper()
+	if s.Edge == nil {
+		s.Edge = newEdge(t, nil)
+	}
+	if s.Places == nil {
+		s.Places = mainland
+	}
+	if s.Notices == nil {
+		s.Notices = plainNotices{}
+	}
+	if s.Kind == "" {
+		s.Kind = "http"
+	}
+	l, err := gate.ServeForTest(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
