@@ -3,6 +3,7 @@ package gate
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net/http"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -12,6 +13,8 @@ import (
 type answerer interface {
 	AppendHTTP1(b []byte, n Notice) []byte
 	AppendError1(b []byte, status int, cause string) []byte
+	ServeNotice(w http.ResponseWriter, n Notice)
+	ServeError(w http.ResponseWriter, status int, cause string)
 }
 
 // Notice is XXX

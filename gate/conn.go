@@ -12,9 +12,8 @@ import (
 type conn struct {
 	s      *service
 	client *side
-	from   netip.Addr // the client's address, as far as it is known
-	port   uint16
-	dest   netip.Addr // where the client went; the zero Addr where nobody knows
+	from   netip.AddrPort // the client; the zero AddrPort where nobody knows
+	dest   netip.AddrPort // where the client went, the same
 	begun  time.Time
 	head   []byte // what was read before it was served, as behind a PROXY header
 
@@ -70,7 +69,7 @@ type connShard struct {
 }
 
 func (s *conns) shard(c *conn) *connShard {
-	return &s.shards[uint16(c.port)%connShards]
+	return &s.shards[c.from.Port()%connShards]
 }
 
 func (s *conns) add(c *conn) {

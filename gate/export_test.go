@@ -22,6 +22,9 @@ type TestService struct {
 	Forwarded string
 	TLSBlock  string
 	Notices   answerer
+
+	Certificates []Certificate
+	H2C          bool
 }
 
 type dialTo string
@@ -51,6 +54,13 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		forwarded: map[string]forwarding{"": forwardOff, "add": forwardAdd, "replace": forwardReplace}[t.Forwarded],
 		tlsBlock:  map[string]tlsBlock{"": blockAlert, "rst": blockReset, "close": blockClose}[t.TLSBlock],
 	}
+	if len(t.Certificates) > 0 {
+		if s.certs, err = openCertificates(t.Certificates); err != nil {
+			return nil, err
+		}
+		s.tlsConfig = newTLSConfig(s.certs, "h2", "http/1.1")
+	}
+	s.h2, s.h2c = newH2(s, nil), t.H2C
 	l := &listener{Listener: ln, kind: map[string]listenerKind{"http": kindHTTP, "tls": kindTLS, "mixed": kindMixed}[t.Kind], open: new(conns)}
 	l.service.Store(s)
 	go l.accept()
@@ -69,3 +79,14 @@ func (t *TestListener) Close() {
 	}
 	t.l.serving.Wait()
 }
+
+// TestCertificates are certificates with their methods.
+type TestCertificates struct{ c *certificates }
+
+func OpenCertificates(files []Certificate) (TestCertificates, error) {
+	c, err := openCertificates(files)
+	return TestCertificates{c}, err
+}
+
+func (c TestCertificates) Has(name string) bool   { return c.c.find(name) != nil }
+func (c TestCertificates) Refresh() (bool, error) { return c.c.refresh() }

@@ -3,7 +3,6 @@ package gate
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -161,8 +160,11 @@ func (h *httpConn) await() bool {
 func (h *httpConn) request(r *sniff.Request) bool {
 	b := h.pending()
 	h.s.metrics.sniffed(r.Kind, r.Cause)
-	switch r.Kind {
-	case sniff.Malformed, sniff.Other:
+	switch {
+	case r.Cause == sniff.HTTP2 && h.s.h2c && !h.hasSNI:
+		h.toH2()
+		return false
+	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
 		h.s.metrics.verdict(registry.Verdict{Reason: registry.Malformed, Block: true}, true)
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
@@ -172,7 +174,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		a.channel = registry.ChannelHTTPS
 	}
 	a.host.ACME = isACME(r.Path.Of(b))
-	enforces, exempt := h.s.treatment(h.from)
+	enforces, exempt := h.s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(a)
 		h.s.metrics.verdict(v, enforces)
@@ -185,12 +187,21 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	return h.forward(r)
 }
 
+// toH2 goes on with HTTP/2, of which the preface was read.
+func (h *httpConn) toH2() {
+	nc := &replayed{Conn: h.client.Conn, head: append([]byte(nil), h.pending()...)}
+	h.use(len(nc.head))
+	h.dropUpstream()
+	_ = nc.SetDeadline(time.Time{})
+	h.serveH2(nc, asked{}, false)
+}
+
 // verdict is that of the host, and of the name that TLS was begun with: both must
 // pass.
 func (h *httpConn) verdict(a asked) registry.Verdict {
-	v := h.s.judge(a, h.from, h.dest)
-	if h.hasSNI && h.sni != a {
-		v = v.Worse(h.s.judge(h.sni, h.from, h.dest))
+	v := h.s.judge(a, h.from.Addr(), h.dest.Addr())
+	if h.hasSNI && h.sni != a && h.sni.host.Kind() != registry.NoHost {
+		v = v.Worse(h.s.judge(h.sni, h.from.Addr(), h.dest.Addr()))
 	}
 	return v
 }
@@ -245,5 +256,3 @@ func (h *httpConn) failed(err error) bool {
 	h.refuse(status, sniff.NoCause)
 	return false
 }
-
-func (c *conn) fromPort() netip.AddrPort { return netip.AddrPortFrom(c.from, c.port) }

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -107,7 +106,7 @@ func (h *httpConn) sendUp(b []byte) error {
 func (h *httpConn) connect() error {
 	ctx, cancel := context.WithTimeout(context.Background(), h.s.dial)
 	defer cancel()
-	c, err := h.s.upstream.dial(ctx, h.fromPort(), netip.AddrPortFrom(h.dest, 0))
+	c, err := h.s.upstream.dial(ctx, h.from, h.dest)
 	if err != nil {
 		return err
 	}

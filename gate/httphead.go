@@ -57,9 +57,9 @@ func (h *httpConn) appendHead(out []byte, r *sniff.Request, b []byte, upgrade bo
 		case connectionOnly:
 			out = appendConnection(out, r)
 		case forPlain:
-			out = appendAddr(append(out, ", "...), h.from)
+			out = appendAddr(append(out, ", "...), h.from.Addr())
 		case forElement:
-			out = h.appendElement(append(out, ", "...))
+			out = appendElement(append(out, ", "...), h.from.Addr(), h.scheme)
 		}
 	}
 	end := r.Length - len("\r\n")
@@ -132,7 +132,7 @@ func (e *headEdits) behind(line sniff.Span, with edited) bool {
 // appendForwarded appends the fields that nobody has told yet.
 func (h *httpConn) appendForwarded(out []byte, t told) []byte {
 	if !t.addr {
-		out = appendAddr(append(out, "X-Forwarded-For: "...), h.from)
+		out = appendAddr(append(out, "X-Forwarded-For: "...), h.from.Addr())
 		out = append(out, "\r\n"...)
 	}
 	if !t.proto {
@@ -140,22 +140,22 @@ func (h *httpConn) appendForwarded(out []byte, t told) []byte {
 		out = append(out, "\r\n"...)
 	}
 	if !t.element {
-		out = h.appendElement(append(out, "Forwarded: "...))
+		out = appendElement(append(out, "Forwarded: "...), h.from.Addr(), h.scheme)
 		out = append(out, "\r\n"...)
 	}
 	return out
 }
 
 // appendElement appends what RFC 7239 §4 calls a forwarded-element.
-func (h *httpConn) appendElement(out []byte) []byte {
+func appendElement(out []byte, from netip.Addr, scheme string) []byte {
 	out = append(out, "for="...)
-	if h.from.Is6() {
-		out = append(h.from.AppendTo(append(out, `"[`...)), `]"`...)
+	if from.Is6() {
+		out = append(from.AppendTo(append(out, `"[`...)), `]"`...)
 	} else {
-		out = appendAddr(out, h.from)
+		out = appendAddr(out, from)
 	}
 	out = append(out, ";proto="...)
-	return append(out, h.scheme...)
+	return append(out, scheme...)
 }
 
 // appendAddr appends a client's address; "unknown" where there is none, as for a

@@ -63,8 +63,7 @@ func (l *listener) pause(d time.Duration) {
 func (l *listener) serve(nc net.Conn) {
 	s := l.service.Load()
 	c := &conn{s: s, client: newSide(nc), begun: time.Now()}
-	c.from, c.port = addrOf(nc.RemoteAddr())
-	c.dest, _ = addrOf(nc.LocalAddr())
+	c.from, c.dest = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
 	l.open.add(c)
 	defer l.open.remove(c)
 	defer func() {
@@ -76,7 +75,7 @@ func (l *listener) serve(nc net.Conn) {
 	c.onEnd(func() { nc.Close() })
 	switch l.kind {
 	case kindTLS:
-		c.serveTLS()
+		c.tls()
 	case kindMixed:
 		c.serveMixed()
 	default:
@@ -84,14 +83,15 @@ func (l *listener) serve(nc net.Conn) {
 	}
 }
 
-// addrOf is the address of a connection's end; the zero Addr for a socket of the
-// file system.
-func addrOf(a net.Addr) (netip.Addr, uint16) {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return ap.Addr().Unmap().WithZone(""), ap.Port()
+// addrOf is the address of a connection's end; the zero AddrPort for a socket of
+// the file system.
+func addrOf(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
 	}
-	return netip.Addr{}, 0
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // serveMixed tells TLS from plaintext by the first byte.
@@ -108,8 +108,17 @@ func (c *conn) serveMixed() {
 	}
 	const handshake = 22 // RFC 8446 §5.1
 	if c.head[0] == handshake {
-		c.serveTLS()
+		c.tls()
 		return
 	}
 	c.serveHTTP()
+}
+
+// tls passes TLS through, or ends it where there are certificates for that.
+func (c *conn) tls() {
+	if c.s.tlsConfig != nil {
+		c.terminateTLS()
+		return
+	}
+	c.serveTLS()
 }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -22,6 +23,10 @@ type service struct {
 	metrics  *counters
 	log      *slog.Logger // of connections; nil is none
 
+	certs     *certificates // where TLS is ended here, or a blocked name gets the page
+	tlsConfig *tls.Config
+	h2        *h2
+	h2c       bool // HTTP/2 without TLS is served
 	tlsBlock  tlsBlock
 	ech       bool // hellos with encrypted_client_hello pass
 	forwarded forwarding

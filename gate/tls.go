@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -24,14 +23,14 @@ func (c *conn) serveTLS() {
 		c.client.Close()
 		return
 	}
-	enforces, exempt := c.s.treatment(c.from)
+	enforces, exempt := c.s.treatment(c.from.Addr())
 	a := hostOf(hello.Kind, hello.Name, registry.ChannelHTTPS)
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
 	switch {
 	case exempt:
 		v = registry.Verdict{Reason: registry.Exempt}
 	case hello.Kind != sniff.Malformed:
-		v = c.s.judge(a, c.from, c.dest)
+		v = c.s.judge(a, c.from.Addr(), c.dest.Addr())
 	}
 	c.s.metrics.verdict(v, enforces)
 	if enforces && (v.Block || hello.ECH && !c.s.ech) {
@@ -69,7 +68,7 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
 // passThrough sends on what was read, and then relays.
 func (c *conn) passThrough(in *[]byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.s.dial)
-	up, err := c.s.upstream.dial(ctx, c.fromPort(), netip.AddrPortFrom(c.dest, 0))
+	up, err := c.s.upstream.dial(ctx, c.from, c.dest)
 	cancel()
 	if err != nil {
 		c.s.metrics.upstreamFailed()

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"testing"
 
@@ -71,6 +72,15 @@ func (plainNotices) AppendHTTP1(b []byte, n gate.Notice) []byte {
 
 func (plainNotices) AppendError1(b []byte, status int, cause string) []byte {
 	return fmt.Appendf(b, "HTTP/1.1 %d Refused\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(cause), cause)
+}
+
+func (plainNotices) ServeNotice(w http.ResponseWriter, n gate.Notice) {
+	w.Header().Set("X-ICP-Reason", n.Verdict.Reason.String())
+	w.WriteHeader(http.StatusForbidden)
+}
+
+func (plainNotices) ServeError(w http.ResponseWriter, status int, cause string) {
+	http.Error(w, cause, status)
 }
 
 func serve(t testing.TB, s gate.TestService) *gate.TestListener {

@@ -412,3 +412,14 @@ func isPort(b []byte) bool {
 	}
 	return n <= 65535
 }
+
+// Authority reads a host with an optional port, as it stands in the field Host,
+// or in :authority of HTTP/2. host is without both port and brackets.
+func Authority(s string) (kind Kind, host string, cause Cause) {
+	b := []byte(s)
+	span, kind := (&requestParser{b: b}).host(Span{0, len(b)})
+	if kind == Malformed {
+		return kind, "", BadHost
+	}
+	return kind, s[span.From:span.To], NoCause
+}

@@ -1,0 +1,178 @@
+package gate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// h2 serves HTTP/2: every stream is judged for itself, and goes on to the
+// upstream as HTTP/1.1. It belongs to a service.
+type h2 struct {
+	s     *service
+	proxy *httputil.ReverseProxy
+	// server bounds what a client may make us hold.
+	server *http2.Server
+	base   *http.Server
+}
+
+// Limits of HTTP/2 that no option sets: those of net/http and nginx.
+const (
+	maxStreams = 128
+	maxFrame   = 16 << 10
+)
+
+func newH2(s *service, upstreamTLS *tls.Config) *h2 {
+	h := &h2{s: s}
+	quiet := log.New(io.Discard, "", 0) // what clients do wrong is counted, not told
+	transport := &http.Transport{
+		DialContext:           h.dial,
+		TLSClientConfig:       upstreamTLS,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       upstreamIdle,
+		ResponseHeaderTimeout: s.response,
+		DisableCompression:    true,
+	}
+	h.proxy = &httputil.ReverseProxy{Rewrite: h.rewrite, Transport: transport, ErrorHandler: h.failed, ErrorLog: quiet, FlushInterval: -1}
+	h.server = &http2.Server{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, IdleTimeout: s.timeouts.idle}
+	h.base = &http.Server{MaxHeaderBytes: h.maxHead(), ErrorLog: quiet, ReadHeaderTimeout: s.timeouts.head}
+	return h
+}
+
+func (h *h2) maxHead() int {
+	if h.s.limits.Head > 0 {
+		return h.s.limits.Head
+	}
+	return 64 << 10
+}
+
+// h2Conn is the key of a request's *conn in its context.
+type h2Conn struct{}
+
+// serveH2 serves a connection with HTTP/2. sni is the name in its hello, where
+// there was TLS.
+func (c *conn) serveH2(nc net.Conn, sni asked, hasSNI bool) {
+	end := func() { nc.Close() }
+	c.onEnd(end)
+	defer end()
+	ctx := context.WithValue(context.Background(), h2Conn{}, c)
+	c.s.h2.server.ServeConn(nc, &http2.ServeConnOpts{
+		Context: ctx, BaseConfig: c.s.h2.base,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.stream(w, r, sni, hasSNI) }),
+	})
+}
+
+// stream judges one request and has it answered.
+func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI bool) {
+	kind, host, cause := sniff.Authority(r.Host)
+	fields := r.Header["Host"]
+	switch {
+	case r.Method == http.MethodConnect:
+		kind, cause = sniff.Malformed, sniff.Connect
+	case len(fields) > 1 || len(fields) == 1 && fields[0] != r.Host:
+		kind, cause = sniff.Malformed, sniff.HostDiffers
+	case kind == sniff.NoName:
+		kind, cause = sniff.Malformed, sniff.BadHost // RFC 9113 §8.3.1 wants one
+	}
+	c.s.metrics.sniffed(kind, cause)
+	if kind == sniff.Malformed {
+		c.s.metrics.verdict(registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		c.s.notices.ServeError(w, cause.Status(), cause.String())
+		return
+	}
+	channel := registry.ChannelHTTP
+	if hasSNI {
+		channel = registry.ChannelHTTPS
+	}
+	a := hostOf(kind, []byte(host), channel)
+	a.host.ACME = isACME([]byte(r.URL.Path))
+	if enforces, exempt := c.s.treatment(c.from.Addr()); !exempt {
+		v := c.s.judge(a, c.from.Addr(), c.dest.Addr())
+		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
+			v = v.Worse(c.s.judge(sni, c.from.Addr(), c.dest.Addr()))
+		}
+		c.s.metrics.verdict(v, enforces)
+		if v.Block && enforces {
+			c.s.notices.ServeNotice(w, Notice{
+				Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),
+				Accept: r.Header.Get("Accept"), Language: r.Header.Get("Accept-Language"), Head: r.Method == http.MethodHead,
+			})
+			return
+		}
+	}
+	c.note(a, false)
+	c.s.h2.proxy.ServeHTTP(w, r)
+}
+
+// rewrite makes the request for the upstream: as it came, for the same host.
+func (h *h2) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.Scheme = "http"
+	r.Out.Host = r.In.Host
+	c, _ := r.In.Context().Value(h2Conn{}).(*conn)
+	// Connections are kept by this; dial knows what is meant.
+	r.Out.URL.Host = "upstream"
+	if c.dest.IsValid() {
+		r.Out.URL.Host = c.dest.String()
+	}
+	scheme := "http"
+	if r.In.TLS != nil {
+		scheme = "https"
+	}
+	forwardFields(r.Out.Header, r.In.Header, h.s.forwarded, c.from.Addr(), scheme)
+}
+
+// forwardFields tells an upstream of the client, as appendHead does.
+func forwardFields(out, in http.Header, how forwarding, from netip.Addr, scheme string) {
+	const addr, proto, element = "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"
+	names := []string{addr, proto, element, "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"}
+	for _, name := range names {
+		// The proxy has taken some of them out, which is ours to say.
+		if v := in[name]; len(v) > 0 && how != forwardReplace {
+			out[name] = append([]string(nil), v...)
+		} else {
+			out.Del(name)
+		}
+	}
+	if how == forwardOff {
+		return
+	}
+	out.Add(addr, string(appendAddr(nil, from)))
+	out.Add(element, string(appendElement(nil, from, scheme)))
+	if out.Get(proto) == "" {
+		out.Set(proto, scheme)
+	}
+}
+
+// dial connects to the upstream for some client.
+func (h *h2) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.s.dial)
+	defer cancel()
+	c, _ := ctx.Value(h2Conn{}).(*conn)
+	if c == nil {
+		return nil, errors.New("a connection for nobody")
+	}
+	return h.s.upstream.dial(ctx, c.from, c.dest)
+}
+
+// failed answers where the upstream did not.
+func (h *h2) failed(w http.ResponseWriter, _ *http.Request, err error) {
+	h.s.metrics.upstreamFailed()
+	status := http.StatusBadGateway
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		status = http.StatusGatewayTimeout
+	}
+	h.s.notices.ServeError(w, status, "")
+}
