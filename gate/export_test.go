@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/place"
 )
@@ -48,7 +50,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		return d
 	}
 	s := &service{
-		name: "test", judging: judging{edge: t.Edge, places: t.Places}, upstream: dialTo(t.Upstream), metrics: newCounters(), ech: true,
+		name: "test", judging: judging{edge: t.Edge, places: t.Places}, upstream: dialTo(t.Upstream), metrics: newMetrics(prometheus.NewRegistry()).of("test"), ech: true,
 		websocket: t.WebSocket, notices: t.Notices, bodyRate: 100,
 		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: time.Minute},
 		forwarded: map[string]forwarding{"": forwardOff, "add": forwardAdd, "replace": forwardReplace}[t.Forwarded],

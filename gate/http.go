@@ -165,19 +165,16 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		h.toH2()
 		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
-		h.s.metrics.verdict(registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		h.s.metrics.verdict(h.channel(), registry.Verdict{Reason: registry.Malformed, Block: true}, true)
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
 	}
-	a := hostOf(r.Kind, r.Host.Of(b), registry.ChannelHTTP)
-	if h.hasSNI {
-		a.channel = registry.ChannelHTTPS
-	}
+	a := hostOf(r.Kind, r.Host.Of(b), h.channel())
 	a.host.ACME = isACME(r.Path.Of(b))
 	enforces, exempt := h.s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(a)
-		h.s.metrics.verdict(v, enforces)
+		h.s.metrics.verdict(a.channel, v, enforces)
 		if v.Block && enforces {
 			h.block(r, a, v)
 			return false
@@ -185,6 +182,13 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	}
 	h.note(a, false)
 	return h.forward(r)
+}
+
+func (h *httpConn) channel() registry.Channel {
+	if h.hasSNI {
+		return registry.ChannelHTTPS
+	}
+	return registry.ChannelHTTP
 }
 
 // toH2 goes on with HTTP/2, of which the preface was read.

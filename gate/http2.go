@@ -86,15 +86,15 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	case kind == sniff.NoName:
 		kind, cause = sniff.Malformed, sniff.BadHost // RFC 9113 §8.3.1 wants one
 	}
-	c.s.metrics.sniffed(kind, cause)
-	if kind == sniff.Malformed {
-		c.s.metrics.verdict(registry.Verdict{Reason: registry.Malformed, Block: true}, true)
-		c.s.notices.ServeError(w, cause.Status(), cause.String())
-		return
-	}
 	channel := registry.ChannelHTTP
 	if hasSNI {
 		channel = registry.ChannelHTTPS
+	}
+	c.s.metrics.sniffed(kind, cause)
+	if kind == sniff.Malformed {
+		c.s.metrics.verdict(channel, registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		c.s.notices.ServeError(w, cause.Status(), cause.String())
+		return
 	}
 	a := hostOf(kind, []byte(host), channel)
 	a.host.ACME = isACME([]byte(r.URL.Path))
@@ -103,7 +103,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(c.s.judge(sni, c.from.Addr(), c.dest.Addr()))
 		}
-		c.s.metrics.verdict(v, enforces)
+		c.s.metrics.verdict(channel, v, enforces)
 		if v.Block && enforces {
 			c.s.notices.ServeNotice(w, Notice{
 				Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),

@@ -47,9 +47,9 @@ type judging struct {
 	places func(dest netip.Addr, buf []place.Where) []place.Where
 }
 
-// judge decides on a host for a connection. Of several judged addresses the
+// decide decides on a host for a connection. Of several judged addresses the
 // worst verdict counts.
-func (j *judging) judge(a asked, from, dest netip.Addr) registry.Verdict {
+func (j *judging) decide(a asked, from, dest netip.Addr) registry.Verdict {
 	if a.unreadable {
 		return registry.Verdict{Reason: registry.Malformed, Block: true}
 	}

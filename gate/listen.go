@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,10 +66,15 @@ func (l *listener) serve(nc net.Conn) {
 	c := &conn{s: s, client: newSide(nc), begun: time.Now()}
 	c.from, c.dest = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
 	l.open.add(c)
-	defer l.open.remove(c)
+	s.metrics.accepted.Inc()
+	s.metrics.open.Inc()
+	defer func() {
+		l.open.remove(c)
+		s.metrics.open.Dec()
+	}()
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(p)
+			s.panicked(p, debug.Stack())
 			c.client.Close()
 		}
 	}()

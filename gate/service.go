@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
 )
 
 // service is what one listener does, as the configuration in force says. It is
@@ -32,6 +34,17 @@ type service struct {
 	forwarded forwarding
 	websocket bool // that upgrade is granted
 	bodyRate  int64
+}
+
+// judge decides on whom a client means, and measures it now and then.
+func (s *service) judge(a asked, from, dest netip.Addr) registry.Verdict {
+	if !timed(decisionSampling) {
+		return s.decide(a, from, dest)
+	}
+	start := time.Now()
+	v := s.decide(a, from, dest)
+	s.metrics.m.decision.Observe(time.Since(start).Seconds())
+	return v
 }
 
 // dialer reaches the upstream of a listener. It is declared here for whom the

@@ -36,7 +36,6 @@ func newTLSConfig(certs *certificates, protocols ...string) *tls.Config {
 // the page; otherwise the hello is refused as where TLS passes through.
 func (c *conn) terminateTLS() {
 	in, hello := c.readHello()
-	c.s.metrics.sniffed(hello.Kind, hello.Cause)
 	if hello.Kind == sniff.More || hello.Kind == sniff.Other {
 		c.drop(in)
 		return
@@ -83,7 +82,7 @@ func (c *conn) drop(in *[]byte) {
 func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	malformed := registry.Verdict{Reason: registry.Malformed, Block: true}
 	if h.Kind == sniff.Malformed {
-		c.s.metrics.verdict(malformed, true)
+		c.s.metrics.verdict(registry.ChannelHTTPS, malformed, true)
 		return true, malformed
 	}
 	enforces, exempt := c.s.treatment(c.from.Addr())
@@ -94,6 +93,6 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
-	c.s.metrics.verdict(v, true)
+	c.s.metrics.verdict(a.channel, v, true)
 	return true, v
 }

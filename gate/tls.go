@@ -18,7 +18,6 @@ func (c *conn) serveTLS() {
 			giveBack(in)
 		}
 	}()
-	c.s.metrics.sniffed(hello.Kind, hello.Cause)
 	if hello.Kind == sniff.More || hello.Kind == sniff.Other {
 		c.client.Close()
 		return
@@ -32,7 +31,7 @@ func (c *conn) serveTLS() {
 	case hello.Kind != sniff.Malformed:
 		v = c.s.judge(a, c.from.Addr(), c.dest.Addr())
 	}
-	c.s.metrics.verdict(v, enforces)
+	c.s.metrics.verdict(a.channel, v, enforces)
 	if enforces && (v.Block || hello.ECH && !c.s.ech) {
 		c.refuseTLS(hello, v)
 		return
@@ -56,10 +55,16 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
 	for {
 		if in != nil {
 			if h = sniff.ClientHello(*in, join); h.Kind != sniff.More {
+				c.s.metrics.sniffed(h.Kind, h.Cause)
+				c.s.metrics.headTook(c.begun)
+				if h.ECH {
+					c.s.metrics.ech.Inc()
+				}
 				return in, h
 			}
 		}
 		if _, err := c.client.read(&in); err != nil {
+			c.s.metrics.sniffed(sniff.More, sniff.NoCause)
 			return in, h
 		}
 	}

@@ -14,7 +14,7 @@ type relay struct {
 	client, up *side
 	idle       time.Duration
 	last       atomic.Int64 // Unix nanoseconds of the last byte in either direction
-	in, out    *atomic.Uint64
+	in, out    byteCounter
 }
 
 // run relays until the end, and closes both. in counts the bytes from the
@@ -30,7 +30,7 @@ func (r *relay) run() {
 }
 
 // direction moves what src sends to dst, and then its end.
-func (r *relay) direction(dst, src *side, count *atomic.Uint64) {
+func (r *relay) direction(dst, src *side, count byteCounter) {
 	moved := func(n int64) error {
 		count.Add(uint64(n))
 		r.touch(time.Now())
