@@ -1,0 +1,132 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+)
+
+// check refuses what the directives of a block contradict each other in, and
+// what has no effect: its author believed in one.
+func (p *parser) check() error {
+	for _, check := range []func() (directive, problem string){
+		p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
+	} {
+		if directive, problem := check(); problem != "" {
+			return fmt.Errorf("%s - %s", p.at(directive), problem)
+		}
+	}
+	return nil
+}
+
+// at is where a directive stands, or the block where it is missing.
+func (p *parser) at(directive string) string {
+	if at, ok := p.first[directive]; ok {
+		return at
+	}
+	return p.s.At
+}
+
+// given reports whether the block has a directive.
+func (p *parser) given(directive string) bool {
+	_, ok := p.first[directive]
+	return ok
+}
+
+// listens reports whether a listener of the block has one of the schemes.
+func (s *Server) listens(schemes ...Scheme) bool {
+	return slices.ContainsFunc(s.Listeners, func(l Listener) bool { return slices.Contains(schemes, l.Scheme) })
+}
+
+// seesHTTP reports whether requests can be read on some listener of the block.
+func (s *Server) seesHTTP() bool { return s.listens(HTTP, Mixed) || s.Terminates() }
+
+func (p *parser) checkUpstream() (string, string) {
+	switch {
+	case len(p.s.Upstreams) == 0 && p.s.OriginalDst.Mode == NoOriginal:
+		return "upstream", "no upstream; expect upstream HOST:PORT, the web server behind the gate"
+	case p.s.listens(TLS, Mixed) && !p.s.Terminates():
+		for _, u := range p.s.Upstreams {
+			if u.TLS {
+				return "upstream", "upstream tls: the client's TLS is passed through already; expect no tls here, or tls CERT KEY to end the client's"
+			}
+		}
+	}
+	return "", ""
+}
+
+func (p *parser) checkOriginal() (string, string) {
+	if p.s.OriginalDst.Mode == NoOriginal {
+		return "", ""
+	}
+	for _, l := range p.s.Listeners {
+		if l.Network == "unix" {
+			return "original-dst", fmt.Sprintf("original-dst: no packet filter turns connections to %s; expect TCP listeners only", l)
+		}
+	}
+	return "", ""
+}
+
+func (p *parser) checkBlock() (string, string) {
+	switch action := p.s.Block.Action; {
+	case (action == BlockPage || action == BlockRedirect) && !p.s.listens(HTTP, Mixed) && len(p.s.Certificates) == 0:
+		return "block", fmt.Sprintf("block %s: TLS shows nothing without a certificate; expect a line tls CERT KEY page, or block alert, rst or fin", action)
+	case action == BlockAlert && !p.s.listens(TLS, Mixed):
+		return "block", "block alert: HTTP knows no alert; expect block page, redirect, rst or fin"
+	case action != BlockPage && action != BlockRedirect && action != BlockDefault && len(p.s.Certificates) > 0 && !p.s.Terminates():
+		return "block", fmt.Sprintf("block %s: a certificate for the page is given, but no page shown; expect block page, or no tls line", action)
+	}
+	return "", ""
+}
+
+func (p *parser) checkTLS() (string, string) {
+	if p.s.listens(TLS, Mixed) {
+		return "", ""
+	}
+	for _, d := range []string{"tls", "ech"} {
+		if p.given(d) {
+			return d, fmt.Sprintf("%s has no effect: the block has no tls:// or mixed:// listener", d)
+		}
+	}
+	return "", ""
+}
+
+func (p *parser) checkHTTP() (string, string) {
+	if p.s.H2C && !p.s.listens(HTTP, Mixed) {
+		return "h2c", "h2c on has no effect: it is for http:// and mixed:// listeners; HTTP/2 in TLS is on where TLS ends at the gate"
+	}
+	if p.s.seesHTTP() {
+		return "", ""
+	}
+	for _, d := range []string{"upgrade", "forwarded", "limits body-rate"} {
+		if p.given(d) {
+			return d, fmt.Sprintf("%s has no effect: TLS is passed through unread; expect tls CERT KEY, or an http:// listener", d)
+		}
+	}
+	return "", ""
+}
+
+func (p *parser) checkLimits() (string, string) {
+	l := p.s.Limits.WithDefaults()
+	switch {
+	case p.given("limits prefix") && !p.given("limits per-client"):
+		return "limits prefix", "limits prefix has no effect without per-client N"
+	case l.PerClient > l.Connections:
+		return "limits per-client", fmt.Sprintf("limits per-client %d is more than connections %d", l.PerClient, l.Connections)
+	}
+	return "", ""
+}
+
+// checkServes makes sure that there is a public address to judge by. Behind a
+// load balancer or in a container all would pass as not public else.
+func (p *parser) checkServes() (string, string) {
+	s := &p.s
+	if !s.Serves.IsZero() || s.OriginalDst.Mode != NoOriginal || len(s.ProxyFrom) > 0 {
+		return "", ""
+	}
+	for _, l := range s.Listeners {
+		if l.Network != "tcp" || !public(l.Addr.Addr()) {
+			return "", fmt.Sprintf("listener %s tells no public address to judge by, so nothing would be blocked; add a line serves ADDR... with the addresses that clients connect to, or serves mainland (or use original-dst, or proxy-protocol require)", l)
+		}
+	}
+	return "", ""
+}

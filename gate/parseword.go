@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// word finds s among the legal words; empty ones are not legal.
+func word(s string, legal []string) (int, error) {
+	var named []string
+	for i, w := range legal {
+		if w == s && s != "" {
+			return i, nil
+		}
+		if w != "" {
+			named = append(named, w)
+		}
+	}
+	return 0, fmt.Errorf("unknown value %q; expect %s", s, list(named))
+}
+
+// list names words as a sentence does: a, b or c.
+func list(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// number reads a decimal number within bounds.
+func number(what, s string, low, high int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s %q; expect a whole number from %d to %d", what, s, low, high)
+	}
+	return n, nil
+}
+
+// size reads a number of bytes, which k and m multiply.
+func size(what, s string, low, high int) (int, error) {
+	digits, unit := s, 1
+	switch {
+	case strings.HasSuffix(s, "k"):
+		digits, unit = s[:len(s)-1], 1<<10
+	case strings.HasSuffix(s, "m"):
+		digits, unit = s[:len(s)-1], 1<<20
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 || n > high/unit || n*unit < low {
+		return 0, fmt.Errorf("%s %q; expect bytes from %d to %d, as in 16384 or 16k", what, s, low, high)
+	}
+	return n * unit, nil
+}
+
+// duration reads a duration within bounds. Zero is refused: in a Config it
+// stands for the default.
+func duration(what, s string, low, high time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < low || d > high {
+		return 0, fmt.Errorf("%s %q; expect a duration from %s to %s, as in 5s or 2m", what, s, low, high)
+	}
+	return d, nil
+}
+
+// parsePrefix reads a CIDR, or a single address as one.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil || prefix.Addr().Is4In6() {
+		return prefix, fmt.Errorf("%q is no network; expect a CIDR such as 192.0.2.0/24, or an address", s)
+	}
+	if prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("network %q has bits set behind its length; expect %s", s, prefix.Masked())
+	}
+	return prefix, nil
+}
+
+// prefixes reads networks, each once.
+func prefixes(args []string) (all []netip.Prefix, err error) {
+	for _, s := range args {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if p == prefix {
+				return nil, fmt.Errorf("network %q is given twice", s)
+			}
+		}
+		all = append(all, prefix)
+	}
+	return all, nil
+}
+
+// prefixBits reads the two lengths of client prefixes.
+func prefixBits(args []string) (v4, v6 int, err error) {
+	if len(args) < 2 {
+		return 0, 0, fmt.Errorf("%d lengths; expect two, for IPv4 and IPv6, as in 24 56", len(args))
+	}
+	if v4, err = number("IPv4 prefix length", args[0], 1, 32); err != nil {
+		return 0, 0, err
+	}
+	v6, err = number("IPv6 prefix length", args[1], 1, 128)
+	return v4, v6, err
+}
+
+// cgnat is shared between carriers and their customers, RFC 6598.
+var cgnat = netip.MustParsePrefix("100.64.0.0/10")
+
+// public reports whether an address can be one that the public reaches. The
+// documentation prefixes count as such: an example must start. What is in force
+// at run time is the table of places.
+func public(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !cgnat.Contains(a)
+}
