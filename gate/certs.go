@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// Certificate names the files of a certificate with its chain, and of its key.
-type Certificate struct{ Cert, Key string }
-
 // certificates are those of a listener, by the names that they are for. They are
 // read anew when a file changes; while the new ones cannot be read, the old ones
 // serve. Safe for concurrent use.

@@ -13,7 +13,7 @@ type conn struct {
 	s      *service
 	client *side
 	from   netip.AddrPort // the client; the zero AddrPort where nobody knows
-	dest   netip.AddrPort // where the client went, the same
+	dest   destination    // where the client went
 	begun  time.Time
 	head   []byte // what was read before it was served, as behind a PROXY header
 
@@ -34,6 +34,25 @@ func (c *conn) note(a asked, tunnel bool) {
 	c.mu.Lock()
 	c.asked, c.tunnel = a, tunnel
 	c.mu.Unlock()
+}
+
+// meant returns whom the client means, and whether bytes go both ways unread.
+func (c *conn) meant() (a asked, tunnel bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked, c.tunnel
+}
+
+// origin is what an upstream may be told of the client.
+func (c *conn) origin() origin { return origin{Client: c.from, Dst: c.dest.addrPort()} }
+
+// leave has it end after the running response; one that waits for a request ends
+// at once. Tunnels do not end by this.
+func (c *conn) leave() {
+	c.leaving.Store(true)
+	if c.idle.Load() {
+		c.end()
+	}
 }
 
 // onEnd says how to end the connection from outside.

@@ -3,19 +3,17 @@ package gate
 import (
 	"context"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
-	"github.com/icpgate/icpgate/registry/place"
 )
 
 // TestService is a service as tests want it.
 type TestService struct {
 	Edge      *edge.Edge
-	Places    func(dest netip.Addr, buf []place.Where) []place.Where
 	Upstream  string
 	Kind      string // http, tls, mixed
 	WebSocket bool
@@ -31,7 +29,7 @@ type TestService struct {
 
 type dialTo string
 
-func (d dialTo) dial(ctx context.Context, _, _ netip.AddrPort) (net.Conn, error) {
+func (d dialTo) dial(ctx context.Context, _ origin) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", string(d))
 }
 
@@ -50,11 +48,12 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		return d
 	}
 	s := &service{
-		name: "test", judging: judging{edge: t.Edge, places: t.Places}, upstream: dialTo(t.Upstream), metrics: newMetrics(prometheus.NewRegistry()).of("test"), ech: true,
-		websocket: t.WebSocket, notices: t.Notices, bodyRate: 100,
+		name: "test", judging: judging{edge: t.Edge, places: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS}).judged}, upstream: dialTo(t.Upstream),
+		limiter: newLimiter(Limits{}), metrics: newMetrics(prometheus.NewRegistry()).of("test"),
+		websocket: t.WebSocket, notices: t.Notices, bodyRate: 240,
 		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: time.Minute},
-		forwarded: map[string]forwarding{"": forwardOff, "add": forwardAdd, "replace": forwardReplace}[t.Forwarded],
-		tlsBlock:  map[string]tlsBlock{"": blockAlert, "rst": blockReset, "close": blockClose}[t.TLSBlock],
+		forwarded: map[string]Forwarded{"": ForwardedOff, "add": ForwardedAdd, "replace": ForwardedReplace}[t.Forwarded],
+		refusal:   map[string]refusal{"": refuseAnswer, "rst": refuseReset, "close": refuseClose}[t.TLSBlock],
 	}
 	if len(t.Certificates) > 0 {
 		if s.certs, err = openCertificates(t.Certificates); err != nil {
@@ -62,8 +61,8 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		}
 		s.tlsConfig = newTLSConfig(s.certs, "h2", "http/1.1")
 	}
-	s.h2, s.h2c = newH2(s, nil), t.H2C
-	l := &listener{Listener: ln, kind: map[string]listenerKind{"http": kindHTTP, "tls": kindTLS, "mixed": kindMixed}[t.Kind], open: new(conns)}
+	s.h2, s.h2c = newH2(s, true), t.H2C
+	l := &listener{Listener: ln, kind: map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed}[t.Kind], open: new(conns)}
 	l.service.Store(s)
 	go l.accept()
 	return &TestListener{l}, nil

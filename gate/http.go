@@ -164,6 +164,9 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	case r.Cause == sniff.HTTP2 && h.s.h2c && !h.hasSNI:
 		h.toH2()
 		return false
+	case beginsProxy(b):
+		h.client.Close() // of whom, only listed peers may say
+		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
 		h.s.metrics.verdict(h.channel(), registry.Verdict{Reason: registry.Malformed, Block: true}, true)
 		h.refuse(r.Cause.Status(), r.Cause)
@@ -203,9 +206,9 @@ func (h *httpConn) toH2() {
 // verdict is that of the host, and of the name that TLS was begun with: both must
 // pass.
 func (h *httpConn) verdict(a asked) registry.Verdict {
-	v := h.s.judge(a, h.from.Addr(), h.dest.Addr())
+	v := h.s.judge(a, h.conn)
 	if h.hasSNI && h.sni != a && h.sni.host.Kind() != registry.NoHost {
-		v = v.Worse(h.s.judge(h.sni, h.from.Addr(), h.dest.Addr()))
+		v = v.Worse(h.s.judge(h.sni, h.conn))
 	}
 	return v
 }
@@ -228,6 +231,16 @@ func (h *httpConn) refuse(status int, cause sniff.Cause) {
 // block answers a request that may not be served. Its body is not read, and a
 // client that waits for 100 before it sends one gets the answer in its place.
 func (h *httpConn) block(r *sniff.Request, a asked, v registry.Verdict) {
+	switch h.s.refusal {
+	case refuseReset:
+		h.dropUpstream()
+		h.reset()
+		return
+	case refuseClose:
+		h.dropUpstream()
+		h.client.linger(time.Now())
+		return
+	}
 	head := h.pending()[:r.Length]
 	b := lend()
 	*b = h.s.notices.AppendHTTP1((*b)[:0], Notice{

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -19,7 +18,8 @@ import (
 )
 
 // h2 serves HTTP/2: every stream is judged for itself, and goes on to the
-// upstream as HTTP/1.1. It belongs to a service.
+// upstream as HTTP/1.1, over connections that clients share unless these tell the
+// upstream of one client. It belongs to a service.
 type h2 struct {
 	s     *service
 	proxy *httputil.ReverseProxy
@@ -34,12 +34,12 @@ const (
 	maxFrame   = 16 << 10
 )
 
-func newH2(s *service, upstreamTLS *tls.Config) *h2 {
+func newH2(s *service, shared bool) *h2 {
 	h := &h2{s: s}
 	quiet := log.New(io.Discard, "", 0) // what clients do wrong is counted, not told
 	transport := &http.Transport{
 		DialContext:           h.dial,
-		TLSClientConfig:       upstreamTLS,
+		DisableKeepAlives:     !shared,
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       upstreamIdle,
 		ResponseHeaderTimeout: s.response,
@@ -99,9 +99,9 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	a := hostOf(kind, []byte(host), channel)
 	a.host.ACME = isACME([]byte(r.URL.Path))
 	if enforces, exempt := c.s.treatment(c.from.Addr()); !exempt {
-		v := c.s.judge(a, c.from.Addr(), c.dest.Addr())
+		v := c.s.judge(a, c)
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
-			v = v.Worse(c.s.judge(sni, c.from.Addr(), c.dest.Addr()))
+			v = v.Worse(c.s.judge(sni, c))
 		}
 		c.s.metrics.verdict(channel, v, enforces)
 		if v.Block && enforces {
@@ -123,8 +123,8 @@ func (h *h2) rewrite(r *httputil.ProxyRequest) {
 	c, _ := r.In.Context().Value(h2Conn{}).(*conn)
 	// Connections are kept by this; dial knows what is meant.
 	r.Out.URL.Host = "upstream"
-	if c.dest.IsValid() {
-		r.Out.URL.Host = c.dest.String()
+	if d := c.dest.addrPort(); d.IsValid() {
+		r.Out.URL.Host = d.String()
 	}
 	scheme := "http"
 	if r.In.TLS != nil {
@@ -134,18 +134,18 @@ func (h *h2) rewrite(r *httputil.ProxyRequest) {
 }
 
 // forwardFields tells an upstream of the client, as appendHead does.
-func forwardFields(out, in http.Header, how forwarding, from netip.Addr, scheme string) {
+func forwardFields(out, in http.Header, how Forwarded, from netip.Addr, scheme string) {
 	const addr, proto, element = "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"
 	names := []string{addr, proto, element, "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"}
 	for _, name := range names {
 		// The proxy has taken some of them out, which is ours to say.
-		if v := in[name]; len(v) > 0 && how != forwardReplace {
+		if v := in[name]; len(v) > 0 && how != ForwardedReplace {
 			out[name] = append([]string(nil), v...)
 		} else {
 			out.Del(name)
 		}
 	}
-	if how == forwardOff {
+	if how == ForwardedOff {
 		return
 	}
 	out.Add(addr, string(appendAddr(nil, from)))
@@ -163,7 +163,7 @@ func (h *h2) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if c == nil {
 		return nil, errors.New("a connection for nobody")
 	}
-	return h.s.upstream.dial(ctx, c.from, c.dest)
+	return h.s.upstream.dial(ctx, c.origin())
 }
 
 // failed answers where the upstream did not.

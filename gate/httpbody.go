@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -123,36 +124,80 @@ func relayPiece(dst, src *side, f *bodyFraming, moved func(int64) error, rest fu
 // upload is the rest of a request's body on its way, in a goroutine of its own:
 // the response may come first.
 type upload struct {
-	h    *httpConn
-	body bodyFraming
-	up   *side
-	done chan struct{} // closed at the end
-	err  error         // read after done
-	rest []byte        // of the client, behind the body; read after done
+	h       *httpConn
+	body    bodyFraming
+	up      *side
+	rate    bodyRate
+	last    time.Time     // of the last byte
+	stopped atomic.Bool   // by interrupt
+	done    chan struct{} // closed at the end
+	err     error         // read after done
+	rest    []byte        // of the client, behind the body; read after done
 }
 
 // errSlow: the body comes too slowly.
 var errSlow = errors.New("the body comes too slowly")
 
+func newUpload(h *httpConn, body bodyFraming) *upload {
+	now := time.Now()
+	return &upload{h: h, body: body, up: h.up, rate: newBodyRate(h.s.bodyRate, now), last: now, done: make(chan struct{})}
+}
+
 func (u *upload) run() {
 	defer u.end()
-	h := u.h
-	start, total := time.Now(), int64(0)
-	renew := func(now time.Time) {
-		_ = h.client.SetReadDeadline(now.Add(h.s.timeouts.idle))
-		_ = u.up.SetWriteDeadline(now.Add(h.s.timeouts.idle))
-	}
-	renew(start)
-	u.err = relayBody(u.up, h.client, &u.body, func(n int64) error {
+	for {
 		now := time.Now()
-		renew(now)
-		total += n
-		h.s.metrics.in.Add(uint64(n))
-		if since := now.Sub(start); since > rateGrace && float64(total) < since.Seconds()*float64(h.s.bodyRate) {
-			return errSlow
+		u.renew(now)
+		u.err = relayBody(u.up, u.h.client, &u.body, u.moved, func(b []byte) { u.rest = append([]byte(nil), b...) })
+		now = time.Now()
+		switch {
+		case !isTimeout(u.err) || u.stopped.Load():
+			return
+		case u.rate.tooSlow(now):
+			u.err = errSlow
+			return
+		case now.Sub(u.last) >= u.h.s.timeouts.idle:
+			return
 		}
-		return nil
-	}, func(b []byte) { u.rest = append([]byte(nil), b...) })
+	}
+}
+
+// moved notes bytes that have gone out.
+func (u *upload) moved(n int64) error {
+	now := time.Now()
+	u.last = now
+	u.rate.count(now, int(n))
+	u.h.s.metrics.in.Add(uint64(n))
+	if u.rate.tooSlow(now) {
+		return errSlow
+	}
+	u.renew(now)
+	return nil
+}
+
+// renew has the next read wait no longer than until it must be looked whether
+// the body comes too slowly.
+func (u *upload) renew(now time.Time) {
+	idle := now.Add(u.h.s.timeouts.idle)
+	_ = u.up.SetWriteDeadline(idle)
+	if look := u.rate.look(now); !look.IsZero() && look.Before(idle) {
+		idle = look
+	}
+	_ = u.h.client.SetReadDeadline(idle)
+	if u.stopped.Load() {
+		_ = u.h.client.SetReadDeadline(past)
+	}
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// interrupt ends it, and waits.
+func (u *upload) interrupt() {
+	u.stopped.Store(true)
+	u.up.Close()
+	_ = u.h.client.SetReadDeadline(past)
+	<-u.done
 }
 
 // end tells that it has ended, and then the upstream, which must not take what
@@ -163,9 +208,6 @@ func (u *upload) end() {
 		u.up.Close()
 	}
 }
-
-// rateGrace is how long a body may come as slowly as it likes.
-const rateGrace = 10 * time.Second
 
 func (u *upload) isDone() bool {
 	select {

@@ -106,7 +106,7 @@ func (h *httpConn) sendUp(b []byte) error {
 func (h *httpConn) connect() error {
 	ctx, cancel := context.WithTimeout(context.Background(), h.s.dial)
 	defer cancel()
-	c, err := h.s.upstream.dial(ctx, h.from, h.dest)
+	c, err := h.s.upstream.dial(ctx, h.origin())
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (h *httpConn) connect() error {
 
 // exchange brings the response back while the rest of the body is on its way.
 func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
-	u := &upload{h: h, body: body, up: h.up, done: make(chan struct{})}
+	u := newUpload(h, body)
 	go u.run()
 	h.upload = u
 	goes := h.respond(p)
@@ -130,9 +130,7 @@ func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
 	select {
 	case <-u.done:
 	case <-wait.C:
-		h.dropUpstream()
-		_ = h.client.SetReadDeadline(time.Unix(1, 0))
-		<-u.done
+		u.interrupt()
 		return false
 	}
 	if u.err != nil {

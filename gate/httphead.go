@@ -97,12 +97,12 @@ type told struct{ addr, proto, element bool }
 // forwardEdits takes out the fields that tell of the client, or adds to the last
 // of each.
 func (h *httpConn) forwardEdits(e *headEdits, r *sniff.Request, b []byte) (t told) {
-	if h.s.forwarded == forwardOff {
+	if h.s.forwarded == ForwardedOff {
 		return told{true, true, true}
 	}
 	var addr, element sniff.Span
 	for _, s := range r.Forwarded[:r.Forwards] {
-		if h.s.forwarded == forwardReplace {
+		if h.s.forwarded == ForwardedReplace {
 			e.add(s, dropped)
 			continue
 		}

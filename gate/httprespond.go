@@ -74,9 +74,7 @@ func (h *httpConn) noResponse(err error) bool {
 	case u.isDone() && u.err != nil:
 		return h.badBody(u.err)
 	default:
-		h.dropUpstream()
-		_ = h.client.SetReadDeadline(time.Unix(1, 0))
-		<-u.done
+		u.interrupt()
 	}
 	if err == nil {
 		err = errBadResponse

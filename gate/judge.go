@@ -7,7 +7,6 @@ import (
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
-	"github.com/icpgate/icpgate/registry/place"
 )
 
 // asked is whom a client means, as it was read from a head.
@@ -17,11 +16,12 @@ type asked struct {
 	// unreadable is a name that sniff took and registry refuses; it is judged as
 	// malformed.
 	unreadable bool
+	known      bool // something was read
 }
 
 // hostOf makes a host of what sniff found. text is copied.
 func hostOf(kind sniff.Kind, text []byte, channel registry.Channel) (a asked) {
-	a.channel = channel
+	a.channel, a.known = channel, true
 	switch kind {
 	case sniff.Name:
 		d, err := registry.ParseDomain(string(text))
@@ -44,19 +44,19 @@ type judging struct {
 	edge *edge.Edge
 	// places returns where the judged addresses are, of a connection that came to
 	// dest; several where the configuration names several.
-	places func(dest netip.Addr, buf []place.Where) []place.Where
+	places func(buf []edge.Where, d destination) []edge.Where
 }
 
 // decide decides on a host for a connection. Of several judged addresses the
 // worst verdict counts.
-func (j *judging) decide(a asked, from, dest netip.Addr) registry.Verdict {
+func (j *judging) decide(a asked, c *conn) registry.Verdict {
 	if a.unreadable {
 		return registry.Verdict{Reason: registry.Malformed, Block: true}
 	}
 	q := j.edge.Query(a.host, a.channel)
-	q.OriginPull = j.edge.Locate(from).OriginPull
+	q.OriginPull = j.edge.Locate(c.from.Addr()).OriginPull
 	var (
-		buf   [4]place.Where
+		buf   [4]edge.Where
 		cover registry.Coverage
 		hints edge.Hints
 	)
@@ -69,7 +69,7 @@ func (j *judging) decide(a asked, from, dest netip.Addr) registry.Verdict {
 		cover = j.edge.CoverageAddr(netip.Addr{})
 	}
 	var worst registry.Verdict
-	for i, w := range j.places(dest, buf[:0]) {
+	for i, w := range j.places(buf[:0], c.dest) {
 		v := registry.Decide(edge.At(q, w, hints), cover)
 		if i > 0 {
 			v = worst.Worse(v)

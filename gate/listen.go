@@ -13,21 +13,12 @@ import (
 // listener accepts connections and has them served by the service in force.
 type listener struct {
 	net.Listener
-	kind    listenerKind
+	kind    Scheme
 	service atomic.Pointer[service]
 	open    *conns
 	serving sync.WaitGroup
 	closing atomic.Bool
 }
-
-// listenerKind is what a listener speaks.
-type listenerKind uint8
-
-const (
-	kindHTTP  listenerKind = iota
-	kindTLS                // passed through
-	kindMixed              // both on one port
-)
 
 // accept takes connections until the listener is closed. Where the process has
 // no descriptor left, it waits: the others must end first.
@@ -60,33 +51,97 @@ func (l *listener) pause(d time.Duration) {
 	<-t.C
 }
 
+// end takes no more connections.
+func (l *listener) end() {
+	l.closing.Store(true)
+	l.Close()
+}
+
 // serve serves one connection. A panic ends it and nothing else.
 func (l *listener) serve(nc net.Conn) {
 	s := l.service.Load()
 	c := &conn{s: s, client: newSide(nc), begun: time.Now()}
-	c.from, c.dest = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
-	l.open.add(c)
+	c.from, c.dest.Local = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
 	s.metrics.accepted.Inc()
+	if !s.limiter.acquire() {
+		s.metrics.total.Inc()
+		c.reset()
+		return
+	}
+	defer s.limiter.release()
+	l.open.add(c)
 	s.metrics.open.Inc()
 	defer func() {
 		l.open.remove(c)
 		s.metrics.open.Dec()
-	}()
-	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p, debug.Stack())
 			c.client.Close()
 		}
 	}()
 	c.onEnd(func() { nc.Close() })
+	if !c.introduce() {
+		return
+	}
+	defer s.limiter.releaseClient(c.from.Addr())
 	switch l.kind {
-	case kindTLS:
+	case TLS:
 		c.tls()
-	case kindMixed:
+	case Mixed:
 		c.serveMixed()
 	default:
 		c.serveHTTP()
 	}
+}
+
+// introduce finds out who the client is and where it was going, and takes one of
+// its connections. It reports false where the connection has ended over that.
+func (c *conn) introduce() bool {
+	if c.s.original != NoOriginal && !c.findOriginal() {
+		c.client.Close()
+		return false
+	}
+	if c.s.proxies.lists(c.from.Addr()) && !c.readProxy() {
+		c.client.Close()
+		return false
+	}
+	if !c.s.limiter.acquireClient(c.from.Addr()) {
+		c.s.metrics.perClient.Inc()
+		c.reset()
+		return false
+	}
+	return true
+}
+
+// findOriginal asks the packet filter where the client was going.
+func (c *conn) findOriginal() bool {
+	tcp, ok := c.client.Conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	dst, err := originalDst(tcp, c.s.original)
+	if err != nil || c.s.guard.check(dst) != nil {
+		c.s.metrics.destination.Inc()
+		return false
+	}
+	c.dest.Original = dst
+	return true
+}
+
+// readProxy reads the header by which a listed peer tells of its client.
+func (c *conn) readProxy() bool {
+	b := lend()
+	defer giveBack(b)
+	h, rest, err := readProxyHeader(c.client.Conn, c.begun.Add(c.s.timeouts.head), (*b)[:cap(*b)])
+	if err != nil {
+		c.s.metrics.proxy.Inc()
+		return false
+	}
+	c.head = append(c.head, rest...)
+	if h.Client.IsValid() {
+		c.from, c.dest.Proxied = h.Client, h.Dst
+	}
+	return true
 }
 
 // addrOf is the address of a connection's end; the zero AddrPort for a socket of

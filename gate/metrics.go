@@ -63,6 +63,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// Reloaded implements edge.Observer.
+func (m *metrics) Reloaded(r edge.Reload) {
+	if r.Err != nil {
+		m.reloads.WithLabelValues(r.Data, "error").Inc()
+		slog.Error("files have changed but cannot be used; what was in force stays", "data", r.Data, "files", r.Files, "error", r.Err)
+		return
+	}
+	m.reloads.WithLabelValues(r.Data, "success").Inc()
+	slog.Info("files read anew", "data", r.Data, "files", r.Files, "took", r.Took)
+}
+
 // counters are those of a listener, resolved beforehand: a look-up by labels
 // costs more than a verdict. Safe for concurrent use.
 type counters struct {
@@ -75,7 +86,7 @@ type counters struct {
 	sniffs   [][]atomic.Pointer[prometheus.Counter]
 
 	accepted, upstream, ended, ech, acceptErr prometheus.Counter
-	perClient, total                          prometheus.Counter // of limited
+	perClient, total, proxy, destination      prometheus.Counter // of limited
 	open                                      prometheus.Gauge
 	in, out                                   byteCounter
 }
@@ -95,6 +106,7 @@ func (m *metrics) of(listener string) *counters {
 		accepted: m.accepted.WithLabelValues(listener), upstream: m.upstream.WithLabelValues(listener),
 		ended: m.ended.WithLabelValues(listener), ech: m.ech.WithLabelValues(listener), acceptErr: m.acceptErr.WithLabelValues(listener),
 		perClient: m.limited.WithLabelValues(listener, "per-client"), total: m.limited.WithLabelValues(listener, "connections"),
+		proxy: m.limited.WithLabelValues(listener, "proxy-protocol"), destination: m.limited.WithLabelValues(listener, "original-dst"),
 		open: m.open.WithLabelValues(listener),
 		in:   byteCounter{m.bytes.WithLabelValues(listener, "in")}, out: byteCounter{m.bytes.WithLabelValues(listener, "out")},
 	}

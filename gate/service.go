@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -20,29 +19,37 @@ type service struct {
 	judging
 	timeouts
 	limits   sniff.Limits
+	limiter  *limiter // shared by the listeners of a block
+	bodyRate int      // least bytes a second of a request's body; 0 is no least
 	upstream dialer
 	notices  answerer
 	metrics  *counters
 	log      *slog.Logger // of connections; nil is none
 
-	certs     *certificates // where TLS is ended here, or a blocked name gets the page
-	tlsConfig *tls.Config
+	proxies  *proxyPeers // who must send a PROXY header
+	original OriginalMode
+	guard    *originalGuard // nil without original
+
+	certs     *certificates // nil without
+	tlsConfig *tls.Config   // nil without
+	pageOnly  bool          // certificates serve to show blocked clients the page, and TLS passes through else
 	h2        *h2
-	h2c       bool // HTTP/2 without TLS is served
-	tlsBlock  tlsBlock
-	ech       bool // hellos with encrypted_client_hello pass
-	forwarded forwarding
-	websocket bool // that upgrade is granted
-	bodyRate  int64
+
+	refusal     refusal
+	echRefused  bool // hellos with encrypted_client_hello do not pass
+	forwarded   Forwarded
+	websocket   bool // that upgrade is granted
+	h2c         bool // HTTP/2 without TLS is served
+	established Established
 }
 
 // judge decides on whom a client means, and measures it now and then.
-func (s *service) judge(a asked, from, dest netip.Addr) registry.Verdict {
+func (s *service) judge(a asked, c *conn) registry.Verdict {
 	if !timed(decisionSampling) {
-		return s.decide(a, from, dest)
+		return s.decide(a, c)
 	}
 	start := time.Now()
-	v := s.decide(a, from, dest)
+	v := s.decide(a, c)
 	s.metrics.m.decision.Observe(time.Since(start).Seconds())
 	return v
 }
@@ -51,24 +58,14 @@ func (s *service) judge(a asked, from, dest netip.Addr) registry.Verdict {
 // engines dial: what it returns is a bare connection of the system where it can
 // be, so that bytes are spliced.
 type dialer interface {
-	dial(ctx context.Context, from, dest netip.AddrPort) (net.Conn, error)
+	dial(ctx context.Context, o origin) (net.Conn, error)
 }
 
-// tlsBlock is how a TLS connection is refused. The zero value is an alert.
-type tlsBlock uint8
+// refusal is how a connection is refused. The zero value says why.
+type refusal uint8
 
 const (
-	blockAlert tlsBlock = iota // unrecognized_name, and the end
-	blockReset
-	blockClose // the end alone
-)
-
-// forwarding is what becomes of the fields that tell of the client. The zero
-// value adds to them.
-type forwarding uint8
-
-const (
-	forwardAdd forwarding = iota
-	forwardReplace
-	forwardOff
+	refuseAnswer refusal = iota // the notice; for TLS the alert unrecognized_name
+	refuseReset
+	refuseClose // the end alone
 )

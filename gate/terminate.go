@@ -89,7 +89,7 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if exempt || h.Kind == sniff.NoName {
 		return false, registry.Verdict{} // the Host is judged
 	}
-	v := c.s.judge(a, c.from.Addr(), c.dest.Addr())
+	v := c.s.judge(a, c)
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}

@@ -29,10 +29,10 @@ func (c *conn) serveTLS() {
 	case exempt:
 		v = registry.Verdict{Reason: registry.Exempt}
 	case hello.Kind != sniff.Malformed:
-		v = c.s.judge(a, c.from.Addr(), c.dest.Addr())
+		v = c.s.judge(a, c)
 	}
 	c.s.metrics.verdict(a.channel, v, enforces)
-	if enforces && (v.Block || hello.ECH && !c.s.ech) {
+	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
 		c.refuseTLS(hello, v)
 		return
 	}
@@ -73,7 +73,7 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
 // passThrough sends on what was read, and then relays.
 func (c *conn) passThrough(in *[]byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.s.dial)
-	up, err := c.s.upstream.dial(ctx, c.from, c.dest)
+	up, err := c.s.upstream.dial(ctx, c.origin())
 	cancel()
 	if err != nil {
 		c.s.metrics.upstreamFailed()
@@ -96,14 +96,11 @@ func (c *conn) passThrough(in *[]byte) {
 
 // refuseTLS ends a connection whose hello may not pass.
 func (c *conn) refuseTLS(h sniff.Hello, v registry.Verdict) {
-	switch c.s.tlsBlock {
-	case blockReset:
-		if tcp, ok := c.client.Conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0)
-		}
-		c.client.Close()
+	switch c.s.refusal {
+	case refuseReset:
+		c.reset()
 		return
-	case blockAlert:
+	case refuseAnswer:
 		alert := uint8(sniff.AlertUnrecognizedName)
 		if h.Kind == sniff.Malformed {
 			alert = h.Alert
@@ -115,6 +112,14 @@ func (c *conn) refuseTLS(h sniff.Hello, v registry.Verdict) {
 		}
 	}
 	c.client.linger(time.Now())
+}
+
+// reset ends the connection without a word.
+func (c *conn) reset() {
+	if tcp, ok := c.client.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	c.client.Close()
 }
 
 // alertRecord is a fatal alert in a record of its own, RFC 8446 §5.1, §6.

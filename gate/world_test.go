@@ -3,14 +3,12 @@ package gate_test
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"testing"
 
 	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/index"
-	"github.com/icpgate/icpgate/registry/place"
 )
 
 // newEdge opens an edge of aliyun's by which filed.example is filed and accessed
@@ -53,11 +51,6 @@ func filing(name string, provider registry.ProviderID) registry.Filing {
 	}
 }
 
-// mainland is the judged address of the tests: an ecs of aliyun's.
-func mainland(_ netip.Addr, buf []place.Where) []place.Where {
-	return append(buf, place.Where{Place: registry.Mainland, Provider: registry.Aliyun, Product: registry.ECS})
-}
-
 // plainNotices answer in one line.
 type plainNotices struct{}
 
@@ -87,9 +80,6 @@ func serve(t testing.TB, s gate.TestService) *gate.TestListener {
 	t.Helper()
 	if s.Edge == nil {
 		s.Edge = newEdge(t, nil)
-	}
-	if s.Places == nil {
-		s.Places = mainland
 	}
 	if s.Notices == nil {
 		s.Notices = plainNotices{}

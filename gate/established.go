@@ -1,0 +1,85 @@
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// watchEvery is how often it is looked for a new revision of a registry, and for
+// new certificates.
+const watchEvery = time.Second
+
+// watch ends connections whose name is blocked since they began, and reads
+// certificates anew, until ctx ends.
+func (g *Gate) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	seen := map[string]registry.Revision{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.look(seen)
+		}
+	}
+}
+
+// look is one look. seen are the revisions of the last one, by listener.
+func (g *Gate) look(seen map[string]registry.Revision) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.servers {
+		g.refreshCertificates(s)
+	}
+	for name, l := range g.listeners {
+		s := l.service.Load()
+		rev := s.edge.Index().Info().Revision
+		old, known := seen[name]
+		if seen[name] = rev; known && old != rev && !s.established.Keep {
+			g.sweep(name, s)
+		}
+	}
+}
+
+// sweep ends the connections of a listener whose name is blocked now: tunnels at
+// once, requests after their response, but for no longer than is granted.
+func (g *Gate) sweep(name string, s *service) {
+	for _, c := range g.open.all() {
+		a, tunnel := c.meant()
+		if c.s.name != name || !a.known || !s.blocks(c, a) {
+			continue
+		}
+		s.metrics.ended.Inc()
+		if tunnel {
+			c.end()
+			continue
+		}
+		c.leave()
+		time.AfterFunc(orDefault(s.established.After, DefaultEstablished), c.end)
+	}
+}
+
+// blocks reports whether a connection's name would be blocked now.
+func (s *service) blocks(c *conn, a asked) bool {
+	enforces, exempt := s.treatment(c.from.Addr())
+	return enforces && !exempt && s.decide(a, c).Block
+}
+
+func (g *Gate) refreshCertificates(s *server) {
+	if s.certs == nil {
+		return
+	}
+	changed, err := s.certs.refresh()
+	switch {
+	case err != nil:
+		g.metrics.reloads.WithLabelValues("certificates", "error").Inc()
+		slog.Error("certificates have changed but cannot be used; those before serve on", "block", s.cfg.At, "error", err)
+	case changed:
+		g.metrics.reloads.WithLabelValues("certificates", "success").Inc()
+		slog.Info("certificates read anew", "block", s.cfg.At)
+	}
+}

@@ -1,0 +1,222 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Gate is icp-gate at work: the listeners of a configuration, and what stands
+// behind them. Start makes one; its methods may be used concurrently.
+type Gate struct {
+	metrics *metrics
+	open    conns
+
+	mu        sync.Mutex // held to change what follows
+	cfg       Config
+	servers   []*server
+	listeners map[string]*listener // by key
+	closed    bool
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+// Options are what a Gate takes beside its configuration. The zero value is
+// usable.
+type Options struct {
+	// Metrics is where its metrics are registered. Default: a registry of its own.
+	Metrics prometheus.Registerer
+	// Inherited are listening sockets that the process was handed, which are used
+	// for the listeners with their addresses. What no listener uses is closed.
+	Inherited []net.Listener
+}
+
+// Start opens everything that a configuration names and begins to serve. An
+// error names the directive; nothing is left open then.
+func Start(cfg Config, o Options) (*Gate, error) {
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, stop: stop}
+	if err := g.put(cfg, o.Inherited); err != nil {
+		stop()
+		return nil, err
+	}
+	g.tasks.Go(func() { g.watch(ctx) })
+	return g, nil
+}
+
+// Reload puts another configuration in force: listeners that both have go on
+// without a gap, and connections end with what they began with. An error leaves
+// everything as it was.
+func (g *Gate) Reload(cfg Config) error {
+	g.mu.Lock()
+	closed := g.closed
+	g.mu.Unlock()
+	if closed {
+		return errors.New("the gate is ending")
+	}
+	err := g.put(cfg, nil)
+	result := "success"
+	if err != nil {
+		result = "error"
+	}
+	g.metrics.reloads.WithLabelValues("configuration", result).Inc()
+	return err
+}
+
+// put opens a configuration beside the one in force, and then takes its place.
+func (g *Gate) put(cfg Config, inherited []net.Listener) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next, err := openServers(cfg, g.metrics)
+	if err != nil {
+		closeAll(inherited)
+		return err
+	}
+	fresh, err := g.listen(next, inherited)
+	if err != nil {
+		closeServers(next)
+		return err
+	}
+	g.replace(cfg, next, fresh)
+	return nil
+}
+
+// listen opens the listeners that are not open yet.
+func (g *Gate) listen(next []*server, inherited []net.Listener) (fresh map[string]*listener, err error) {
+	fresh = map[string]*listener{}
+	defer func() {
+		closeAll(inherited)
+		if err != nil {
+			for _, l := range fresh {
+				l.Close()
+			}
+		}
+	}()
+	for _, s := range next {
+		for _, key := range s.cfg.Listeners {
+			if g.listeners[key.String()] != nil {
+				continue
+			}
+			var ln net.Listener
+			if ln, inherited = takeInherited(inherited, key); ln == nil {
+				if ln, err = listenOn(key, s.cfg.OriginalDst.Mode == TProxy); err != nil {
+					return nil, fmt.Errorf("%s: %s cannot be listened on: %w", s.cfg.At, key, err)
+				}
+			}
+			fresh[key.String()] = &listener{Listener: ln, kind: key.Scheme, open: &g.open}
+		}
+	}
+	return fresh, nil
+}
+
+// replace puts the servers in force and lets go of the ones before.
+func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
+	old, gone := g.servers, g.listeners
+	g.cfg, g.servers, g.listeners = cfg, next, map[string]*listener{}
+	bound := boundAddrs(gone, fresh)
+	for _, s := range next {
+		for _, key := range s.cfg.Listeners {
+			name := key.String()
+			l := fresh[name]
+			if l == nil {
+				l = gone[name]
+				delete(gone, name)
+			}
+			g.listeners[name] = l
+			l.service.Store(s.service(name, l, bound))
+		}
+	}
+	for _, l := range gone {
+		l.end()
+	}
+	for _, l := range fresh {
+		g.tasks.Go(l.accept)
+	}
+	closeServers(old)
+}
+
+// Listeners returns the addresses that are listened on, by the listener's key.
+func (g *Gate) Listeners() map[string]net.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := map[string]net.Addr{}
+	for name, l := range g.listeners {
+		all[name] = l.Addr()
+	}
+	return all
+}
+
+// Open is how many connections are open.
+func (g *Gate) Open() int { return int(g.open.open.Load()) }
+
+// Shutdown takes no more connections and waits until the open ones have ended:
+// idle ones at once, requests with their response, tunnels by themselves. When
+// ctx ends, what is left is cut off, and its error is returned.
+func (g *Gate) Shutdown(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	listeners := g.listeners
+	g.mu.Unlock()
+	for _, l := range listeners {
+		l.end()
+	}
+	err := g.drain(ctx)
+	g.stop()
+	g.tasks.Wait()
+	for _, l := range listeners {
+		l.serving.Wait()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	closeServers(g.servers)
+	g.servers, g.listeners = nil, map[string]*listener{}
+	return err
+}
+
+// Close ends everything at once.
+func (g *Gate) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = g.Shutdown(ctx)
+	return nil
+}
+
+// drainPoll is how often it is looked whether the last connection has ended.
+const drainPoll = 20 * time.Millisecond
+
+// drain waits for the open connections to end.
+func (g *Gate) drain(ctx context.Context) error {
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for {
+		for _, c := range g.open.all() {
+			c.leave()
+		}
+		if g.open.open.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			for _, c := range g.open.all() {
+				c.end()
+			}
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func closeAll(list []net.Listener) {
+	for _, l := range list {
+		l.Close()
+	}
+}

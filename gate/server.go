@@ -1,0 +1,158 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry/edge"
+)
+
+// server is one server block at work: what its listeners share.
+type server struct {
+	cfg       Server
+	edge      *edge.Edge
+	upstreams *upstreams
+	limiter   *limiter
+	notices   *Notices
+	certs     *certificates // nil without
+	metrics   *metrics
+}
+
+// openServers opens all blocks, or none.
+func openServers(cfg Config, m *metrics) (list []*server, err error) {
+	for _, c := range cfg.Servers {
+		s, err := openServer(c, m)
+		if err != nil {
+			closeServers(list)
+			return nil, fmt.Errorf("%s: %w", c.At, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func openServer(cfg Server, m *metrics) (s *server, err error) {
+	s = &server{cfg: cfg, metrics: m, limiter: newLimiter(cfg.Limits)}
+	if s.notices, err = NewNotices(cfg.Notice()); err != nil {
+		return nil, err
+	}
+	if len(cfg.Certificates) > 0 {
+		if s.certs, err = openCertificates(cfg.Certificates); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	cfg.ICP.Observer = m
+	if s.edge, err = edge.Open(cfg.ICP); err != nil {
+		return nil, fmt.Errorf("icp: %w", err)
+	}
+	s.upstreams = newUpstreams(cfg.Upstreams, cfg.Timeouts.WithDefaults().Dial, nil, nil)
+	return s, nil
+}
+
+// closeServers lets go of what blocks hold. Connections that began with them may
+// still use it.
+func closeServers(list []*server) {
+	for _, s := range list {
+		s.upstreams.close()
+		s.edge.Close()
+	}
+}
+
+// service is what a listener of the block does.
+func (s *server) service(name string, l *listener, bound []netip.AddrPort) *service {
+	t, lim := s.cfg.Timeouts.WithDefaults(), s.cfg.Limits.WithDefaults()
+	where := newLocator(s.edge, s.cfg.Serves)
+	v := &service{
+		name: name, judging: judging{edge: s.edge, places: where.judged}, metrics: s.metrics.of(name),
+		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout)},
+		limits:   sniff.Limits{Head: lim.Head}, bodyRate: lim.BodyRate, limiter: s.limiter,
+		upstream: s.upstreams, notices: s.notices, certs: s.certs,
+		refusal:    refusalOf(s.cfg.Block.Action),
+		echRefused: s.cfg.ECHRefuse, forwarded: s.cfg.Forwarded, websocket: !s.cfg.UpgradeOff, h2c: s.cfg.H2C,
+		proxies: newProxyPeers(s.cfg.ProxyFrom), original: s.cfg.OriginalDst.Mode, established: s.cfg.Established,
+	}
+	if len(s.cfg.Upstreams) == 0 {
+		v.upstream = originalUpstream{t.Dial}
+	}
+	if v.original != NoOriginal {
+		v.guard = newOriginalGuard(s.cfg.OriginalDst.Within, bound, machineAddrs())
+	}
+	if s.certs != nil {
+		v.tlsConfig, v.pageOnly = newTLSConfig(s.certs, "h2", "http/1.1"), s.cfg.Certificates[0].PageOnly
+	}
+	v.h2 = newH2(v, s.sharesUpstream())
+	return v
+}
+
+// responseTimeout is how long the head of a response may take: long polls wait
+// for minutes on purpose.
+const responseTimeout = 5 * time.Minute
+
+// sharesUpstream reports whether an upstream connection may serve several
+// clients: not where a PROXY header has told it of one.
+func (s *server) sharesUpstream() bool {
+	for _, u := range s.cfg.Upstreams {
+		if u.ProxyProtocol != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func refusalOf(a BlockAction) refusal {
+	switch a {
+	case BlockRST:
+		return refuseReset
+	case BlockFIN:
+		return refuseClose
+	}
+	return refuseAnswer
+}
+
+// Notice is what the block says of the notice.
+func (s *Server) Notice() NoticeConfig {
+	n := NoticeConfig{Status: s.Block.Status, TemplateFile: s.Block.Template}
+	if s.Block.Action == BlockRedirect {
+		n.Redirect = s.Block.URL
+	}
+	return n
+}
+
+// originalUpstream dials where clients were going, which was checked when they
+// came.
+type originalUpstream struct{ timeout time.Duration }
+
+func (u originalUpstream) dial(ctx context.Context, o origin) (net.Conn, error) {
+	return dialOriginal(ctx, o.Dst, u.timeout)
+}
+
+// machineAddrs are the addresses of the machine; none where they cannot be told,
+// and then the listeners' own are all that is known.
+func machineAddrs() (list []netip.Addr) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr().Unmap())
+		}
+	}
+	return list
+}
+
+// boundAddrs are the addresses of listeners as they are bound.
+func boundAddrs(sets ...map[string]*listener) (list []netip.AddrPort) {
+	for _, set := range sets {
+		for _, l := range set {
+			if ap := addrOf(l.Addr()); ap.IsValid() {
+				list = append(list, ap)
+			}
+		}
+	}
+	return list
+}

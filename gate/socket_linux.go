@@ -1,0 +1,42 @@
+package gate
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The keep-alive of clients' connections: a client that has vanished is found
+// within two minutes or so. It is set on the listening socket, from which Linux
+// hands it on, so that accepting takes no calls for it.
+const (
+	keepAliveIdle   = 60 * time.Second
+	keepAliveEvery  = 15 * time.Second
+	keepAliveProbes = 4
+)
+
+// controlListen is net.ListenConfig.Control of a listener.
+func controlListen(network, _ string, c syscall.RawConn) error {
+	if network == "unix" {
+		return nil
+	}
+	var sockErr error
+	err := c.Control(func(fd uintptr) {
+		for _, o := range []struct{ level, name, value int }{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.SOL_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle.Seconds())},
+			{unix.SOL_TCP, unix.TCP_KEEPINTVL, int(keepAliveEvery.Seconds())},
+			{unix.SOL_TCP, unix.TCP_KEEPCNT, keepAliveProbes},
+			{unix.SOL_TCP, unix.TCP_USER_TIMEOUT, int(unackedTimeout.Milliseconds())},
+		} {
+			if sockErr == nil {
+				sockErr = unix.SetsockoptInt(int(fd), o.level, o.name, o.value)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return sockErr
+}
