@@ -220,3 +220,20 @@ func closeAll(list []net.Listener) {
 		l.Close()
 	}
 }
+
+// Check opens everything that a configuration names but its listeners, and closes
+// it again.
+func Check(cfg Config) error {
+	servers, err := openServers(cfg, newMetrics(prometheus.NewRegistry()))
+	closeServers(servers)
+	return err
+}
+
+// Drain is how long the open connections have at the end of the process: the
+// longest of the blocks.
+func (c Config) Drain() (d time.Duration) {
+	for _, s := range c.Servers {
+		d = max(d, s.Timeouts.WithDefaults().Drain)
+	}
+	return d
+}
