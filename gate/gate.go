@@ -101,9 +101,10 @@ func (g *Gate) listen(next []*server, inherited []net.Listener) (fresh map[strin
 			}
 		}
 	}()
-	for _, s := range next {
+	for i, s := range next {
 		for _, key := range s.cfg.Listeners {
-			if g.listeners[key.String()] != nil {
+			name := listenerName(i, key)
+			if g.listeners[name] != nil {
 				continue
 			}
 			var ln net.Listener
@@ -112,10 +113,19 @@ func (g *Gate) listen(next []*server, inherited []net.Listener) (fresh map[strin
 					return nil, fmt.Errorf("%s: %s cannot be listened on: %w", s.cfg.At, key, err)
 				}
 			}
-			fresh[key.String()] = &listener{Listener: ln, kind: key.Scheme, open: &g.open}
+			fresh[name] = &listener{Listener: ln, kind: key.Scheme, open: &g.open}
 		}
 	}
 	return fresh, nil
+}
+
+// listenerName is by what a listener is known. Ports that the system chooses are
+// told apart by the place of the block.
+func listenerName(block int, key Listener) string {
+	if key.Network == "tcp" && key.Addr.Port() == 0 {
+		return fmt.Sprintf("%s (block %d)", key, block+1)
+	}
+	return key.String()
 }
 
 // replace puts the servers in force and lets go of the ones before.
@@ -123,9 +133,9 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 	old, gone := g.servers, g.listeners
 	g.cfg, g.servers, g.listeners = cfg, next, map[string]*listener{}
 	bound := boundAddrs(gone, fresh)
-	for _, s := range next {
+	for i, s := range next {
 		for _, key := range s.cfg.Listeners {
-			name := key.String()
+			name := listenerName(i, key)
 			l := fresh[name]
 			if l == nil {
 				l = gone[name]
