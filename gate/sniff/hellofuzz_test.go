@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/gate/internal/hello"
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 
@@ -63,7 +64,7 @@ func FuzzClientHello(f *testing.F) {
 		case h.Kind == sniff.Name && !ok:
 			// A trailing dot, or something in the other fields: the name alone it takes.
 			bare := strings.TrimSuffix(string(h.Name), ".")
-			if name, ok := twinHello(helloFor(bare)); !ok || name != bare {
+			if name, ok := twinHello(hello.For(bare)); !ok || name != bare {
 				t.Errorf("got %q, which crypto/tls refuses as a name", h.Name)
 			}
 		}
@@ -73,18 +74,18 @@ func FuzzClientHello(f *testing.F) {
 // helloSeeds are hellos with everything that the tests know of.
 func helloSeeds() (seeds [][]byte) {
 	for _, name := range []string{"example.com", "WWW.example.com.", "127.0.0.1", "::1", "a\x00.b", "", "x..y"} {
-		seeds = append(seeds, helloFor(name))
+		seeds = append(seeds, hello.For(name))
 	}
-	msg := helloFor("www.example.com")[5:]
-	for _, s := range []helloSpec{
-		{noExt: true},
-		{extensions: [][]byte{sni("a.example"), sni("b.example")}},
-		{extensions: [][]byte{sniOf(entryOf(1, "b.example"), entryOf(0, "a.example"))}},
-		{extensions: [][]byte{ext(0xfe0d, make([]byte, 9)), sni("a.example"), ext(21, make([]byte, 99))}},
-		{session: make([]byte, 33)},
+	msg := hello.For("www.example.com")[5:]
+	for _, s := range []hello.Spec{
+		{NoExtensions: true},
+		{Extensions: [][]byte{hello.SNI("a.example"), hello.SNI("b.example")}},
+		{Extensions: [][]byte{hello.SNIOf(hello.Entry(1, "b.example"), hello.Entry(0, "a.example"))}},
+		{Extensions: [][]byte{hello.Ext(0xfe0d, make([]byte, 9)), hello.SNI("a.example"), hello.Ext(21, make([]byte, 99))}},
+		{Session: make([]byte, 33)},
 	} {
-		seeds = append(seeds, records(s.message()))
+		seeds = append(seeds, hello.Records(s.Message()))
 	}
-	return append(seeds, records(msg, 1), records(msg, 4, 30), records(msg, 1, 1, 1, 1, 1, 1),
-		append([]byte{22, 3, 1, 0, 0}, records(msg)...), []byte("GET / HTTP/1.1\r\n\r\n"), []byte{0x80, 0x2e, 1, 3, 1})
+	return append(seeds, hello.Records(msg, 1), hello.Records(msg, 4, 30), hello.Records(msg, 1, 1, 1, 1, 1, 1),
+		append([]byte{22, 3, 1, 0, 0}, hello.Records(msg)...), []byte("GET / HTTP/1.1\r\n\r\n"), []byte{0x80, 0x2e, 1, 3, 1})
 }
