@@ -25,7 +25,9 @@ var mayImport = map[string][]string{
 	"registry/api":     {"registry", "registry/store", "registry/feed", "registry/index", "registry/place", "registry/bulk", "registry/explain"},
 	"registry/console": {"registry", "registry/api", "registry/store", "registry/explain"},
 	"plugin":           {"registry", "registry/edge"},
-	"gate":             {"registry", "registry/edge", "registry/explain"},
+	"gate":             {"registry", "registry/edge", "registry/explain", "gate/sniff"},
+	"gate/sniff":       {},
+	"gate/internal":    {},
 }
 
 // never lists what a room must not import from outside the module; a path stands
