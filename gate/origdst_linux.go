@@ -93,7 +93,12 @@ func controlTransparent(network, _ string, c syscall.RawConn) error {
 // a peer that has vanished holds no sockets for the quarter of an hour that the
 // kernel would try.
 func controlUpstream(unacked time.Duration) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error { return setUserTimeout(c, unacked) }
+	return func(network, _ string, c syscall.RawConn) error {
+		if network == "unix" {
+			return nil // knows no options of TCP
+		}
+		return setUserTimeout(c, unacked)
+	}
 }
 
 // setUserTimeout sets TCP_USER_TIMEOUT.

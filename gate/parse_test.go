@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -431,4 +432,33 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestParseOriginalDst: where the system tells it, upstream and serves may be
+// left out.
+func TestParseOriginalDst(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells original destinations")
+	}
+	dir := confDir(t)
+	cfg, err := parseConf(dir, "tls://:15443 {\n"+icp+"original-dst tproxy 203.0.113.0/24 2001:db8::/32\n}")
+	want := gate.OriginalDst{Mode: gate.TProxy, Within: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}}
+	if err != nil || !reflect.DeepEqual(cfg.Servers[0].OriginalDst, want) {
+		t.Errorf("got %+v, %v; want %+v", cfg, err, want)
+	}
+	for line, part := range map[string]string{
+		"original-dst":                          "redirect|tproxy",
+		"original-dst nat 192.0.2.0/24":         "redirect or tproxy",
+		"original-dst redirect":                 "open proxy",
+		"original-dst redirect 0.0.0.0/0":       "open proxy",
+		"original-dst redirect 192.0.2.1/24":    "192.0.2.0/24",
+		"original-dst redirect 2001:db8::/32 x": `"x"`,
+	} {
+		if _, err := parseConf(dir, site("tls://:443", line)); err == nil || !names(err, ":7") || !names(err, part) {
+			t.Errorf("%s: got %v; want an error at line 7 with %q", line, err, part)
+		}
+	}
+	if _, err := parseConf(dir, site("http://unix:/x", "original-dst redirect 192.0.2.0/24")); err == nil || !names(err, "unix:/x") {
+		t.Errorf("on a unix socket: %v", err)
+	}
 }
