@@ -13,6 +13,7 @@ import (
 // behind is put away first.
 func listenOn(key Listener, transparent bool) (net.Listener, error) {
 	config := net.ListenConfig{KeepAlive: -1, Control: controlListen}
+	config.SetMultipathTCP(false) // whose sockets the kernel does not splice, and makes dearer
 	if transparent {
 		config.Control = controlTransparent
 	}
