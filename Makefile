@@ -6,7 +6,7 @@ BIN := bin
 PROGRAMS := coredns icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := bind9-dnsutils iproute2 iptables
+DEBIAN_PEERS := bind9-dnsutils chromium iproute2 iptables
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -379,7 +380,7 @@ func TestNoticeText(t *testing.T) {
 
 网站主办者可以这样处理：
 - 请在域名所指向服务器的接入商处为 example.com 办理 ICP 备案；取得备案号后其下各级子域名均可使用。在此之前请将域名解析到非中国内地服务器，或停止解析。
-- 前往办理备案：https://filing.example.com/
+- 前往备案系统：https://filing.example.com/
 
 联系方式：400-000-0000, https://help.example.com/icp?a=1&b=2, icp+help@example.com
 
@@ -538,4 +539,24 @@ func BenchmarkNotice(b *testing.B) {
 			s.SlowNotice(noticeFor("www.example.com", registry.Unfiled))
 		}
 	})
+}
+
+// TestNoticesConcurrently: the zero value makes its answers while many ask.
+func TestNoticesConcurrently(t *testing.T) {
+	var s gate.Notices
+	want := map[registry.Reason]string{}
+	for _, r := range blockReasons() {
+		want[r] = string(new(gate.Notices).AppendHTTP1(nil, noticeFor("www.example.com", r)))
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for r, text := range want {
+				if got := string(s.AppendHTTP1(nil, noticeFor("www.example.com", r))); got != text {
+					t.Errorf("%s:\n%s\nwant\n%s", r, got, text)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -24,8 +24,8 @@ func noticeLabelsOf(l explain.Lang) *noticeLabels {
 }
 
 var noticeEnglish = noticeLabels{
-	Host: "Website", Reason: "Reason", Steps: "What the site's owner can do", Filing: "File the website",
-	Access: "Access the filing", Contact: "Contact", RequestID: "Request", Time: "Time", Colon: ": ",
+	Host: "Website", Reason: "Reason", Steps: "What the site's owner can do", Filing: "Go to the filing system",
+	Access: "Go to the access procedure", Contact: "Contact", RequestID: "Request", Time: "Time", Colon: ": ",
 	tag: "en", noHost: "(none)",
 	headings: map[registry.Page]string{
 		registry.PageUnfiled:     "This website cannot be shown: it has no ICP filing",
@@ -36,8 +36,8 @@ var noticeEnglish = noticeLabels{
 }
 
 var noticeChinese = noticeLabels{
-	Host: "网站", Reason: "原因", Steps: "网站主办者可以这样处理", Filing: "前往办理备案",
-	Access: "前往办理接入备案", Contact: "联系方式", RequestID: "请求编号", Time: "时间", Colon: "：",
+	Host: "网站", Reason: "原因", Steps: "网站主办者可以这样处理", Filing: "前往备案系统",
+	Access: "前往接入备案", Contact: "联系方式", RequestID: "请求编号", Time: "时间", Colon: "：",
 	tag: "zh-CN", noHost: "（无）",
 	headings: map[registry.Page]string{
 		registry.PageUnfiled:     "该网站未完成备案，暂时无法访问",
