@@ -79,3 +79,17 @@ func BenchmarkDecideOne(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkFileable(b *testing.B) {
+	for _, name := range []string{"example.com", "example.cn", "example.com.cn"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			d := registry.MustParseDomain(name)
+			for b.Loop() {
+				if err := d.Fileable(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,7 +1,13 @@
 package registry
 
-// ICANNTLDs is the generated table.
-var ICANNTLDs = icannTLDs[:]
+// ICANNTLDs and ICANNRules are the generated tables.
+var (
+	ICANNTLDs  = icannTLDs[:]
+	ICANNRules = icannRules
+)
+
+// PublicSuffix is the suffix of a name by the list's own package.
+var PublicSuffix = publicSuffix
 
 // What is read eight bytes at a time, and its slow twin.
 var (

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"strings"
+	"sync"
 
 	"golang.org/x/net/publicsuffix"
 )
@@ -30,18 +31,48 @@ func publicSuffix(name string) string {
 	}
 }
 
+// suffixes is the ICANN section of the public suffix list, to look a whole name
+// up in: millions of filings are checked against it, and the list's own search
+// costs ten times as much. TLDs are not in it.
+type suffixes struct {
+	rules  map[string]struct{}
+	wild   map[string]struct{} // every name directly below is a rule
+	except map[string]struct{} // but these
+}
+
+// icannSuffixes are made when they are first asked for: edges never do.
+var icannSuffixes = sync.OnceValue(func() *suffixes {
+	list := strings.Fields(icannRules)
+	s := &suffixes{make(map[string]struct{}, len(list)), map[string]struct{}{}, map[string]struct{}{}}
+	for _, rule := range list {
+		if up, ok := strings.CutPrefix(rule, "*."); ok {
+			s.wild[up] = struct{}{}
+		} else if name, ok := strings.CutPrefix(rule, "!"); ok {
+			s.except[name] = struct{}{}
+		} else {
+			s.rules[rule] = struct{}{}
+		}
+	}
+	return s
+})
+
 // IsPublicSuffix reports whether d is an ICANN public suffix (or a TLD that the
 // list does not know): a name under which others register, which can never be
 // filed. It reads the public suffix list and is not for the hot path.
 func (d Domain) IsPublicSuffix() bool {
-	if d.name == "" {
+	i := strings.IndexByte(d.name, '.')
+	if i < 0 {
+		return d.name != ""
+	}
+	s := icannSuffixes()
+	if _, ok := s.rules[d.name]; ok {
+		return true
+	}
+	if _, ok := s.wild[d.name[i+1:]]; !ok {
 		return false
 	}
-	// The ICANN suffix is never longer than the one of the whole list.
-	if s, _ := publicsuffix.PublicSuffix(d.name); s != d.name {
-		return false
-	}
-	return publicSuffix(d.name) == d.name
+	_, ok := s.except[d.name]
+	return !ok
 }
 
 // Registrable returns the label under d's ICANN public suffix together with it
