@@ -99,8 +99,11 @@ const maxHeader = 255 + 10
 // carries reports whether records of a type can carry addresses.
 func carries(rrtype uint16) bool {
 	switch rrtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB:
+	case dns.TypeA, dns.TypeAAAA:
 		return true
 	}
-	return false
+	return serves(rrtype)
 }
+
+// serves reports whether records of a type describe a service.
+func serves(rrtype uint16) bool { return rrtype == dns.TypeHTTPS || rrtype == dns.TypeSVCB }

@@ -80,11 +80,12 @@ func chains(rrtype uint16) bool {
 // judgeBeside decides on the addresses of another section.
 func (msg *message) judgeBeside(rrs []dns.RR) {
 	for _, rr := range rrs {
-		if !carries(rr.Header().Rrtype) {
+		h := rr.Header()
+		if !carries(h.Rrtype) {
 			continue
 		}
 		addresses(rr, func(a netip.Addr) bool {
-			f, judged := msg.besideAt(rr.Header().Name, a)
+			f, judged := msg.besideAt(h, a)
 			if !judged {
 				return true
 			}
@@ -98,18 +99,17 @@ func (msg *message) judgeBeside(rrs []dns.RR) {
 }
 
 // besideAt decides on an address beside the answer: by its owner's name, and by
-// the asked name too if the client would take it for one of that: where it asked
-// for addresses, or was sent to the owner. It reports false for the addresses of
-// name servers.
-func (msg *message) besideAt(owner string, a netip.Addr) (finding, bool) {
+// the asked name too if that is the one it serves. It reports false for the
+// addresses of name servers.
+func (msg *message) besideAt(h *dns.RR_Header, a netip.Addr) (finding, bool) {
 	if msg.in.edge.Locate(a).Place != registry.Mainland {
 		return finding{}, false
 	}
-	owner = strings.ToLower(owner)
-	asksAddress := carries(msg.in.question.Qtype) || msg.in.question.Qtype == dns.TypeANY
+	owner := strings.ToLower(h.Name)
 	itself := strings.EqualFold(owner, msg.in.question.Name)
-	sent := itself && asksAddress || msg.isTarget(owner)
-	if msg.isGlue(owner) && !sent {
+	sent := itself && msg.asksAddress() || msg.isTarget(owner)
+	// Nobody finds a name server by a service record: only its addresses are glue.
+	if !sent && !serves(h.Rrtype) && msg.isGlue(owner) {
 		return finding{}, false
 	}
 	if itself {
@@ -117,10 +117,24 @@ func (msg *message) besideAt(owner string, a netip.Addr) (finding, bool) {
 	}
 	j := msg.owner(owner)
 	f := j.finding(j.at(a))
-	if sent || asksAddress {
+	if sent || msg.servesAsked(j) {
 		f = f.worse(msg.askedAt(a))
 	}
 	return f, true
+}
+
+// servesAsked reports whether an address of j's name beside the answer serves
+// the asked name, as far as can be told: where addresses were asked for, the
+// client takes it for one; and an owner that is never judged, such as the root,
+// says nothing of the site that is served.
+func (msg *message) servesAsked(j *judge) bool {
+	return msg.asksAddress() || j.query.Host.Name.NotJudged()
+}
+
+// asksAddress reports whether the client asked for records that carry addresses.
+func (msg *message) asksAddress() bool {
+	q := msg.in.question.Qtype
+	return carries(q) || q == dns.TypeANY
 }
 
 // askedAt decides on an address beside the answer by the asked name.
@@ -164,20 +178,40 @@ func (msg *message) isGlue(owner string) bool {
 	return msg.glue[owner]
 }
 
-// isTarget reports whether a service or alias record of the answer sends the
-// client to a name.
+// isTarget reports whether a service or alias record sends the client to a name.
 func (msg *message) isTarget(owner string) bool {
 	if msg.targets == nil {
 		msg.targets = map[string]bool{}
-		for _, rr := range msg.m.Answer {
-			if svcb := service(rr); svcb != nil {
-				msg.targets[strings.ToLower(svcb.Target)] = true
-			} else if c, ok := rr.(*dns.CNAME); ok {
-				msg.targets[strings.ToLower(c.Target)] = true
-			}
+		msg.addTargets(msg.m.Answer)
+		if msg.asksAddress() { // otherwise they lead on from another name
+			msg.addTargets(msg.m.Ns)
+			msg.addTargets(msg.m.Extra)
 		}
 	}
-	return msg.targets[owner]
+	if msg.targets[owner] {
+		return true
+	}
+	for _, rr := range msg.m.Answer {
+		// The alias that follows from it is the client's to make (RFC 6672 §3.4).
+		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Target, owner) {
+			return true
+		}
+	}
+	return false
+}
+
+// addTargets gathers where records send the client.
+func (msg *message) addTargets(rrs []dns.RR) {
+	for _, rr := range rrs {
+		if u, ok := rr.(*dns.RFC3597); ok {
+			rr = typed(u)
+		}
+		if svcb := service(rr); svcb != nil {
+			msg.targets[strings.ToLower(svcb.Target)] = true
+		} else if c, ok := rr.(*dns.CNAME); ok {
+			msg.targets[strings.ToLower(c.Target)] = true
+		}
+	}
 }
 
 // service returns what SVCB and HTTPS records have in common; nil for others.
