@@ -50,6 +50,15 @@ func TestRegistrable(t *testing.T) {
 	}
 }
 
+// registrableSlow is one label more than the suffix by the list's own package.
+func registrableSlow(d registry.Domain) (registry.Domain, bool) {
+	suffix := registry.MustParseDomain(registry.PublicSuffix(d.String()))
+	if suffix == d {
+		return registry.Domain{}, false
+	}
+	return d.Last(suffix.Labels() + 1), true
+}
+
 // TestIsPublicSuffix compares the table with the list's own package: all rules,
 // and the names around them.
 func TestIsPublicSuffix(t *testing.T) {
@@ -67,6 +76,10 @@ func TestIsPublicSuffix(t *testing.T) {
 			for ; !d.IsZero(); d = d.Parent() {
 				if got, want := d.IsPublicSuffix(), registry.PublicSuffix(d.String()) == d.String(); got != want {
 					t.Errorf("IsPublicSuffix(%s): got %v; want %v", d, got, want)
+				}
+				got, ok := d.Registrable()
+				if want, wantOK := registrableSlow(d); got != want || ok != wantOK {
+					t.Errorf("Registrable(%s): got %s, %v; want %s, %v", d, got, ok, want, wantOK)
 				}
 			}
 		}
