@@ -176,7 +176,8 @@ func (p *placer) flush() error {
 	if err != nil {
 		return err
 	}
-	p.put(p.table, line[:])
+	p.buf = append(p.buf[:0], line[:]...) // so that it need not lie on the heap
+	p.put(p.table, p.buf)
 	p.put(p.recordIndex, binary.LittleEndian.AppendUint64(p.buf[:0], p.at))
 	p.buf = p.buf[:0]
 	for i := range p.in {
