@@ -211,14 +211,10 @@ func (im *importing) read(ctx context.Context, files []string, o bulk.Options, b
 }
 
 func (im *importing) write(b *index.Builder) error {
-	x, err := b.Build()
+	i, err := b.WriteFile(im.output)
 	if err != nil {
-		return fmt.Errorf("snapshot could not be made: %w", err)
-	}
-	if err := index.WriteFile(im.output, x); err != nil {
 		return err
 	}
-	i := x.Info()
 	fmt.Fprintf(im.stdout, "wrote %s: %d filings, %d names, %d addresses, %d blacklisted, %d bytes, revision %s\n",
 		im.output, i.Filings, i.Names, i.Addresses, i.Blacklisted, i.Bytes, i.Revision)
 	return nil
