@@ -6,7 +6,7 @@ BIN := bin
 PROGRAMS := coredns icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := bind9-dnsutils
+DEBIAN_PEERS := bind9-dnsutils knot-dnsutils mandoc man-db unbound
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
