@@ -53,7 +53,7 @@ func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
 	}
 	j.query = j.edge.Query(registry.Host{Name: unreadable}, registry.ChannelDNS)
 	j.query.Exemption = registry.Exemption{}
-	j.cover.Loaded, j.covered = j.edge.Index() != nil, true
+	j.cover.Loaded, j.covered = j.edge.Loaded(), true
 }
 
 // at decides on an address of the name.

@@ -28,7 +28,7 @@ func TestSetup(t *testing.T) {
 		{"with zones", "icp example.com 10.0.0.0/8 {\nregistry r.snap\n}", nil},
 		{"twice", "ICP\nICP", []string{"plugin/icp", "once"}},
 		{"no block", "icp", []string{"plugin/icp", "Corefile:4", "no registry"}},
-		{"bad option", "icp {\nregistry r.snap\ncolour red\n}", []string{"plugin/icp", "Corefile:6", `"colour"`, "registry, provider"}},
+		{"bad option", "icp {\nregistry r.snap\ncolour red\n}", []string{"plugin/icp", "Corefile:6", `"colour"`, "registry, state"}},
 		{"missing file", "icp {\nregistry gone.snap\n}", []string{"plugin/icp", "Corefile:5", w.path("gone.snap")}},
 		{"no snapshot", "icp {\nregistry broken\n}", []string{"plugin/icp", "registry", w.path("broken")}},
 		{"broken networks", "icp {\nregistry r.snap\nnetworks broken\n}", []string{"plugin/icp", w.path("broken") + ":1"}},

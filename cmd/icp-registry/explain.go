@@ -145,6 +145,7 @@ type question struct {
 func (x *explaining) open() (*edge.Edge, error) {
 	x.edge.Registry = registryPath(x.registry, x.env)
 	x.edge.Now = x.now
+	x.edge.InMemory = true // one answer is not worth a copy
 	ed, err := edge.Open(x.edge)
 	if notFound(err) && strings.HasPrefix(err.Error(), "registry:") {
 		return nil, withHint(err, "make a snapshot with: icp-registry import FILE... -o "+x.edge.Registry+

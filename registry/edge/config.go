@@ -19,6 +19,8 @@ const (
 	DefaultEDE = 16
 	// RedirectEDE is RFC 8914 "Forged Answer", which a redirect is.
 	RedirectEDE = 4
+	// DefaultCache is how many names the cache holds: about 5 MB when full.
+	DefaultCache = 16 << 10
 	// DefaultPoll is how often files are looked at.
 	DefaultPoll = 5 * time.Second
 )
@@ -32,6 +34,13 @@ type Config struct {
 	Zones []string
 	// Registry is the snapshot file of the registry.
 	Registry string
+	// State is the directory in which the process keeps its own copy of the
+	// snapshot, and maps it. Default DefaultState, if it can be used; else the
+	// snapshot is read into memory.
+	State string
+	// Cache is how many names the cache before the registry holds. Default
+	// DefaultCache; below 0 there is none.
+	Cache int
 	// Provider is whose edge this is. Optional: nobody's, and only "is it filed?"
 	// is asked.
 	Provider registry.ProviderID
@@ -81,6 +90,8 @@ type Config struct {
 	// Live is a registry that the caller keeps, in place of the file. Optional.
 	// Not in the block.
 	Live *index.Live
+	// InMemory reads the snapshot into memory and keeps no copy. Not in the block.
+	InMemory bool
 	// Poll is how often files are looked at; the first to open a file decides.
 	// Default DefaultPoll. Not in the block.
 	Poll time.Duration
@@ -173,3 +184,6 @@ var treatmentWords = []string{"usual", "exempt", "monitor"}
 
 // String returns the word of t.
 func (t Treatment) String() string { return treatmentWords[t] }
+
+// thin reports whether the registry is asked for name by name.
+func (c *Config) thin() bool { return false }

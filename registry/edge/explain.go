@@ -67,7 +67,7 @@ func (e *Edge) facts(q Question) explain.Facts {
 	if p := q.Told.Provider; p != "" {
 		f.Query.Provider, f.Query.Profile = p, e.profiles.get().For(p)
 	}
-	x := e.Index()
+	x := e.View()
 	var records []index.Record
 	switch q.Host.Kind() {
 	case registry.NameHost:

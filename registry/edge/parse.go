@@ -56,6 +56,8 @@ var options []option
 func init() {
 	options = []option{
 		{"registry", "FILE", false, (*parser).registry},
+		{"state", "DIR", false, (*parser).state},
+		{"cache", "SIZE", false, (*parser).cache},
 		{"provider", "ID", false, (*parser).provider},
 		{"mainland", "FILE [only|add]", false, (*parser).mainland},
 		{"networks", "FILE", false, fileOption(func(c *Config) *string { return &c.Networks })},

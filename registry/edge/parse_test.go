@@ -45,6 +45,8 @@ func block(lines string) string { return "icp {\n registry r.snap\n " + lines + 
 func TestParseEveryOption(t *testing.T) {
 	cfg, root, err := parse(t, `icp Example.com. 公司.example 192.0.2.0/24 . {
 		registry r.snap
+		state state
+		cache 1000
 		provider Aliyun
 		mainland cidrs add
 		networks nets
@@ -77,7 +79,7 @@ func TestParseEveryOption(t *testing.T) {
 	in := func(name string) string { return filepath.Join(root, name) }
 	want := edge.Config{
 		Zones:    []string{"example.com", "xn--55qx5d.example", "192.0.2.0/24", "."},
-		Registry: in("r.snap"), Provider: "aliyun",
+		Registry: in("r.snap"), State: in("state"), Cache: 1000, Provider: "aliyun",
 		Mainland: in("cidrs"), MainlandAdd: true, Networks: in("nets"),
 		NAT64:   []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96"), netip.MustParsePrefix("2001:db8:65::/64")},
 		Confirm: 2, Bindings: in("bind"), Suffixes: in("suf"), Profiles: in("prof"),
@@ -138,7 +140,9 @@ func TestParseErrors(t *testing.T) {
 		{"no registry", "icp", []string{"no registry", "registry FILE"}},
 		{"empty block", "icp {\n}", []string{"no registry"}},
 		{"unknown option", block("colour red"), []string{"Corefile:3", `"colour"`, "provider", "max-ttl or strip-ech"}},
-		{"option of a later time", block("state /tmp"), []string{`unknown option "state"`}},
+		{"state without directory", block("state"), []string{"Corefile:3", "state DIR"}},
+		{"state in a file", block("state nets"), []string{"Corefile:3", "nets", "expect a directory"}},
+		{"state twice", block("state a\nstate b"), []string{"Corefile:4", "line 3"}},
 		{"thin", "icp {\n registry r.snap thin\n}", []string{"Corefile:2", `"thin"`, "expects a snapshot file"}},
 		{"url", "icp {\n registry https://registry.example/feed\n}", []string{"Corefile:2", "URL", "expects a snapshot file"}},
 		{"registry without a file", "icp {\n registry\n}", []string{"registry FILE"}},
@@ -191,7 +195,9 @@ func TestParseErrors(t *testing.T) {
 		{"ttl of a year", block("ttl 31536000"), []string{"604800"}},
 		{"bad max-ttl", block("max-ttl 1m"), []string{`"1m"`}},
 		{"bad strip-ech", block("strip-ech always"), []string{`"always"`, "blocked, off or unfiled"}},
-		{"cache", block("cache 1000"), []string{`unknown option "cache"`}},
+		{"cache without size", block("cache"), []string{"cache SIZE"}},
+		{"cache of less than nothing", block("cache -1"), []string{`"-1"`, "from 0 to 16777216"}},
+		{"cache with a unit", block("cache 1k"), []string{`"1k"`}},
 		{"block in the block", block("ttl 5 {\n a\n }"), []string{`"{"`, "ttl takes no block"}},
 		{"bad zone", "icp a..b {\n registry r.snap\n}", []string{`"a..b"`, "reverse CIDR"}},
 		{"zone twice", "icp example.com EXAMPLE.com. {\n registry r.snap\n}", []string{"zone example.com"}},

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -77,7 +78,30 @@ func (s *shared[T]) release(o Observer) {
 	if last {
 		close(s.stop)
 		<-s.done
+		if r, ok := any(s.get()).(interface{ release() }); ok {
+			r.release()
+		}
 	}
+}
+
+// errSame is what load returns, once it has returned a value, where the files say
+// what is in force already.
+var errSame = errors.New("nothing has changed")
+
+// watched are the files that are looked at: those of the operator, and those that
+// the data name themselves, which are put in place whole.
+func (s *shared[T]) watched() []string {
+	w, ok := any(s.get()).(interface{ watched() []string })
+	if !ok {
+		return s.files
+	}
+	return append(s.files[:len(s.files):len(s.files)], w.watched()...)
+}
+
+// due reports whether the data want to be read though no file has changed.
+func (s *shared[T]) due() bool {
+	d, ok := any(s.get()).(interface{ due() bool })
+	return ok && d.due()
 }
 
 // get returns the data in force.
@@ -122,13 +146,16 @@ func (s *shared[T]) check(now time.Time) {
 func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stamps := stampAll(s.files)
-	if same(stamps, s.stamps) || !now.IsZero() && unsettled(stamps, now) {
+	stamps := stampAll(s.watched())
+	if same(stamps, s.stamps) && !s.due() || !now.IsZero() && unsettled(stamps[:len(s.files)], now) {
 		return r, nil
 	}
 	s.stamps = stamps
 	start := time.Now()
 	v, err := s.load()
+	if err == errSame {
+		return r, nil
+	}
 	if err == nil {
 		s.value.Store(&v)
 	}
@@ -182,6 +209,9 @@ func stampAll(files []string) []stamp {
 }
 
 func same(a, b []stamp) bool {
+	if len(a) != len(b) {
+		return false
+	}
 	for i := range a {
 		switch {
 		case a[i] == nil && b[i] == nil:
