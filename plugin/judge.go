@@ -1,6 +1,7 @@
 package icp
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 // look-up, and one decision for each place, owner and product. It is not safe
 // for concurrent use.
 type judge struct {
+	ctx     context.Context // of the question
 	edge    *edge.Edge
 	notices edge.Block
 	query   registry.Query
@@ -45,7 +47,7 @@ var unreadable = registry.MustParseDomain("unreadable.invalid")
 // init makes j the judge of a name. A name that no host can have, such as a
 // label with a dot in it, is judged as one that is not filed.
 func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
-	*j = judge{edge: in.edge, notices: in.icp.cfg.Block}
+	*j = judge{ctx: in.ctx, edge: in.edge, notices: in.icp.cfg.Block}
 	if readable {
 		j.query = j.edge.Query(registry.Host{Name: name}, registry.ChannelDNS)
 		j.hints = j.edge.Hints(name)
@@ -68,7 +70,7 @@ func (j *judge) at(a netip.Addr) decision {
 		}
 	}
 	if w.Place == registry.Mainland && !j.covered {
-		j.cover, j.covered = j.edge.Coverage(j.query.Host.Name), true
+		j.cover, j.covered = j.edge.CoverageContext(j.ctx, j.query.Host.Name), true
 	}
 	if j.chain != nil && (w.Provider == "" || w.Product == registry.ProductUnknown) {
 		j.along()

@@ -26,7 +26,7 @@ const (
 )
 
 // Config is what an `icp` block says. The zero value of every field is its
-// default; Registry (or Live) alone must be given. Paths are used as they stand: Parse has
+// default; Registry (or Service, or Live) alone must be given. Paths are used as they stand: Parse has
 // joined relative ones to the root already.
 type Config struct {
 	// Zones are the zones whose names are judged: names without a trailing dot,
@@ -34,6 +34,16 @@ type Config struct {
 	Zones []string
 	// Registry is the snapshot file of the registry.
 	Registry string
+	// Service is the URL of a registry service that is asked name by name, in place
+	// of the file. Token is the file of what is shown to it; optional.
+	Service, Token string
+	// ThinTimeout is how long a question waits for the service. Default 50 ms.
+	ThinTimeout time.Duration
+	// MaxStale is how old the registry may be, and OnStale what becomes of verdicts
+	// then. Default: as old as it will. A file ages since its registry was made, a
+	// service since it answered last.
+	MaxStale time.Duration
+	OnStale  OnStale
 	// State is the directory in which the process keeps its own copy of the
 	// snapshot, and maps it. Default DefaultState, if it can be used; else the
 	// snapshot is read into memory.
@@ -186,4 +196,4 @@ var treatmentWords = []string{"usual", "exempt", "monitor"}
 func (t Treatment) String() string { return treatmentWords[t] }
 
 // thin reports whether the registry is asked for name by name.
-func (c *Config) thin() bool { return false }
+func (c *Config) thin() bool { return c.Service != "" }

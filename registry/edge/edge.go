@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gaissmai/bart"
@@ -25,7 +27,9 @@ type Edge struct {
 	clients *bart.Table[Treatment]
 	exempt  *Exemptions // of the block itself
 
-	registry *shared[*follower]    // nil where the caller keeps the registry
+	registry *shared[*follower]    // nil where the caller keeps the registry, or a service
+	remote   *shared[*remote]      // the service, in thin mode
+	stale    atomic.Bool           // the registry is too old to decide
 	cache    *shared[*index.Cache] // nil where there is none
 	places   *shared[*place.Table]
 	suffixes *shared[*place.Suffixes]
@@ -72,7 +76,7 @@ func Open(cfg Config) (*Edge, error) {
 
 // holdAll takes hold of all data that the configuration names.
 func (e *Edge) holdAll() error {
-	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions} {
+	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge} {
 		if err := hold(); err != nil {
 			return err
 		}
@@ -84,6 +88,8 @@ func (e *Edge) holdRegistry() error {
 	switch {
 	case e.cfg.Live != nil:
 		return nil
+	case e.cfg.thin():
+		return e.holdRemote()
 	case e.cfg.Registry == "":
 		return errors.New("registry: no snapshot file is configured")
 	}
@@ -209,7 +215,7 @@ func (e *Edge) Refresh() {
 // Config returns what e was opened with.
 func (e *Edge) Config() Config { return e.cfg }
 
-// View returns the registry in force; nil if none is loaded.
+// View returns the registry in force; nil if none is loaded, and in thin mode.
 func (e *Edge) View() *index.View {
 	switch {
 	case e.cfg.Live != nil:
@@ -224,8 +230,14 @@ func (e *Edge) View() *index.View {
 // loaded.
 func (e *Edge) Index() *index.Index { return e.View().Snapshot() }
 
-// Loaded reports whether there is a registry to answer.
-func (e *Edge) Loaded() bool { return e.View() != nil }
+// Loaded reports whether there is a registry to answer: a service is one when it
+// has answered once.
+func (e *Edge) Loaded() bool {
+	if e.remote != nil {
+		return e.remote.get().answered.Load() > 0
+	}
+	return e.View() != nil
+}
 
 // Ready reports whether e can answer as it is meant to: with a registry, or
 // under `fail open` without.
@@ -261,11 +273,28 @@ func (e *Edge) Warnings() []string {
 
 // Coverage returns what the registry knows of a name.
 func (e *Edge) Coverage(d registry.Domain) registry.Coverage {
+	return e.CoverageContext(context.Background(), d)
+}
+
+// CoverageContext is Coverage for a question that ends with ctx: in thin mode it
+// may have to wait for the service, for thin-timeout at most. Where nobody answers,
+// or the registry is too old, nothing is known and the coverage is not Loaded.
+func (e *Edge) CoverageContext(ctx context.Context, d registry.Domain) registry.Coverage {
+	switch {
+	case e.stale.Load():
+		return registry.Coverage{}
+	case e.remote != nil:
+		return e.remote.get().thin.Cover(ctx, d)
+	}
 	return e.View().Cover(d)
 }
 
-// CoverageAddr returns what the registry knows of an address.
+// CoverageAddr returns what the registry knows of an address. A service is not
+// asked for addresses: nothing is known of them in thin mode.
 func (e *Edge) CoverageAddr(a netip.Addr) registry.Coverage {
+	if e.stale.Load() {
+		return registry.Coverage{}
+	}
 	return e.View().CoverAddr(a)
 }
 
@@ -273,7 +302,7 @@ func (e *Edge) CoverageAddr(a netip.Addr) registry.Coverage {
 // registry knows of it. It is Coverage for names as they arrive, some of which
 // cost more to read than to remember.
 func (e *Edge) Find(name string) (registry.Domain, registry.Coverage, error) {
-	if c := e.cacheInUse(); c != nil {
+	if c := e.cacheInUse(); c != nil && !e.stale.Load() {
 		return c.Cover(e.View(), name)
 	}
 	d, err := registry.ParseDomain(name)

@@ -76,16 +76,24 @@ func (e *Edge) Source() string {
 	switch {
 	case e.registry != nil:
 		return e.registry.files[0]
+	case e.remote != nil:
+		return e.cfg.Service
 	}
 	return ""
 }
 
 func (e *Edge) held() Holding {
+	if e.remote != nil {
+		return e.remote.get().holding()
+	}
 	return Holding{View: e.View(), Since: e.since()}
 }
 
 // since is Holding.Since.
 func (e *Edge) since() time.Time {
+	if e.remote != nil {
+		return e.remote.get().since()
+	}
 	if e.registry == nil {
 		return e.View().Info().MadeAt
 	}

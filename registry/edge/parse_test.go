@@ -47,6 +47,7 @@ func TestParseEveryOption(t *testing.T) {
 		registry r.snap
 		state state
 		cache 1000
+		max-stale 72h block
 		provider Aliyun
 		mainland cidrs add
 		networks nets
@@ -79,7 +80,7 @@ func TestParseEveryOption(t *testing.T) {
 	in := func(name string) string { return filepath.Join(root, name) }
 	want := edge.Config{
 		Zones:    []string{"example.com", "xn--55qx5d.example", "192.0.2.0/24", "."},
-		Registry: in("r.snap"), State: in("state"), Cache: 1000, Provider: "aliyun",
+		Registry: in("r.snap"), State: in("state"), Cache: 1000, MaxStale: 72 * time.Hour, OnStale: edge.StaleBlock, Provider: "aliyun",
 		Mainland: in("cidrs"), MainlandAdd: true, Networks: in("nets"),
 		NAT64:   []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96"), netip.MustParsePrefix("2001:db8:65::/64")},
 		Confirm: 2, Bindings: in("bind"), Suffixes: in("suf"), Profiles: in("prof"),
@@ -144,7 +145,22 @@ func TestParseErrors(t *testing.T) {
 		{"state in a file", block("state nets"), []string{"Corefile:3", "nets", "expect a directory"}},
 		{"state twice", block("state a\nstate b"), []string{"Corefile:4", "line 3"}},
 		{"thin", "icp {\n registry r.snap thin\n}", []string{"Corefile:2", `"thin"`, "expects a snapshot file"}},
-		{"url", "icp {\n registry https://registry.example/feed\n}", []string{"Corefile:2", "URL", "expects a snapshot file"}},
+		{"url without thin", "icp {\n registry https://registry.example\n}", []string{"Corefile:2", "registry https://registry.example thin", "snapshot file"}},
+		{"url of another kind", "icp {\n registry ftp://registry.example thin\n}", []string{"Corefile:2", "ftp://", "https://registry.example"}},
+		{"thin twice", "icp {\n registry https://registry.example thin thin\n}", []string{`"thin"`, "each once"}},
+		{"token nowhere", "icp {\n registry https://registry.example token\n}", []string{"token FILE"}},
+		{"missing token", "icp {\n registry https://registry.example token gone thin\n}", []string{"gone", "does not exist"}},
+		{"token for a file", "icp {\n registry r.snap token nets\n}", []string{`"token"`, "URL [token FILE] thin"}},
+		{"key with thin", "icp {\n registry https://registry.example key nets thin\n}", []string{"key has no effect with thin"}},
+		{"state with thin", "icp {\n registry https://registry.example thin\nstate a\n}", []string{"state in line 3", "registry FILE"}},
+		{"no cache with thin", "icp {\n registry https://registry.example thin\ncache 0\n}", []string{"cache in line 3", "from 1 to"}},
+		{"addresses with thin", "icp {\n registry https://registry.example thin\npolicy ip-literal filed-only\n}", []string{"ip-literal in line 3", "allow or block"}},
+		{"thin-timeout without thin", block("thin-timeout 10ms"), []string{"thin-timeout in line 3", "registry URL thin"}},
+		{"thin-timeout without unit", "icp {\n registry https://registry.example thin\nthin-timeout 50\n}", []string{"Corefile:3", `"50"`, "50ms"}},
+		{"thin-timeout too long", "icp {\n registry https://registry.example thin\nthin-timeout 1m\n}", []string{`"1m"`, "10s"}},
+		{"max-stale without duration", block("max-stale"), []string{"max-stale DURATION [keep|allow|block]"}},
+		{"max-stale of a day", block("max-stale 1d"), []string{`"1d"`, "72h"}},
+		{"max-stale otherwise", block("max-stale 1h drop"), []string{`"drop"`, "keep, allow or block"}},
 		{"registry without a file", "icp {\n registry\n}", []string{"registry FILE"}},
 		{"missing file", "icp {\n registry gone.snap\n}", []string{"Corefile:2", "gone.snap", "does not exist"}},
 		{"directory", "icp {\n registry .\n}", []string{"directory"}},
