@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/bulk"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -207,8 +209,14 @@ func (im *importing) read(ctx context.Context, files []string, o bulk.Options, b
 	meter := bulk.NewMeter(im.stderr, im.now)
 	defer meter.Done()
 	o.Progress = meter.Show
-	return bulk.Import(ctx, files, o, b.Add)
+	defer debug.SetGCPercent(debug.SetGCPercent(importGCPercent))
+	return bulk.ImportShared(ctx, files, o, func() func(registry.Filing) error { return b.Adder().Add })
 }
+
+// importGCPercent: rows and records are hundreds of megabytes without pointers, so
+// that a collection costs next to nothing, while Go's default would let as much
+// garbage again lie beside them.
+const importGCPercent = 10
 
 func (im *importing) write(b *index.Builder) error {
 	i, err := b.WriteFile(im.output)
