@@ -96,7 +96,22 @@ type Config struct {
 	// StripECH says where encrypted client hello keys are removed. Default: where
 	// an address in the same message is withheld.
 	StripECH StripECH
+	// Structured tells block answers to clients that ask for structured errors.
+	// Default: as to all others.
+	Structured Structured
 
+	// Log is the block log. Default: none.
+	Log Log
+	// Admin is where an Admin handler listens. Optional: nowhere. Edges of one
+	// process that name the same address share it.
+	Admin netip.AddrPort
+
+	// Label names the block to people: the keys of a server block. Optional. Not in
+	// the block.
+	Label string
+	// Channel is how the program sees what it judges. Default: DNS. Not in the
+	// block.
+	Channel registry.Channel
 	// Live is a registry that the caller keeps, in place of the file. Optional.
 	// Not in the block.
 	Live *index.Live

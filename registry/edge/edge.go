@@ -37,6 +37,9 @@ type Edge struct {
 	profiles *shared[*registry.Profiles]
 	exempted []*shared[*Exemptions]
 
+	log      *logWriter // nil: none
+	born     uint64     // its number in the process
+	data     []func() DataStatus
 	closers  []func()
 	checkers []func(time.Time)
 	closing  sync.Once
@@ -44,8 +47,9 @@ type Edge struct {
 
 // edges are the open ones of the process.
 var edges = struct {
-	mu  sync.Mutex
-	set map[*Edge]struct{}
+	mu   sync.Mutex
+	set  map[*Edge]struct{}
+	born uint64 // of the last one
 }{set: map[*Edge]struct{}{}}
 
 // Open reads what cfg names and begins to watch it. An error names the option
@@ -69,6 +73,8 @@ func Open(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	edges.mu.Lock()
+	edges.born++
+	e.born = edges.born
 	edges.set[e] = struct{}{}
 	edges.mu.Unlock()
 	return e, nil
@@ -76,7 +82,7 @@ func Open(cfg Config) (*Edge, error) {
 
 // holdAll takes hold of all data that the configuration names.
 func (e *Edge) holdAll() error {
-	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge} {
+	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge, e.holdLog, e.holdAdmin} {
 		if err := hold(); err != nil {
 			return err
 		}
@@ -154,6 +160,7 @@ func take[T any](e *Edge, data string, files []string, extra string, load func()
 	}
 	e.closers = append(e.closers, func() { s.release(o) })
 	e.checkers = append(e.checkers, s.check)
+	e.data = append(e.data, s.status)
 	return s, nil
 }
 

@@ -73,7 +73,7 @@ func (e *Edge) facts(q Question) explain.Facts {
 	case registry.NameHost:
 		f.Coverage, records = e.Coverage(q.Host.Name), x.Records(q.Host.Name)
 	case registry.AddrHost:
-		f.Coverage, records = x.CoverAddr(q.Host.Addr), x.RecordsAddr(q.Host.Addr)
+		f.Coverage, records = e.CoverageAddr(q.Host.Addr), x.RecordsAddr(q.Host.Addr)
 	}
 	for _, r := range records {
 		f.Filings = append(f.Filings, explain.Filing{

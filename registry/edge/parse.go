@@ -82,6 +82,9 @@ func init() {
 		{"ttl", "SECONDS", false, secondsOption(func(c *Config) *uint32 { return &c.TTL })},
 		{"max-ttl", "SECONDS", false, secondsOption(func(c *Config) *uint32 { return &c.MaxTTL })},
 		{"strip-ech", "blocked|off|unfiled", false, (*parser).stripECH},
+		{"structured-error", "CODE contact URI... [organisation TEXT] [lang TAG]", false, (*parser).structured},
+		{"log", "[FILE] [sample N] [client-prefix V4 V6]", false, (*parser).log},
+		{"admin", "ADDR", false, (*parser).admin},
 	}
 }
 

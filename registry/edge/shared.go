@@ -21,6 +21,7 @@ type shared[T any] struct {
 	files []string
 	load  func() (T, error)
 	value atomic.Pointer[T]
+	last  atomic.Pointer[lastRead]
 
 	refs int           // guarded by pool.mu
 	stop chan struct{} // closed by the last release
@@ -52,11 +53,13 @@ func hold[T any](key, data string, files []string, every time.Duration, o Observ
 	if !ok {
 		s = &shared[T]{key: key, data: data, files: files, load: load, stop: make(chan struct{}), done: make(chan struct{})}
 		s.stamps = stampAll(files)
+		start := time.Now()
 		v, err := load()
 		if err != nil {
 			return nil, err
 		}
 		s.value.Store(&v)
+		s.last.Store(&lastRead{at: start, took: time.Since(start)})
 		pool.byKey[key] = s
 		go s.watch(every)
 	}
@@ -159,10 +162,31 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	if err == nil {
 		s.value.Store(&v)
 	}
+	s.last.Store(&lastRead{start, time.Since(start), err})
 	for _, o := range s.observers {
 		tell = append(tell, o.Observer)
 	}
 	return Reload{Data: s.data, Files: s.files, Err: err, Took: time.Since(start)}, tell
+}
+
+// lastRead is what became of the last time that data were read.
+type lastRead struct {
+	at   time.Time
+	took time.Duration
+	err  error
+}
+
+// status tells what became of it.
+func (s *shared[T]) status() DataStatus {
+	r := s.last.Load()
+	d := DataStatus{Data: s.data, Files: s.files, ReadAt: r.at.UTC().Truncate(time.Second), Took: r.took.Seconds(), Result: "success"}
+	if r.err != nil {
+		d.Result, d.Error = "error", r.err.Error()
+	}
+	if d.Files == nil {
+		d.Files = []string{}
+	}
+	return d
 }
 
 func (s *shared[T]) observe(o Observer) {

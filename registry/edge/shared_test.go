@@ -13,7 +13,7 @@ import (
 )
 
 // snapshot writes a registry with normal filings of the names.
-func snapshot(t *testing.T, path string, rev uint64, names ...string) {
+func snapshot(t testing.TB, path string, rev uint64, names ...string) {
 	t.Helper()
 	b := index.NewBuilder(index.Options{
 		Revision: registry.Revision{Epoch: registry.Epoch{Made: 1}, Rev: rev}, MadeAt: time.Unix(1_700_000_000, 0),

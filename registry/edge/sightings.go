@@ -178,7 +178,19 @@ func (r *sightRow) hit(x Sighted, now int64) {
 // Other returns how many hits have no row, since the start.
 func (s *Sightings) Other() uint64 { return s.other.Load() }
 
-// Sightings returns what the process has seen blocked: all Edges count into one.
-func (e *Edge) Sightings() *Sightings { return processSightings() }
+// Size returns how many rows there are, and how many hits have none.
+func (s *Sightings) Size() (rows int, other uint64) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		rows += len(sh.rows)
+		sh.mu.Unlock()
+	}
+	return rows, s.Other()
+}
 
-var processSightings = sync.OnceValue(func() *Sightings { return NewSightings(nil) })
+// ProcessSightings returns what the process has seen blocked: all Edges count into
+// one.
+func ProcessSightings() *Sightings { return processSightings }
+
+var processSightings = NewSightings(nil)
