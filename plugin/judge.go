@@ -36,8 +36,9 @@ type judge struct {
 type decision struct {
 	place    registry.Place
 	owner    registry.ProviderID
-	networks registry.Product // as the networks say
-	product  registry.Product // as it was decided on
+	networks registry.Product    // as the networks say
+	product  registry.Product    // as it was decided on
+	provider registry.ProviderID // the owner as it was decided on
 	verdict  registry.Verdict
 }
 
@@ -76,7 +77,7 @@ func (j *judge) at(a netip.Addr) decision {
 		j.along()
 	}
 	q := edge.At(j.query, w, j.hints)
-	d := decision{w.Place, w.Provider, w.Product, q.Product, registry.Decide(q, j.cover)}
+	d := decision{w.Place, w.Provider, w.Product, q.Product, q.AddressProvider, registry.Decide(q, j.cover)}
 	if j.n < len(j.seen) {
 		j.seen[j.n] = d
 		j.n++
@@ -84,9 +85,10 @@ func (j *judge) at(a netip.Addr) decision {
 	return d
 }
 
-// finding returns what j reports of a decision.
-func (j *judge) finding(d decision) finding {
-	return finding{d.verdict, j.query.Host.Name, d.place, d.product}
+// finding returns what j reports of its decision on an address.
+func (j *judge) finding(a netip.Addr) finding {
+	d := j.at(a)
+	return finding{Verdict: d.verdict, name: j.query.Host.Name, addr: a, place: d.place, owner: d.provider, product: d.product}
 }
 
 // hostName returns the name whose filing counts for a name of DNS: without the

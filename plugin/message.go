@@ -41,11 +41,9 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	msg.judgeAnswer()
 	msg.judgeBeside(m.Ns)
 	msg.judgeBeside(m.Extra)
-	msg.report()
-	if in.mode == registry.Monitor {
-		return m
-	}
-	return msg.effect()
+	effect := msg.effect()
+	msg.report(effect)
+	return msg.apply(effect)
 }
 
 // judgeAnswer decides on all addresses of the answer section by the asked name.
@@ -55,9 +53,8 @@ func (msg *message) judgeAnswer() {
 			msg.more = true
 		}
 		addresses(rr, func(a netip.Addr) bool {
-			d := msg.asked.at(a)
-			msg.others = msg.others || !d.verdict.Block
-			f := msg.asked.finding(d)
+			f := msg.asked.finding(a)
+			msg.others = msg.others || !f.Block
 			if msg.found {
 				f = msg.worst.worse(f)
 			}
@@ -116,7 +113,7 @@ func (msg *message) besideAt(h *dns.RR_Header, a netip.Addr) (finding, bool) {
 		return msg.askedAt(a), true
 	}
 	j := msg.owner(owner)
-	f := j.finding(j.at(a))
+	f := j.finding(a)
 	if sent || msg.servesAsked(j) {
 		f = f.worse(msg.askedAt(a))
 	}
@@ -139,7 +136,7 @@ func (msg *message) asksAddress() bool {
 
 // askedAt decides on an address beside the answer by the asked name.
 func (msg *message) askedAt(a netip.Addr) finding {
-	f := msg.asked.finding(msg.asked.at(a))
+	f := msg.asked.finding(a)
 	if f.Block && !msg.withheld {
 		msg.withheld, msg.reason = true, f.Reason
 	}
@@ -226,7 +223,7 @@ func service(rr dns.RR) *dns.SVCB {
 }
 
 // report counts the message with the worst that was found in it.
-func (msg *message) report() {
+func (msg *message) report(effect registry.Effect) {
 	f := msg.worst
 	switch {
 	case !msg.found && !msg.besides:
@@ -236,23 +233,38 @@ func (msg *message) report() {
 	case msg.besides:
 		f = f.worse(msg.beside)
 	}
+	f.effect = effect
 	msg.in.report(f)
 }
 
-// effect returns what to write for the message in force.
-func (msg *message) effect() *dns.Msg {
+// effect is what becomes of the message: in mode monitor it passes, whatever is
+// in it.
+func (msg *message) effect() registry.Effect {
+	if msg.in.mode == registry.Monitor {
+		return registry.EffectPass
+	}
 	effect := registry.EffectPass
 	if msg.found {
 		effect = msg.in.icp.cfg.Policy.EffectOf(msg.worst.Verdict, msg.others)
 	}
-	if effect == registry.EffectBlock && msg.more {
-		// Records that are no addresses stay, whatever was asked for (ANY).
-		effect = registry.EffectStrip
-	}
 	switch {
+	case effect == registry.EffectBlock && msg.more:
+		// Records that are no addresses stay, whatever was asked for (ANY).
+		return registry.EffectStrip
+	case effect == registry.EffectPass && msg.besides && msg.beside.Block:
+		return registry.EffectStrip
+	}
+	return effect
+}
+
+// apply returns what to write for the message.
+func (msg *message) apply(effect registry.Effect) *dns.Msg {
+	switch {
+	case msg.in.mode == registry.Monitor:
+		return msg.m
 	case effect == registry.EffectBlock:
 		return msg.in.blocked(msg.m, msg.worst.Reason)
-	case effect == registry.EffectStrip, msg.besides && msg.beside.Block:
+	case effect == registry.EffectStrip:
 		return msg.strip()
 	}
 	return msg.in.capped(msg.m)

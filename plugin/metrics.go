@@ -38,7 +38,37 @@ var (
 	})
 )
 
-func init() { prometheus.MustRegister(registries{}) }
+func init() { prometheus.MustRegister(registries{}, blocks{}) }
+
+// blocks is the collector of what is told of blocks beside the verdicts, which
+// edge counts.
+type blocks struct{}
+
+var (
+	droppedDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "log_dropped_total"),
+		"Counter of lines of the block log that were not written, by cause.", []string{"cause"}, nil)
+	sightingsDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "sightings"),
+		"Gauge of the rows in which blocked names are counted.", nil, nil)
+	otherDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "sightings_other_total"),
+		"Counter of blocks that found no row to be counted in.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (blocks) Describe(c chan<- *prometheus.Desc) {
+	c <- droppedDesc
+	c <- sightingsDesc
+	c <- otherDesc
+}
+
+// Collect implements prometheus.Collector.
+func (blocks) Collect(c chan<- prometheus.Metric) {
+	for _, d := range edge.Drops() {
+		c <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(edge.Dropped(d)), d.String())
+	}
+	rows, other := edge.ProcessSightings().Size()
+	c <- prometheus.MustNewConstMetric(sightingsDesc, prometheus.GaugeValue, float64(rows))
+	c <- prometheus.MustNewConstMetric(otherDesc, prometheus.CounterValue, float64(other))
+}
 
 // registries is the collector of what is held of the registries: its gauges
 // depend on the clock and on reloads, so they are made when they are asked for.
