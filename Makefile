@@ -6,13 +6,13 @@ BIN := bin
 PROGRAMS := coredns icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := bind9-dnsutils chromium iproute2 iptables
+DEBIAN_PEERS := bind9-dnsutils chromium iproute2 iptables knot-dnsutils mandoc man-db unbound
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench soak clean
+.PHONY: all build sample run peers test check fuzz bench soak man plugincfg clean
 
 all: build
 
@@ -41,15 +41,29 @@ check: build
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	@$(GO) run $(GOVULNCHECK) ./... || echo "govulncheck: skipped or found something; see above (its database needs the network)"
-	$(GO) test -race ./...
+	ICP_PLUGINCFG=$$(deploy/plugincfg/build $(BIN)/plugincfg) && export ICP_PLUGINCFG && $(GO) test -race ./...
 	$(MAKE) fuzz
+
+# CoreDNS with all of its plugins and the directive, built as plugin/README.md
+# says and kept until a source changes; then the tests of it.
+plugincfg:
+	ICP_PLUGINCFG=$$(deploy/plugincfg/build $(BIN)/plugincfg) && export ICP_PLUGINCFG && $(GO) test ./deploy/plugincfg
+
+# The man page of the directive.
+man:
+	@mkdir -p $(BIN)/man
+	deploy/man >$(BIN)/man/coredns-icp.7
 
 # Every fuzz target for FUZZTIME each.
 fuzz:
 	@deploy/fuzz $(FUZZTIME)
 
+# The short form, a few minutes. ICPGATE_BENCH_NAMES is how many filings there are
+# (default 100,000); bench/README.md has the figures of the long form.
+BENCHTIME ?= 200ms
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m $$($(GO) list ./... | grep -v /bench)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m -cpu 1,2 ./bench/...
 
 # The long forms of the tests.
 soak:

@@ -37,7 +37,7 @@ func (g *Gate) look(seen map[string]registry.Revision) {
 	}
 	for name, l := range g.listeners {
 		s := l.service.Load()
-		rev := s.edge.Index().Info().Revision
+		rev := s.edge.View().Revision()
 		old, known := seen[name]
 		if seen[name] = rev; known && old != rev && !s.established.Keep {
 			g.sweep(name, s)

@@ -22,6 +22,8 @@ type Gate struct {
 	servers   []*server
 	listeners map[string]*listener // by key
 	closed    bool
+	inherited []net.Listener // handed to the process and not used yet
+	admins    []net.Listener // of the admin ports, open or closed
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -33,7 +35,8 @@ type Options struct {
 	// Metrics is where its metrics are registered. Default: a registry of its own.
 	Metrics prometheus.Registerer
 	// Inherited are listening sockets that the process was handed, which are used
-	// for the listeners with their addresses. What no listener uses is closed.
+	// for the listeners and admin ports with their addresses. What nobody uses is
+	// closed.
 	Inherited []net.Listener
 }
 
@@ -44,8 +47,8 @@ func Start(cfg Config, o Options) (*Gate, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, stop: stop}
-	if err := g.put(cfg, o.Inherited); err != nil {
+	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, stop: stop, inherited: o.Inherited}
+	if err := g.put(cfg); err != nil {
 		stop()
 		return nil, err
 	}
@@ -63,7 +66,7 @@ func (g *Gate) Reload(cfg Config) error {
 	if closed {
 		return errors.New("the gate is ending")
 	}
-	err := g.put(cfg, nil)
+	err := g.put(cfg)
 	result := "success"
 	if err != nil {
 		result = "error"
@@ -73,15 +76,18 @@ func (g *Gate) Reload(cfg Config) error {
 }
 
 // put opens a configuration beside the one in force, and then takes its place.
-func (g *Gate) put(cfg Config, inherited []net.Listener) error {
+func (g *Gate) put(cfg Config) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	next, err := openServers(cfg, g.metrics)
+	defer func() {
+		closeAll(g.inherited)
+		g.inherited = nil
+	}()
+	next, err := openServers(cfg, g.metrics, g.listenAdmin)
 	if err != nil {
-		closeAll(inherited)
 		return err
 	}
-	fresh, err := g.listen(next, inherited)
+	fresh, err := g.listen(next)
 	if err != nil {
 		closeServers(next)
 		return err
@@ -91,10 +97,9 @@ func (g *Gate) put(cfg Config, inherited []net.Listener) error {
 }
 
 // listen opens the listeners that are not open yet.
-func (g *Gate) listen(next []*server, inherited []net.Listener) (fresh map[string]*listener, err error) {
+func (g *Gate) listen(next []*server) (fresh map[string]*listener, err error) {
 	fresh = map[string]*listener{}
 	defer func() {
-		closeAll(inherited)
 		if err != nil {
 			for _, l := range fresh {
 				l.Close()
@@ -107,8 +112,8 @@ func (g *Gate) listen(next []*server, inherited []net.Listener) (fresh map[strin
 			if g.listeners[name] != nil {
 				continue
 			}
-			var ln net.Listener
-			if ln, inherited = takeInherited(inherited, key); ln == nil {
+			ln := g.takeInherited(key)
+			if ln == nil {
 				if ln, err = listenOn(key, s.cfg.OriginalDst.Mode == TProxy); err != nil {
 					return nil, fmt.Errorf("%s: %s cannot be listened on: %w", s.cfg.At, key, err)
 				}
@@ -234,7 +239,7 @@ func closeAll(list []net.Listener) {
 // Check opens everything that a configuration names but its listeners, and closes
 // it again.
 func Check(cfg Config) error {
-	servers, err := openServers(cfg, newMetrics(prometheus.NewRegistry()))
+	servers, err := openServers(cfg, newMetrics(prometheus.NewRegistry()), listenNowhere)
 	closeServers(servers)
 	return err
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -29,17 +31,36 @@ func listenOn(key Listener, transparent bool) (net.Listener, error) {
 	return config.Listen(context.Background(), key.Network, key.Address)
 }
 
-// takeInherited finds the socket of a listener among those that the process was
-// handed, and returns the others.
-func takeInherited(list []net.Listener, key Listener) (net.Listener, []net.Listener) {
-	for i, l := range list {
+// takeInherited takes the socket of a listener from those that the process was
+// handed; nil if there is none.
+func (g *Gate) takeInherited(key Listener) net.Listener {
+	for i, l := range g.inherited {
 		if isAt(l.Addr(), key) {
-			rest := append(append([]net.Listener(nil), list[:i]...), list[i+1:]...)
-			return l, rest
+			g.inherited = slices.Delete(g.inherited, i, i+1)
+			return l
 		}
 	}
-	return nil, list
+	return nil
 }
+
+// listenAdmin opens an admin port: the one that was handed over, if it was.
+func (g *Gate) listenAdmin(network, address string) (l net.Listener, err error) {
+	key := Listener{Network: network, Address: address}
+	if key.Addr, err = netip.ParseAddrPort(address); err != nil {
+		return nil, err
+	}
+	if l = g.takeInherited(key); l == nil {
+		if l, err = net.Listen(network, address); err != nil {
+			return nil, err
+		}
+	}
+	g.admins = append(g.admins, l)
+	return l, nil
+}
+
+// listenNowhere is for who only looks whether a configuration is right, while
+// another process may serve it.
+func listenNowhere(string, string) (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 
 func isAt(a net.Addr, key Listener) bool {
 	if u, ok := a.(*net.UnixAddr); ok {
@@ -96,17 +117,27 @@ func (g *Gate) Files() (files []*os.File, err error) {
 		}
 	}()
 	for name, l := range g.listeners {
-		s, ok := l.Listener.(interface{ File() (*os.File, error) })
-		if !ok {
-			return files, fmt.Errorf("%s is no socket that can be handed over", name)
-		}
-		f, err := s.File()
+		f, err := fileOf(l.Listener)
 		if err != nil {
 			return files, fmt.Errorf("%s cannot be handed over: %w", name, err)
 		}
 		files = append(files, f)
 	}
+	for _, l := range g.admins {
+		if f, err := fileOf(l); err == nil { // or it was closed by a reload
+			files = append(files, f)
+		}
+	}
 	return files, nil
+}
+
+// fileOf is the socket of a listener.
+func fileOf(l net.Listener) (*os.File, error) {
+	s, ok := l.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errors.New("it is no socket")
+	}
+	return s.File()
 }
 
 // KeepSockets leaves the files of sockets in the file system in place when the

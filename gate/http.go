@@ -168,7 +168,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		h.client.Close() // of whom, only listed peers may say
 		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
-		h.s.metrics.verdict(h.channel(), registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		h.malformed(h.channel())
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
 	}
@@ -177,7 +177,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	enforces, exempt := h.s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(a)
-		h.s.metrics.verdict(a.channel, v, enforces)
+		h.report(a, v, enforces)
 		if v.Block && enforces {
 			h.block(r, a, v)
 			return false

@@ -92,7 +92,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	}
 	c.s.metrics.sniffed(kind, cause)
 	if kind == sniff.Malformed {
-		c.s.metrics.verdict(channel, registry.Verdict{Reason: registry.Malformed, Block: true}, true)
+		c.malformed(channel)
 		c.s.notices.ServeError(w, cause.Status(), cause.String())
 		return
 	}
@@ -103,7 +103,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(c.s.judge(sni, c))
 		}
-		c.s.metrics.verdict(channel, v, enforces)
+		c.report(a, v, enforces)
 		if v.Block && enforces {
 			c.s.notices.ServeNotice(w, Notice{
 				Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),

@@ -79,8 +79,9 @@ func (j *judging) decide(a asked, c *conn) registry.Verdict {
 	return worst
 }
 
-// enforces reports whether verdicts are acted on for a client; else they are only
-// counted. exempt tells that nothing is judged at all.
+// treatment tells how a client is treated: enforces reports whether verdicts
+// on it are acted on, else they are only counted; exempt that nothing is judged
+// at all.
 func (j *judging) treatment(from netip.Addr) (enforces, exempt bool) {
 	enforces = j.edge.Config().Policy.Mode == registry.Enforce
 	if j.edge.TreatsClients() {

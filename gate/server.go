@@ -22,9 +22,13 @@ type server struct {
 	metrics   *metrics
 }
 
+// listenFunc is net.Listen, or in place of it.
+type listenFunc func(network, address string) (net.Listener, error)
+
 // openServers opens all blocks, or none.
-func openServers(cfg Config, m *metrics) (list []*server, err error) {
+func openServers(cfg Config, m *metrics, admin listenFunc) (list []*server, err error) {
 	for _, c := range cfg.Servers {
+		c.ICP.Listen = admin
 		s, err := openServer(c, m)
 		if err != nil {
 			closeServers(list)

@@ -80,10 +80,8 @@ func (c *conn) drop(in *[]byte) {
 // malformed, or its name is blocked and no certificate of ours would let the
 // client see why.
 func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
-	malformed := registry.Verdict{Reason: registry.Malformed, Block: true}
 	if h.Kind == sniff.Malformed {
-		c.s.metrics.verdict(registry.ChannelHTTPS, malformed, true)
-		return true, malformed
+		return true, c.malformed(registry.ChannelHTTPS)
 	}
 	enforces, exempt := c.s.treatment(c.from.Addr())
 	if exempt || h.Kind == sniff.NoName {
@@ -93,6 +91,6 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
-	c.s.metrics.verdict(a.channel, v, true)
+	c.report(a, v, true)
 	return true, v
 }

@@ -31,7 +31,7 @@ func (c *conn) serveTLS() {
 	case hello.Kind != sniff.Malformed:
 		v = c.s.judge(a, c)
 	}
-	c.s.metrics.verdict(a.channel, v, enforces)
+	c.report(a, v, enforces)
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
 		c.refuseTLS(hello, v)
 		return

@@ -1,6 +1,8 @@
 package icp
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"net"
 	"net/netip"
 
@@ -80,27 +82,49 @@ func typed(rr *dns.RFC3597) dns.RR {
 	if !carries(rr.Hdr.Rrtype) {
 		return nil
 	}
-	// The form is hexadecimal: half of it, and the header.
-	buf := make([]byte, len(rr.Rdata)/2+maxHeader)
-	n, err := dns.PackRR(rr, buf, 0, nil, false)
-	if err != nil {
-		return nil
+	b, err := hex.DecodeString(rr.Rdata)
+	switch {
+	case err != nil:
+	case serves(rr.Hdr.Rrtype):
+		return typedService(rr.Hdr, b)
+	case rr.Hdr.Rrtype == dns.TypeA && len(b) == net.IPv4len:
+		return &dns.A{Hdr: rr.Hdr, A: b}
+	case rr.Hdr.Rrtype == dns.TypeAAAA && len(b) == net.IPv6len:
+		return &dns.AAAA{Hdr: rr.Hdr, AAAA: b}
 	}
-	known, _, err := dns.UnpackRR(buf[:n], 0)
-	if err != nil {
-		return nil
-	}
-	return known
+	return nil
 }
 
-// maxHeader is a name of 255 bytes, type, class, TTL and length.
-const maxHeader = 255 + 10
+// typedService reads a service record as far as it goes: the library refuses one
+// as a whole for what a client may overlook, a mapped address among the hints.
+func typedService(h dns.RR_Header, b []byte) dns.RR {
+	const priority = 2
+	if len(b) < priority {
+		return nil
+	}
+	target, i, err := dns.UnpackDomainName(b, priority)
+	if err != nil {
+		return nil
+	}
+	s := &dns.SVCB{Hdr: h, Priority: binary.BigEndian.Uint16(b), Target: target}
+	for b = b[i:]; len(b) >= 4; {
+		key, n := dns.SVCBKey(binary.BigEndian.Uint16(b)), int(binary.BigEndian.Uint16(b[2:]))
+		b = b[4:]
+		value := b[:min(n, len(b))]
+		s.Value = append(s.Value, &dns.SVCBLocal{KeyCode: key, Data: value})
+		b = b[len(value):]
+	}
+	return s
+}
 
 // carries reports whether records of a type can carry addresses.
 func carries(rrtype uint16) bool {
 	switch rrtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB:
+	case dns.TypeA, dns.TypeAAAA:
 		return true
 	}
-	return false
+	return serves(rrtype)
 }
+
+// serves reports whether records of a type describe a service.
+func serves(rrtype uint16) bool { return rrtype == dns.TypeHTTPS || rrtype == dns.TypeSVCB }

@@ -24,7 +24,11 @@ func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
 	case edge.Refused:
 		b.Rcode, b.Authoritative = dns.RcodeRefused, false
 	case edge.Redirect:
-		b.Answer = in.notices()
+		// Who can show the error itself is not to be sent to a host that cannot prove
+		// to be the asked one.
+		if !in.structured {
+			b.Answer = in.notices()
+		}
 	}
 	if len(b.Answer) == 0 && b.Rcode != dns.RcodeRefused {
 		b.Ns = []dns.RR{in.soa(m)}
@@ -184,6 +188,10 @@ func (in *inspector) explain(m *dns.Msg, reason registry.Reason) {
 	opt.Hdr = dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Ttl: opt.Hdr.Ttl & 0xff00ffff}
 	opt.SetUDPSize(in.size)
 	opt.SetDo(in.do)
+	if in.structured {
+		in.structuredEDE(m, opt, reason)
+		return
+	}
 	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: text(reason)})
 }
 

@@ -39,7 +39,7 @@ func Opened() (n int) {
 // Indexes returns the registries that the process holds.
 func Indexes() (all []*index.Index) {
 	for _, x := range edge.Registries() {
-		all = append(all, x)
+		all = append(all, x.View.Snapshot())
 	}
 	return all
 }

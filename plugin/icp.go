@@ -96,6 +96,7 @@ func (p *ICP) inspector(ctx context.Context, e *edge.Edge, w dns.ResponseWriter,
 	}
 	if opt := r.IsEdns0(); opt != nil {
 		in.edns, in.do, in.size = true, opt.Do(), opt.UDPSize()
+		in.structured = asksStructured(opt, p.cfg.Structured.Code)
 	}
 	in.record, _ = ctx.Value(recordKey{}).(*record)
 	return in

@@ -130,6 +130,9 @@ func TestVerdicts(t *testing.T) {
 		{"translated", "unfiled.test", mapped, "icp: not filed"},
 		{"translated and filed", "accessed.test", mapped, ""},
 		{"6to4", "unfiled.test", "2002:cb00:7101::1", "icp: not filed"},
+		{"translated by a local prefix", "unfiled.test", "64:ff9b:1:2::cb00:7101", "icp: not filed"},
+		{"Teredo", "unfiled.test", "2001:0:1:2:3:4:34ff:8efe", "icp: not filed"},
+		{"translated abroad", "unfiled.test", "64:ff9b::c633:6401", ""},
 		{"mapped", "unfiled.test", "::ffff:203.0.113.1", "icp: not filed"},
 		{"IPv6", "unfiled.test", ours6, "icp: not filed"},
 		{"IPv6 and filed", "accessed.test", ours6, ""},
@@ -153,6 +156,35 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("got\n%s; want an empty answer and EDE 16 %q", m, tt.want)
 			}
 		})
+	}
+}
+
+// TestNameForms: a name in another form than it was filed in, and government
+// units, of which each files for itself.
+func TestNameForms(t *testing.T) {
+	w := newWorld(t)
+	w.registry(t, filing("xn--55qx5d.test", registry.Aliyun), filing("a.gov.cn", registry.Aliyun), filing("lower.deep.test", registry.Aliyun))
+	p := icp.Open(t, w.cfg, pointing(t, ours), ".")
+	tests := map[string]bool{ // whether it passes
+		`\229\133\172\229\143\184.test.`:     true, // raw UTF-8, as some clients send it
+		`www.\229\133\172\229\143\184.TEST.`: true,
+		"XN--55QX5D.test.":                   true,
+		`\229\133\172.test.`:                 false,
+		`xn--55qx5d\.test.`:                  false,
+		"a.gov.cn.":                          true,
+		"www.a.gov.cn.":                      true,
+		"b.a.gov.cn.":                        false,
+		"lower.deep.test.":                   true,
+		"x.lower.deep.test.":                 true,
+		"deep.test.":                         false,
+		"_dmarc.lower.deep.test.":            true,
+		"_443._tcp.unfiled.test.":            false,
+	}
+	for name, passes := range tests {
+		m := ask(t, p, query{name: name, qtype: dns.TypeA})
+		if got := len(m.Answer) == 1; got != passes {
+			t.Errorf("%s: passes %t; want %t", name, got, passes)
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ type inspector struct {
 	id       uint16
 	edns, do bool
 	size     uint16
+	// structured: the client asks for structured errors.
+	structured bool
 
 	mode   registry.Mode
 	outer  *inspector // of the client's question, if this is a lookup within it
@@ -133,9 +135,15 @@ func elsewhere(p registry.Place) registry.Reason {
 type finding struct {
 	registry.Verdict
 	name    registry.Domain // as judged; zero where no name was looked at
+	addr    netip.Addr
 	place   registry.Place
+	owner   registry.ProviderID // of the address
 	product registry.Product
+	effect  registry.Effect // on the whole message
 }
+
+// filed is the name under which the deciding filing was made.
+func (f finding) filed() registry.Domain { return f.name.Last(int(f.Filed)) }
 
 // worse returns the finding that counts of two.
 func (f finding) worse(g finding) finding {
@@ -159,7 +167,19 @@ func (in *inspector) report(f finding) {
 		return
 	}
 	in.counters.of(in.server, in.zone, in.view).count(f.Verdict, in.mode)
+	if f.Block {
+		in.tell(f)
+	}
 	if in.record != nil {
 		in.record.finding, in.record.question = f, in.question.Name
 	}
+}
+
+// tell counts what is blocked by its name, and writes it to the block log.
+func (in *inspector) tell(f finding) {
+	in.edge.Blocked(edge.Blocked{
+		Sighted: edge.Sighted{Host: f.name, Addr: f.addr, Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
+		Filed:   f.filed(), Effect: f.effect, Provider: f.owner, Product: f.product, Place: f.place,
+		Client: clientAddr(in.ResponseWriter), Server: in.server, Zone: in.zone,
+	})
 }

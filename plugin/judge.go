@@ -1,6 +1,7 @@
 package icp
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 // look-up, and one decision for each place, owner and product. It is not safe
 // for concurrent use.
 type judge struct {
+	ctx     context.Context // of the question
 	edge    *edge.Edge
 	notices edge.Block
 	query   registry.Query
@@ -34,8 +36,9 @@ type judge struct {
 type decision struct {
 	place    registry.Place
 	owner    registry.ProviderID
-	networks registry.Product // as the networks say
-	product  registry.Product // as it was decided on
+	networks registry.Product    // as the networks say
+	product  registry.Product    // as it was decided on
+	provider registry.ProviderID // the owner as it was decided on
 	verdict  registry.Verdict
 }
 
@@ -45,7 +48,7 @@ var unreadable = registry.MustParseDomain("unreadable.invalid")
 // init makes j the judge of a name. A name that no host can have, such as a
 // label with a dot in it, is judged as one that is not filed.
 func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
-	*j = judge{edge: in.edge, notices: in.icp.cfg.Block}
+	*j = judge{ctx: in.ctx, edge: in.edge, notices: in.icp.cfg.Block}
 	if readable {
 		j.query = j.edge.Query(registry.Host{Name: name}, registry.ChannelDNS)
 		j.hints = j.edge.Hints(name)
@@ -53,7 +56,7 @@ func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
 	}
 	j.query = j.edge.Query(registry.Host{Name: unreadable}, registry.ChannelDNS)
 	j.query.Exemption = registry.Exemption{}
-	j.cover.Loaded, j.covered = j.edge.Index() != nil, true
+	j.cover.Loaded, j.covered = j.edge.Loaded(), true
 }
 
 // at decides on an address of the name.
@@ -68,13 +71,13 @@ func (j *judge) at(a netip.Addr) decision {
 		}
 	}
 	if w.Place == registry.Mainland && !j.covered {
-		j.cover, j.covered = j.edge.Coverage(j.query.Host.Name), true
+		j.cover, j.covered = j.edge.CoverageContext(j.ctx, j.query.Host.Name), true
 	}
 	if j.chain != nil && (w.Provider == "" || w.Product == registry.ProductUnknown) {
 		j.along()
 	}
 	q := edge.At(j.query, w, j.hints)
-	d := decision{w.Place, w.Provider, w.Product, q.Product, registry.Decide(q, j.cover)}
+	d := decision{w.Place, w.Provider, w.Product, q.Product, q.AddressProvider, registry.Decide(q, j.cover)}
 	if j.n < len(j.seen) {
 		j.seen[j.n] = d
 		j.n++
@@ -82,9 +85,10 @@ func (j *judge) at(a netip.Addr) decision {
 	return d
 }
 
-// finding returns what j reports of a decision.
-func (j *judge) finding(d decision) finding {
-	return finding{d.verdict, j.query.Host.Name, d.place, d.product}
+// finding returns what j reports of its decision on an address.
+func (j *judge) finding(a netip.Addr) finding {
+	d := j.at(a)
+	return finding{Verdict: d.verdict, name: j.query.Host.Name, addr: a, place: d.place, owner: d.provider, product: d.product}
 }
 
 // hostName returns the name whose filing counts for a name of DNS: without the

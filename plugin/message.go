@@ -41,11 +41,9 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	msg.judgeAnswer()
 	msg.judgeBeside(m.Ns)
 	msg.judgeBeside(m.Extra)
-	msg.report()
-	if in.mode == registry.Monitor {
-		return m
-	}
-	return msg.effect()
+	effect := msg.effect()
+	msg.report(effect)
+	return msg.apply(effect)
 }
 
 // judgeAnswer decides on all addresses of the answer section by the asked name.
@@ -55,9 +53,8 @@ func (msg *message) judgeAnswer() {
 			msg.more = true
 		}
 		addresses(rr, func(a netip.Addr) bool {
-			d := msg.asked.at(a)
-			msg.others = msg.others || !d.verdict.Block
-			f := msg.asked.finding(d)
+			f := msg.asked.finding(a)
+			msg.others = msg.others || !f.Block
 			if msg.found {
 				f = msg.worst.worse(f)
 			}
@@ -80,11 +77,12 @@ func chains(rrtype uint16) bool {
 // judgeBeside decides on the addresses of another section.
 func (msg *message) judgeBeside(rrs []dns.RR) {
 	for _, rr := range rrs {
-		if !carries(rr.Header().Rrtype) {
+		h := rr.Header()
+		if !carries(h.Rrtype) {
 			continue
 		}
 		addresses(rr, func(a netip.Addr) bool {
-			f, judged := msg.besideAt(rr.Header().Name, a)
+			f, judged := msg.besideAt(h, a)
 			if !judged {
 				return true
 			}
@@ -98,34 +96,47 @@ func (msg *message) judgeBeside(rrs []dns.RR) {
 }
 
 // besideAt decides on an address beside the answer: by its owner's name, and by
-// the asked name too if the client would take it for one of that: where it asked
-// for addresses, or was sent to the owner. It reports false for the addresses of
-// name servers.
-func (msg *message) besideAt(owner string, a netip.Addr) (finding, bool) {
+// the asked name too if that is the one it serves. It reports false for the
+// addresses of name servers.
+func (msg *message) besideAt(h *dns.RR_Header, a netip.Addr) (finding, bool) {
 	if msg.in.edge.Locate(a).Place != registry.Mainland {
 		return finding{}, false
 	}
-	owner = strings.ToLower(owner)
-	asksAddress := carries(msg.in.question.Qtype) || msg.in.question.Qtype == dns.TypeANY
+	owner := strings.ToLower(h.Name)
 	itself := strings.EqualFold(owner, msg.in.question.Name)
-	sent := itself && asksAddress || msg.isTarget(owner)
-	if msg.isGlue(owner) && !sent {
+	sent := itself && msg.asksAddress() || msg.isTarget(owner)
+	// Nobody finds a name server by a service record: only its addresses are glue.
+	if !sent && !serves(h.Rrtype) && msg.isGlue(owner) {
 		return finding{}, false
 	}
 	if itself {
 		return msg.askedAt(a), true
 	}
 	j := msg.owner(owner)
-	f := j.finding(j.at(a))
-	if sent || asksAddress {
+	f := j.finding(a)
+	if sent || msg.servesAsked(j) {
 		f = f.worse(msg.askedAt(a))
 	}
 	return f, true
 }
 
+// servesAsked reports whether an address of j's name beside the answer serves
+// the asked name, as far as can be told: where addresses were asked for, the
+// client takes it for one; and an owner that is never judged, such as the root,
+// says nothing of the site that is served.
+func (msg *message) servesAsked(j *judge) bool {
+	return msg.asksAddress() || j.query.Host.Name.NotJudged()
+}
+
+// asksAddress reports whether the client asked for records that carry addresses.
+func (msg *message) asksAddress() bool {
+	q := msg.in.question.Qtype
+	return carries(q) || q == dns.TypeANY
+}
+
 // askedAt decides on an address beside the answer by the asked name.
 func (msg *message) askedAt(a netip.Addr) finding {
-	f := msg.asked.finding(msg.asked.at(a))
+	f := msg.asked.finding(a)
 	if f.Block && !msg.withheld {
 		msg.withheld, msg.reason = true, f.Reason
 	}
@@ -164,20 +175,40 @@ func (msg *message) isGlue(owner string) bool {
 	return msg.glue[owner]
 }
 
-// isTarget reports whether a service or alias record of the answer sends the
-// client to a name.
+// isTarget reports whether a service or alias record sends the client to a name.
 func (msg *message) isTarget(owner string) bool {
 	if msg.targets == nil {
 		msg.targets = map[string]bool{}
-		for _, rr := range msg.m.Answer {
-			if svcb := service(rr); svcb != nil {
-				msg.targets[strings.ToLower(svcb.Target)] = true
-			} else if c, ok := rr.(*dns.CNAME); ok {
-				msg.targets[strings.ToLower(c.Target)] = true
-			}
+		msg.addTargets(msg.m.Answer)
+		if msg.asksAddress() { // otherwise they lead on from another name
+			msg.addTargets(msg.m.Ns)
+			msg.addTargets(msg.m.Extra)
 		}
 	}
-	return msg.targets[owner]
+	if msg.targets[owner] {
+		return true
+	}
+	for _, rr := range msg.m.Answer {
+		// The alias that follows from it is the client's to make (RFC 6672 §3.4).
+		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Target, owner) {
+			return true
+		}
+	}
+	return false
+}
+
+// addTargets gathers where records send the client.
+func (msg *message) addTargets(rrs []dns.RR) {
+	for _, rr := range rrs {
+		if u, ok := rr.(*dns.RFC3597); ok {
+			rr = typed(u)
+		}
+		if svcb := service(rr); svcb != nil {
+			msg.targets[strings.ToLower(svcb.Target)] = true
+		} else if c, ok := rr.(*dns.CNAME); ok {
+			msg.targets[strings.ToLower(c.Target)] = true
+		}
+	}
 }
 
 // service returns what SVCB and HTTPS records have in common; nil for others.
@@ -192,7 +223,7 @@ func service(rr dns.RR) *dns.SVCB {
 }
 
 // report counts the message with the worst that was found in it.
-func (msg *message) report() {
+func (msg *message) report(effect registry.Effect) {
 	f := msg.worst
 	switch {
 	case !msg.found && !msg.besides:
@@ -202,23 +233,38 @@ func (msg *message) report() {
 	case msg.besides:
 		f = f.worse(msg.beside)
 	}
+	f.effect = effect
 	msg.in.report(f)
 }
 
-// effect returns what to write for the message in force.
-func (msg *message) effect() *dns.Msg {
+// effect is what becomes of the message: in mode monitor it passes, whatever is
+// in it.
+func (msg *message) effect() registry.Effect {
+	if msg.in.mode == registry.Monitor {
+		return registry.EffectPass
+	}
 	effect := registry.EffectPass
 	if msg.found {
 		effect = msg.in.icp.cfg.Policy.EffectOf(msg.worst.Verdict, msg.others)
 	}
-	if effect == registry.EffectBlock && msg.more {
-		// Records that are no addresses stay, whatever was asked for (ANY).
-		effect = registry.EffectStrip
-	}
 	switch {
+	case effect == registry.EffectBlock && msg.more:
+		// Records that are no addresses stay, whatever was asked for (ANY).
+		return registry.EffectStrip
+	case effect == registry.EffectPass && msg.besides && msg.beside.Block:
+		return registry.EffectStrip
+	}
+	return effect
+}
+
+// apply returns what to write for the message.
+func (msg *message) apply(effect registry.Effect) *dns.Msg {
+	switch {
+	case msg.in.mode == registry.Monitor:
+		return msg.m
 	case effect == registry.EffectBlock:
 		return msg.in.blocked(msg.m, msg.worst.Reason)
-	case effect == registry.EffectStrip, msg.besides && msg.beside.Block:
+	case effect == registry.EffectStrip:
 		return msg.strip()
 	}
 	return msg.in.capped(msg.m)

@@ -55,4 +55,4 @@ func (r *record) named() string {
 }
 
 // filed is the name under which the deciding filing was made.
-func (r *record) filed() string { return r.name.Last(int(r.Filed)).String() }
+func (r *record) filed() string { return r.finding.filed().String() }

@@ -38,16 +38,52 @@ var (
 	})
 )
 
-func init() { prometheus.MustRegister(registries{}) }
+func init() { prometheus.MustRegister(registries{}, blocks{}) }
+
+// blocks is the collector of what is told of blocks beside the verdicts, which
+// edge counts.
+type blocks struct{}
+
+var (
+	droppedDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "log_dropped_total"),
+		"Counter of lines of the block log that were not written, by cause.", []string{"cause"}, nil)
+	sightingsDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "sightings"),
+		"Gauge of the rows in which blocked names are counted.", nil, nil)
+	otherDesc = prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, name, "sightings_other_total"),
+		"Counter of blocks that found no row to be counted in.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (blocks) Describe(c chan<- *prometheus.Desc) {
+	c <- droppedDesc
+	c <- sightingsDesc
+	c <- otherDesc
+}
+
+// Collect implements prometheus.Collector.
+func (blocks) Collect(c chan<- prometheus.Metric) {
+	for _, d := range edge.Drops() {
+		c <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(edge.Dropped(d)), d.String())
+	}
+	rows, other := edge.ProcessSightings().Size()
+	c <- prometheus.MustNewConstMetric(sightingsDesc, prometheus.GaugeValue, float64(rows))
+	c <- prometheus.MustNewConstMetric(otherDesc, prometheus.CounterValue, float64(other))
+}
 
 // registries is the collector of what is held of the registries: its gauges
 // depend on the clock and on reloads, so they are made when they are asked for.
 type registries struct{}
 
 var (
-	revisionDesc = registryDesc("registry_revision", "Gauge of the revision of the registry in force, within its epoch.")
-	ageDesc      = registryDesc("registry_age_seconds", "Gauge of the age of the registry in force, since its snapshot was made.")
-	filingsDesc  = registryDesc("registry_filings", "Gauge of the filings in the registry in force.")
+	revisionDesc  = registryDesc("registry_revision", "Gauge of the revision of the registry in force, within its epoch.")
+	ageDesc       = registryDesc("registry_age_seconds", "Gauge of the age of the registry in force, since its snapshot was made; in thin mode, since the last answer.")
+	filingsDesc   = registryDesc("registry_filings", "Gauge of the filings in the registry in force.")
+	connectedDesc = registryDesc("feed_connected", "Gauge of whether the last call of the registry service succeeded.")
+
+	hitsDesc      = registryDesc("cache_hits_total", "Counter of look-ups that the cache before the registry answered.")
+	missesDesc    = registryDesc("cache_misses_total", "Counter of look-ups that the cache before the registry did not answer.")
+	evictionsDesc = registryDesc("cache_evictions_total", "Counter of entries that others displaced from the cache.")
+	entriesDesc   = registryDesc("cache_entries", "Gauge of the entries in the cache before the registry.")
 )
 
 // registryDesc describes a gauge that is told apart by the file it comes from:
@@ -61,22 +97,42 @@ func (registries) Describe(c chan<- *prometheus.Desc) {
 	c <- revisionDesc
 	c <- ageDesc
 	c <- filingsDesc
+	c <- connectedDesc
+	c <- hitsDesc
+	c <- missesDesc
+	c <- evictionsDesc
+	c <- entriesDesc
 }
 
 // Collect implements prometheus.Collector.
 func (registries) Collect(c chan<- prometheus.Metric) {
 	now := time.Now()
-	for source, x := range edge.Registries() {
-		info := x.Info()
-		gauge := func(d *prometheus.Desc, v float64) {
-			c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, source)
+	for source, held := range edge.Registries() {
+		emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64) {
+			c <- prometheus.MustNewConstMetric(d, t, v, source)
 		}
-		gauge(revisionDesc, float64(info.Revision.Rev))
-		if !info.MadeAt.IsZero() {
-			gauge(ageDesc, now.Sub(info.MadeAt).Seconds())
+		if held.Thin {
+			emit(connectedDesc, prometheus.GaugeValue, truth(held.Connected))
+		} else {
+			info := held.View.Info()
+			emit(revisionDesc, prometheus.GaugeValue, float64(info.Revision.Rev))
+			emit(filingsDesc, prometheus.GaugeValue, float64(info.Filings))
 		}
-		gauge(filingsDesc, float64(info.Filings))
+		if !held.Since.IsZero() {
+			emit(ageDesc, prometheus.GaugeValue, now.Sub(held.Since).Seconds())
+		}
+		emit(hitsDesc, prometheus.CounterValue, float64(held.Cache.Hits))
+		emit(missesDesc, prometheus.CounterValue, float64(held.Cache.Misses))
+		emit(evictionsDesc, prometheus.CounterValue, float64(held.Cache.Evictions))
+		emit(entriesDesc, prometheus.GaugeValue, float64(held.Cache.Entries))
 	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // counterSets are a handler's counters by server and view, resolved once: a

@@ -11,7 +11,24 @@ import (
 )
 
 // The tests of this file each set up what has gone wrong with answer-inspecting
-// blockers in CoreDNS, with the real plugins.
+// blockers in CoreDNS, with the real plugins. What is known to go wrong, by row:
+//
+//	row a  below cache, no EDE and a frozen verdict: TestBehindCache, TestStale, TestPrefetch
+//	row b  below cache, an alias's lookup leaves its target's address: TestAliasOutOfZone
+//	row c  lookups within a question judged for their own name: TestAliasOutOfZone, TestNested
+//	row d  lookups within a question never judged: TestDNS64, TestNested
+//	row e  the address within what dns64 makes: TestDNS64, TestTranslatedUpstream
+//	row f  OPT to clients without EDNS: exchange in every test, TestBlockAnswer, TestDig
+//	row g  DO set where the client did not: TestBlockAnswer, TestDig
+//	row h  the question of a rewritten request answered: TestRewrite, TestDig
+//	row i  the rewritten name judged: TestRewrite, TestRewriteCNAME
+//	row j  a transfer's messages replaced: TestTransfer, TestPassedBy, TestNsupdate
+//	row k  hints of service records: TestServiceRecords, TestUnusualForms, TestHostile
+//	row l  addresses beside the answer: TestServiceRecords, TestStrip, TestHostile
+//	row m  the transport told by the client's address: TestKdig, TestTransports, TestClients
+//	row n  names in mixed case: TestRandomCase, TestDig
+//	row o  one block's readiness hides another's: TestReadyOfAllBlocks
+//	row p  another process on the same port: startCoreDNS of cmd/coredns asks who answers
 
 // TestBehindCache: a warm cache holds no verdict, and takes nothing from a block
 // answer.

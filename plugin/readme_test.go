@@ -37,7 +37,8 @@ func TestReadme(t *testing.T) {
 	}
 	for _, f := range fences {
 		// The examples listen on the usual port of every address.
-		s := w.start(t, strings.Replace(f[1], ". {", ".:0 {\nSERVER", 1))
+		corefile := strings.Replace(f[1], ". {", ".:0 {\nSERVER", 1)
+		s := w.start(t, strings.Replace(corefile, ":9154", freeAddr(t), 1))
 		s.stop()
 	}
 }
@@ -58,7 +59,9 @@ func TestReadmeListsAll(t *testing.T) {
 		}
 	}
 	for _, f := range []string{"verdicts_total", "inspect_duration_seconds", "registry_revision", "registry_age_seconds",
-		"registry_filings", "reloads_total", "unreadable_answers_total"} {
+		"registry_filings", "reloads_total", "feed_connected",
+		"cache_hits_total", "cache_misses_total", "cache_evictions_total", "cache_entries", "unreadable_answers_total",
+		"log_dropped_total", "sightings", "sightings_other_total"} {
 		if !strings.Contains(text, "`coredns_icp_"+f+"{") {
 			t.Errorf("no word of coredns_icp_%s", f)
 		}

@@ -1,6 +1,7 @@
 package icp
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 
@@ -28,6 +29,9 @@ func setup(c *caddy.Controller) error {
 		p.Next = next
 		return p
 	})
+	if err := agree(c, p); err != nil {
+		return plugin.Error(name, err)
+	}
 	own(c, p)
 	c.OnStartup(p.start)
 	c.OnShutdown(p.stop)
@@ -48,7 +52,7 @@ func parse(c *caddy.Controller) (*ICP, error) {
 		}
 		p.cfg = cfg
 	}
-	p.cfg.Observer = reloads{}
+	p.cfg.Observer, p.cfg.Label = reloads{}, c.Key
 	p.zones = plugin.OriginsFromArgsOrServerBlock(p.cfg.Zones, c.ServerBlockKeys)
 	return p, nil
 }
@@ -88,6 +92,20 @@ type handlersKey struct{}
 func own(c *caddy.Controller, p *ICP) {
 	handlers, _ := c.Get(handlersKey{}).([]*ICP)
 	c.Set(handlersKey{}, append(handlers, p))
+}
+
+// agree refuses a second admin address: there is one of the process, and what is
+// asked there is told of all its blocks.
+func agree(c *caddy.Controller, p *ICP) error {
+	handlers, _ := c.Get(handlersKey{}).([]*ICP)
+	for _, o := range handlers {
+		a, b := o.cfg.Admin, p.cfg.Admin
+		if a.IsValid() && b.IsValid() && a != b {
+			return fmt.Errorf("admin %s of server block %s and admin %s of server block %s; a process has one, so name the same or one alone",
+				a, o.cfg.Label, b, p.cfg.Label)
+		}
+	}
+	return nil
 }
 
 // sweep stops handlers of instances that never came to be: if a start fails

@@ -9,6 +9,10 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/index"
 )
 
 // TestSetup: what the directive refuses in a Corefile, with words that help.
@@ -24,7 +28,7 @@ func TestSetup(t *testing.T) {
 		{"with zones", "icp example.com 10.0.0.0/8 {\nregistry r.snap\n}", nil},
 		{"twice", "ICP\nICP", []string{"plugin/icp", "once"}},
 		{"no block", "icp", []string{"plugin/icp", "Corefile:4", "no registry"}},
-		{"bad option", "icp {\nregistry r.snap\ncolour red\n}", []string{"plugin/icp", "Corefile:6", `"colour"`, "registry, provider"}},
+		{"bad option", "icp {\nregistry r.snap\ncolour red\n}", []string{"plugin/icp", "Corefile:6", `"colour"`, "registry, state"}},
 		{"missing file", "icp {\nregistry gone.snap\n}", []string{"plugin/icp", "Corefile:5", w.path("gone.snap")}},
 		{"no snapshot", "icp {\nregistry broken\n}", []string{"plugin/icp", "registry", w.path("broken")}},
 		{"broken networks", "icp {\nregistry r.snap\nnetworks broken\n}", []string{"plugin/icp", w.path("broken") + ":1"}},
@@ -88,12 +92,29 @@ func TestReadyOfAllBlocks(t *testing.T) {
 	l.Close()
 	ready := fmt.Sprintf("ready %s {\nmonitor continuously\n}", addr)
 	w.start(t, "a.test:0 {\nSERVER\n"+ready+"\nICP\nwhoami\n}\nb.test:0 {\nSERVER\n"+ready+"\nICP(fail closed)\nwhoami\n}")
+	wantStatus(t, addr, http.StatusOK)
+
+	// A block whose registry has not come yet, under whatever handler.
+	cfg := w.cfg
+	cfg.Live, cfg.Policy.Fail = new(index.Live), registry.FailClosed
+	e, err := edge.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	wantStatus(t, addr, http.StatusServiceUnavailable)
+	e.Close()
+	wantStatus(t, addr, http.StatusOK)
+}
+
+func wantStatus(t *testing.T, addr string, want int) {
+	t.Helper()
 	resp, err := http.Get("http://" + addr + "/ready")
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("got %s; want it ready", resp.Status)
+	if resp.StatusCode != want {
+		t.Errorf("got %s; want %d", resp.Status, want)
 	}
 }

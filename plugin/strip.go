@@ -24,12 +24,15 @@ func (msg *message) strip() *dns.Msg {
 	m := msg.m.Copy()
 	whole := msg.worst.Block && msg.in.icp.cfg.Policy.Mixed == registry.MixedBlock
 	answerChanged := map[rrset]bool{}
-	m.Answer = withhold(m.Answer, answerChanged, func(_ string, a netip.Addr) bool {
+	m.Answer = withhold(m.Answer, answerChanged, func(_ *dns.RR_Header, a netip.Addr) bool {
 		return whole || msg.asked.at(a).verdict.Block
 	})
 	changed := map[rrset]bool{}
-	beside := func(owner string, a netip.Addr) bool {
-		f, judged := msg.besideAt(owner, a)
+	beside := func(h *dns.RR_Header, a netip.Addr) bool {
+		if whole && msg.asksAddress() && !msg.isGlue(strings.ToLower(h.Name)) {
+			return true
+		}
+		f, judged := msg.besideAt(h, a)
 		return judged && f.Block
 	}
 	m.Ns = withhold(m.Ns, changed, beside)
@@ -51,13 +54,13 @@ func (msg *message) strip() *dns.Msg {
 // withhold removes the addresses that drop says, and the records that have no
 // other content; changed gathers what it touched. The records are the caller's
 // own and are altered in place.
-func withhold(rrs []dns.RR, changed map[rrset]bool, drop func(owner string, a netip.Addr) bool) []dns.RR {
+func withhold(rrs []dns.RR, changed map[rrset]bool, drop func(h *dns.RR_Header, a netip.Addr) bool) []dns.RR {
 	return slices.DeleteFunc(rrs, func(rr dns.RR) bool {
 		h := rr.Header()
 		if !carries(h.Rrtype) {
 			return false
 		}
-		touched := !addresses(rr, func(a netip.Addr) bool { return !drop(h.Name, a) })
+		touched := !addresses(rr, func(a netip.Addr) bool { return !drop(h, a) })
 		if !touched {
 			return false
 		}
@@ -66,7 +69,7 @@ func withhold(rrs []dns.RR, changed map[rrset]bool, drop func(owner string, a ne
 		if svcb == nil {
 			return true
 		}
-		svcb.Value = withoutHints(svcb.Value, func(a netip.Addr) bool { return drop(h.Name, a) })
+		svcb.Value = withoutHints(svcb.Value, func(a netip.Addr) bool { return drop(h, a) })
 		return false
 	})
 }

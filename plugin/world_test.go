@@ -124,5 +124,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ICP_TEST_LOG") == "" {
 		clog.Discard()
 	}
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "icp-state-*")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("XDG_STATE_HOME", dir)
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }

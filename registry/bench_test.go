@@ -25,11 +25,37 @@ func BenchmarkParseDomain(b *testing.B) {
 }
 
 func BenchmarkParseDNSName(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := registry.ParseDNSName("www.shop.example.com."); err != nil {
-			b.Fatal(err)
-		}
+	for name, s := range map[string]string{
+		"canonical": "www.shop.example.com.",
+		"upper":     "wWw.Shop.eXample.com.",
+		"escaped":   `www.s\104op.example.com.`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := registry.ParseDNSName(s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkParseHost(b *testing.B) {
+	for name, s := range map[string]string{
+		"canonical": "www.shop.example.com",
+		"upper":     "wWw.Shop.eXample.com",
+		"port":      "www.shop.example.com:8443",
+		"address":   "192.0.2.1:80",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := registry.ParseHost(s); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -48,6 +74,20 @@ func BenchmarkDecideOne(b *testing.B) {
 			for b.Loop() {
 				if v := registry.Decide(q, c); v.Reason == registry.Undecided {
 					b.Fatal(v)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkFileable(b *testing.B) {
+	for _, name := range []string{"example.com", "example.cn", "example.com.cn"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			d := registry.MustParseDomain(name)
+			for b.Loop() {
+				if err := d.Fileable(); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -54,8 +54,12 @@ func refuse(name, cause string) error { return &DomainError{name, cause} }
 // UTS-46, one by one. Escapes, addresses and anything that two programs could
 // read differently are refused with a *DomainError.
 //
-// A name that is canonical already is returned without a copy.
+// A name that is canonical already is returned without a copy; one that is so but
+// for its case usually, too, if it was read lately.
 func ParseDomain(s string) (Domain, error) {
+	if isCanonical(s) {
+		return Domain{s}, nil
+	}
 	name, err := stripPort(s)
 	if err != nil {
 		return Domain{}, err
@@ -68,6 +72,9 @@ func ParseDomain(s string) (Domain, error) {
 // as ParseDomain does. A label that holds a dot, or bytes that are no UTF-8,
 // is refused: no host name can be meant. The root is the zero Domain.
 func ParseDNSName(s string) (Domain, error) {
+	if n := len(s) - 1; n > 0 && s[n] == '.' && isCanonical(s[:n]) {
+		return Domain{s[:n]}, nil
+	}
 	if s == "." {
 		return Domain{}, nil
 	}
@@ -148,12 +155,10 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // parseName makes a name canonical; orig is what an error quotes.
 func parseName(orig, name string) (Domain, error) {
-	if n := len(name); n > 0 && name[n-1] == '.' {
-		name = name[:n-1]
+	if d, ok := plain(name); ok {
+		return d, nil
 	}
-	if isCanonical(name) {
-		return Domain{name}, nil
-	}
+	name = strings.TrimSuffix(name, ".")
 	switch scan(name) {
 	case canonical:
 	case upper:
@@ -171,64 +176,6 @@ func parseName(orig, name string) (Domain, error) {
 		return Domain{}, refuse(orig, "is an address, not a name")
 	}
 	return Domain{name}, nil
-}
-
-// byteClass tells what a byte is in a canonical name: 1 a letter, digit, hyphen
-// or underscore, 2 a dot, 0 anything else.
-var byteClass = func() (t [256]uint8) {
-	for c := range t {
-		if scan(string(rune(c))) == canonical && c < utf8.RuneSelf {
-			t[c] = 1
-		}
-	}
-	t['.'] = 2
-	return t
-}()
-
-// isCanonical reports in one pass whether a name without a trailing dot is a
-// Domain as it stands. Names of the wire nearly all are.
-func isCanonical(name string) bool {
-	if len(name) > maxDomain {
-		return false
-	}
-	start := 0
-	for i := range len(name) {
-		switch byteClass[name[i]] {
-		case 0:
-			return false
-		case 2:
-			if i == start || i-start > maxLabel {
-				return false
-			}
-			start = i + 1
-		}
-	}
-	// A last label that begins with a digit may be that of an address.
-	return start < len(name) && len(name)-start <= maxLabel && !isDigit(name[start])
-}
-
-type shape uint8
-
-const (
-	canonical shape = iota // lower-case LDH and underscore, dots
-	upper                  // the same with upper case
-	other                  // anything else
-)
-
-// scan tells in one pass how much work a name needs; nearly all arrive canonical.
-func scan(name string) shape {
-	s := canonical
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z', c == '.', '0' <= c && c <= '9', c == '-', c == '_':
-		case 'A' <= c && c <= 'Z':
-			s = upper
-		default:
-			return other
-		}
-	}
-	return s
 }
 
 // mapLabels maps the labels that are not plain ASCII, one by one.

@@ -64,6 +64,13 @@ func ParseHost(s string) (Host, error) {
 	case strings.HasSuffix(host, ":") && strings.HasPrefix(path, "//"):
 		return Host{}, refuse(s, "is a URL; give the host without the scheme, for example www.example.com")
 	}
+	// The usual host first: no address reads as a plain name, and to try a name as
+	// an address takes memory.
+	if name, err := stripPort(host); err == nil {
+		if d, ok := plain(name); ok {
+			return Host{Name: d, ACME: strings.HasPrefix(path, acmePath)}, nil
+		}
+	}
 	if a, ok := parseAddr(host); ok {
 		return Host{Addr: a}, nil
 	}

@@ -275,16 +275,23 @@ func warnIf(yes bool, w NumberWarnings) NumberWarnings {
 	return 0
 }
 
-// numberDigits takes the digits. How many there are, by the samples in rule
-// book 5.1: filings have 8, since about 2019 10, old ones 5 to 7, and 9 are
+// digitCounts tells how many digits a number of a kind has, by the samples in
+// rule book 5.1: filings have 8, since about 2019 10, old ones 5 to 7, and 9 are
 // seen; licences 6, value-added ones 8.
-func (t *numberText) numberDigits(n *Number) error {
-	least, most, usual := 5, 10, 8
-	switch n.kind {
+func digitCounts(k NumberKind) (least, most, usual int) {
+	switch k {
 	case NumberLicence:
-		least, most, usual = 5, 8, 6
+		return 5, 8, 6
 	case NumberValueAdded:
-		least, most = 8, 8
+		return 8, 8, 8
+	}
+	return 5, 10, 8
+}
+
+// numberDigits takes the digits.
+func (t *numberText) numberDigits(n *Number) error {
+	least, most, usual := digitCounts(n.kind)
+	if n.kind == NumberValueAdded {
 		t.warn |= warnIf(!t.dash(), WarnDash)
 	}
 	digits, err := t.digits(least, most)

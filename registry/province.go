@@ -37,16 +37,22 @@ func ProvinceName(letter string) string {
 
 // provinceIndex finds the province of a letter or alias; 0 if there is none.
 func provinceIndex(letter string) (i uint8, alias bool) {
-	if letter == "" {
-		return 0, false // as most aliases are
-	}
-	for i, p := range provinces {
-		if p.letter == letter || p.alias == letter {
-			return uint8(i), p.alias == letter
+	i = provinceOf[letter]
+	return i, i > 0 && provinces[i].letter != letter
+}
+
+// provinceOf has the index of each letter and alias.
+var provinceOf = func() map[string]uint8 {
+	of := map[string]uint8{}
+	for i, p := range provinces[1:] {
+		for _, letter := range []string{p.letter, p.alias} {
+			if letter != "" { // as most aliases are
+				of[letter] = uint8(i + 1)
+			}
 		}
 	}
-	return 0, false
-}
+	return of
+}()
 
 func provinceLetters() string {
 	letters := make([]string, 0, len(provinces))

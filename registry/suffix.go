@@ -2,8 +2,7 @@ package registry
 
 import (
 	"strings"
-
-	"golang.org/x/net/publicsuffix"
+	"sync"
 )
 
 // The government suffixes: below them every unit files for itself.
@@ -13,49 +12,73 @@ const (
 	govZH = "xn--zfr164b" // 政务
 )
 
-// publicSuffix returns the suffix of name by the ICANN section of the public
-// suffix list. The private section (github.io and the like) is climbed over: it
-// would make each customer's name a filing unit of its own.
-func publicSuffix(name string) string {
-	s, _ := publicsuffix.PublicSuffix(name)
-	// PublicSuffix's own report of the section is that of the deepest node it
-	// met, not of the suffix it returns; asked for the suffix itself, it is right.
-	for {
-		up, icann := publicsuffix.PublicSuffix(s)
-		i := strings.IndexByte(s, '.')
-		if icann || i < 0 {
-			return up
-		}
-		s = s[i+1:]
-	}
+// suffixes is the ICANN section of the public suffix list, to look a whole name
+// up in: millions of filings are checked against it, and the list's own search
+// costs ten times as much. TLDs are not in it.
+type suffixes struct {
+	rules  map[string]struct{}
+	wild   map[string]struct{} // every name directly below is a rule
+	except map[string]struct{} // but these
+	depth  int                 // labels of the longest rule
 }
+
+// icannSuffixes are made when they are first asked for: edges do so at their first
+// block.
+var icannSuffixes = sync.OnceValue(func() *suffixes {
+	list := strings.Fields(icannRules)
+	s := &suffixes{make(map[string]struct{}, len(list)), map[string]struct{}{}, map[string]struct{}{}, 0}
+	for _, rule := range list {
+		s.depth = max(s.depth, strings.Count(rule, ".")+1)
+		if up, ok := strings.CutPrefix(rule, "*."); ok {
+			s.wild[up] = struct{}{}
+		} else if name, ok := strings.CutPrefix(rule, "!"); ok {
+			s.except[name] = struct{}{}
+		} else {
+			s.rules[rule] = struct{}{}
+		}
+	}
+	return s
+})
 
 // IsPublicSuffix reports whether d is an ICANN public suffix (or a TLD that the
 // list does not know): a name under which others register, which can never be
-// filed. It reads the public suffix list and is not for the hot path.
+// filed. It looks up a table of thousands and is not for the hot path.
 func (d Domain) IsPublicSuffix() bool {
-	if d.name == "" {
+	i := strings.IndexByte(d.name, '.')
+	if i < 0 {
+		return d.name != ""
+	}
+	s := icannSuffixes()
+	if _, ok := s.rules[d.name]; ok {
+		return true
+	}
+	if _, ok := s.wild[d.name[i+1:]]; !ok {
 		return false
 	}
-	// The ICANN suffix is never longer than the one of the whole list.
-	if s, _ := publicsuffix.PublicSuffix(d.name); s != d.name {
-		return false
-	}
-	return publicSuffix(d.name) == d.name
+	_, ok := s.except[d.name]
+	return !ok
 }
 
 // Registrable returns the label under d's ICANN public suffix together with it
 // (顶级域名 in the documents): what a registrant holds. It reports false for a
-// public suffix and for no name. It is not for the hot path.
+// public suffix and for no name. The private section of the list (github.io and
+// the like) does not count: it would make each customer's name a filing unit of
+// its own.
 func (d Domain) Registrable() (Domain, bool) {
-	if d.name == "" {
+	for n := min(d.Labels(), icannSuffixes().depth); n > 1; n-- {
+		if d.Last(n).IsPublicSuffix() {
+			return below(d, n)
+		}
+	}
+	return below(d, 1)
+}
+
+// below returns the last n labels of d and one more, if there is one.
+func below(d Domain, n int) (Domain, bool) {
+	if d.Labels() <= n {
 		return Domain{}, false
 	}
-	n := len(d.name) - len(publicSuffix(d.name))
-	if n == 0 {
-		return Domain{}, false
-	}
-	return Domain{d.name[strings.LastIndexByte(d.name[:n-1], '.')+1:]}, true
+	return d.Last(n + 1), true
 }
 
 // IsGov reports whether d lies below a government suffix (.gov.cn, .政务).

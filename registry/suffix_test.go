@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/publicsuffix"
@@ -46,6 +47,42 @@ func TestRegistrable(t *testing.T) {
 	}
 	if d, ok := (registry.Domain{}).Registrable(); ok || (registry.Domain{}).IsPublicSuffix() {
 		t.Errorf("the zero Domain: got registrable %q; want none, and no suffix", d)
+	}
+}
+
+// registrableSlow is one label more than the suffix by the list's own package.
+func registrableSlow(d registry.Domain) (registry.Domain, bool) {
+	suffix := registry.MustParseDomain(registry.PublicSuffix(d.String()))
+	if suffix == d {
+		return registry.Domain{}, false
+	}
+	return d.Last(suffix.Labels() + 1), true
+}
+
+// TestIsPublicSuffix compares the table with the list's own package: all rules,
+// and the names around them.
+func TestIsPublicSuffix(t *testing.T) {
+	rules := append(strings.Fields(registry.ICANNRules), registry.ICANNTLDs...)
+	if len(rules) < 5000 {
+		t.Fatalf("got %d rules; want all of the list", len(rules))
+	}
+	for _, rule := range rules {
+		name := strings.TrimPrefix(strings.TrimPrefix(rule, "!"), "*.")
+		for _, name := range []string{name, "com." + name, "x." + name, "y.x." + name, "x-" + name, name + ".com", name + ".cn", name + ".ck", name + ".nosuchtld"} {
+			d, err := registry.ParseDomain(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for ; !d.IsZero(); d = d.Parent() {
+				if got, want := d.IsPublicSuffix(), registry.PublicSuffix(d.String()) == d.String(); got != want {
+					t.Errorf("IsPublicSuffix(%s): got %v; want %v", d, got, want)
+				}
+				got, ok := d.Registrable()
+				if want, wantOK := registrableSlow(d); got != want || ok != wantOK {
+					t.Errorf("Registrable(%s): got %s, %v; want %s, %v", d, got, ok, want, wantOK)
+				}
+			}
+		}
 	}
 }
 

@@ -132,11 +132,16 @@ type Queries struct {
 // NewQueries returns a source of queries against the first n filings.
 func NewQueries(n int, seed uint64) *Queries { return &Queries{filings: n, state: mix(seed)} }
 
+// Index returns the number of a filing.
+func (q *Queries) Index() int {
+	q.state = mix(q.state)
+	return int(mix(q.state^0x77) % uint64(q.filings))
+}
+
 // Next returns a name: half are below a filed one, three in ten are filed
 // themselves, two in ten unfiled.
 func (q *Queries) Next() string {
-	q.state = mix(q.state)
-	i := int(mix(q.state^0x77) % uint64(q.filings))
+	i := q.Index()
 	switch r := q.state % 10; {
 	case r < 5:
 		return Sub(i, q.state)

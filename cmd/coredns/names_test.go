@@ -192,13 +192,15 @@ func importNames(t *testing.T, dir string, names []string) {
 }
 
 // startCoreDNS starts the built CoreDNS with a Corefile of one block "." and
-// returns its address once it answers.
+// returns its address once it answers. Who answers is asked too: two processes
+// that listen on one port share its queries, and neither is told.
 func startCoreDNS(t *testing.T, dir, corefile string, before func()) string {
 	t.Helper()
 	before()
-	port := freePort(t)
+	port, token := freePort(t), fmt.Sprint(rand.Uint64())
 	path := filepath.Join(dir, "Corefile")
-	if err := os.WriteFile(path, []byte(strings.Replace(corefile, ". {", ".:"+port+" {", 1)), 0o644); err != nil {
+	corefile = strings.Replace(corefile, ". {", ".:"+port+" {\n\tchaos "+token, 1)
+	if err := os.WriteFile(path, []byte(corefile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var logs bytes.Buffer
@@ -212,9 +214,10 @@ func startCoreDNS(t *testing.T, dir, corefile string, before func()) string {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cancel(); <-ended })
 	addr := "127.0.0.1:" + port
-	client := &dns.Client{Timeout: time.Second}
+	client, who := &dns.Client{Timeout: time.Second}, new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
+	who.Question[0].Qclass = dns.ClassCHAOS
 	for {
-		if _, _, err := client.Exchange(new(dns.Msg).SetQuestion("up.example.", dns.TypeTXT), addr); err == nil {
+		if m, _, err := client.Exchange(who, addr); err == nil && strings.Contains(m.String(), token) {
 			return addr
 		}
 		select {

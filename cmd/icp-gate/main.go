@@ -25,8 +25,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 func main() {
@@ -85,6 +87,7 @@ func serve(cfg gate.Config, s settings) error {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	edge.HandleAdmin("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	g, err := gate.Start(cfg, gate.Options{Metrics: metrics, Inherited: inherited})
 	if err != nil {
 		return err

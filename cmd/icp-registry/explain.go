@@ -118,21 +118,34 @@ func (x *explaining) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer ed.Close()
-	verdicts := asked.judge(ed)
-	facts := worst(verdicts)
-	if err := x.print(asked.lang, explain.Explain(asked.lang, facts), verdicts); err != nil {
+	verdicts := ed.Judge(asked.Question)
+	if err := x.print(edge.Explain(asked.lang, verdicts)); err != nil {
 		return fmt.Errorf("explanation could not be printed: %w", err)
 	}
-	if x.exitCode && facts.Verdict.Block {
+	if x.exitCode && edge.Worst(verdicts).Verdict.Block {
 		return &exitError{code: exitFindings}
 	}
 	return nil
+}
+
+func (x *explaining) print(e edge.Explained) error {
+	if x.json {
+		return e.WriteJSON(x.stdout)
+	}
+	return e.WriteText(x.stdout)
+}
+
+// question is what an explanation is asked for, and in which language.
+type question struct {
+	edge.Question
+	lang explain.Lang
 }
 
 // open assembles an edge of the flags.
 func (x *explaining) open() (*edge.Edge, error) {
 	x.edge.Registry = registryPath(x.registry, x.env)
 	x.edge.Now = x.now
+	x.edge.InMemory = true // one answer is not worth a copy
 	ed, err := edge.Open(x.edge)
 	if notFound(err) && strings.HasPrefix(err.Error(), "registry:") {
 		return nil, withHint(err, "make a snapshot with: icp-registry import FILE... -o "+x.edge.Registry+
@@ -148,10 +161,10 @@ func (x *explaining) parse(name string) (*question, error) {
 	if q.lang, err = x.language(); err != nil {
 		return nil, err
 	}
-	if q.host, err = registry.ParseHost(name); err != nil {
+	if q.Host, err = registry.ParseHost(name); err != nil {
 		return nil, err
 	}
-	if q.channel, err = registry.ParseChannel(x.channel); err != nil {
+	if q.Channel, err = registry.ParseChannel(x.channel); err != nil {
 		return nil, err
 	}
 	for _, s := range x.ips {
@@ -159,36 +172,36 @@ func (x *explaining) parse(name string) (*question, error) {
 		if err != nil {
 			return nil, fmt.Errorf("address %q: expect an IPv4 or IPv6 address", s)
 		}
-		q.addrs = append(q.addrs, a)
+		q.Addrs = append(q.Addrs, a)
 	}
 	for _, s := range x.cnames {
 		d, err := registry.ParseDNSName(s)
 		if err != nil {
 			return nil, err
 		}
-		q.cnames = append(q.cnames, d)
+		q.CNAMEs = append(q.CNAMEs, d)
 	}
-	q.originPull = x.originPull
-	if err := x.parseTold(&q.told); err != nil {
+	q.OriginPull = x.originPull
+	if err := x.parseTold(&q.Told); err != nil {
 		return nil, err
 	}
 	return q, x.parseEdge()
 }
 
 // parseTold reads what the flags know better than the data.
-func (x *explaining) parseTold(t *told) (err error) {
+func (x *explaining) parseTold(t *edge.Told) (err error) {
 	if x.addressProvider != "" {
-		if t.addressProvider, err = registry.ParseProviderID(x.addressProvider); err != nil {
+		if t.AddressProvider, err = registry.ParseProviderID(x.addressProvider); err != nil {
 			return err
 		}
 	}
-	if t.product, err = registry.ParseProduct(cmp.Or(x.product, "unknown")); err != nil {
+	if t.Product, err = registry.ParseProduct(cmp.Or(x.product, "unknown")); err != nil {
 		return err
 	}
-	if t.acceleration, err = registry.ParseAcceleration(cmp.Or(x.acceleration, "unknown")); err != nil {
+	if t.Acceleration, err = registry.ParseAcceleration(cmp.Or(x.acceleration, "unknown")); err != nil {
 		return err
 	}
-	t.origin, err = registry.ParseOrigin(cmp.Or(x.origin, "unknown"))
+	t.Origin, err = registry.ParseOrigin(cmp.Or(x.origin, "unknown"))
 	return err
 }
 

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/bulk"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -207,18 +209,20 @@ func (im *importing) read(ctx context.Context, files []string, o bulk.Options, b
 	meter := bulk.NewMeter(im.stderr, im.now)
 	defer meter.Done()
 	o.Progress = meter.Show
-	return bulk.Import(ctx, files, o, b.Add)
+	defer debug.SetGCPercent(debug.SetGCPercent(importGCPercent))
+	return bulk.ImportShared(ctx, files, o, func() func(registry.Filing) error { return b.Adder().Add })
 }
 
+// importGCPercent: rows and records are hundreds of megabytes without pointers, so
+// that a collection costs next to nothing, while Go's default would let as much
+// garbage again lie beside them.
+const importGCPercent = 10
+
 func (im *importing) write(b *index.Builder) error {
-	x, err := b.Build()
+	i, err := b.WriteFile(im.output)
 	if err != nil {
-		return fmt.Errorf("snapshot could not be made: %w", err)
-	}
-	if err := index.WriteFile(im.output, x); err != nil {
 		return err
 	}
-	i := x.Info()
 	fmt.Fprintf(im.stdout, "wrote %s: %d filings, %d names, %d addresses, %d blacklisted, %d bytes, revision %s\n",
 		im.output, i.Filings, i.Names, i.Addresses, i.Blacklisted, i.Bytes, i.Revision)
 	return nil

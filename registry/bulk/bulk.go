@@ -64,6 +64,17 @@ type unknownName struct {
 // nothing was. The report is valid in each case. Import returns when the Read
 // that is under way does.
 func Import(ctx context.Context, files []string, opts Options, add func(registry.Filing) error) (Report, error) {
+	return run(ctx, files, opts, func(im *importer) error { return im.handOn(add) })
+}
+
+// ImportShared is Import with as many goroutines handing filings on as there are
+// cores. Each calls an add of its own, which adder makes, so that none needs a
+// lock; filings come in no order. The report is that of Import.
+func ImportShared(ctx context.Context, files []string, opts Options, adder func() func(registry.Filing) error) (Report, error) {
+	return run(ctx, files, opts, func(im *importer) error { return im.share(adder) })
+}
+
+func run(ctx context.Context, files []string, opts Options, handOn func(*importer) error) (Report, error) {
 	if len(files) == 0 {
 		return Report{}, errors.New("no file to import")
 	}
@@ -76,7 +87,7 @@ func Import(ctx context.Context, files []string, opts Options, add func(registry
 		err = refused
 	}
 	if err == nil {
-		err = im.handOn(add)
+		err = handOn(im)
 	}
 	return im.report, err
 }
@@ -92,7 +103,8 @@ func newImporter(ctx context.Context, files []string, opts Options) *importer {
 		opts.Stdin = os.Stdin
 	}
 	im := &importer{ctx: ctx, opts: opts, store: newStore(), files: files, unknown: map[unknownName]bool{}}
-	im.report = Report{Warnings: map[WarningKind]int{}, Files: make([]FileReport, len(files)), keep: opts.Keep}
+	im.report = newReport(opts.Keep)
+	im.report.Files = make([]FileReport, len(files))
 	for i, name := range files {
 		im.report.Files[i].Name = name
 	}
@@ -112,7 +124,8 @@ func (im *importer) readAll() error {
 	p := newPipe(ctx, 2*workers+2)
 	var group sync.WaitGroup
 	for range workers {
-		group.Go(func() { (&parser{now: im.opts.Now}).work(p.work) })
+		w := worker{parser: parser{now: im.opts.Now}, packer: packer{providers: im.store.providers}, seed: im.store.seed}
+		group.Go(func() { w.work(p.work) })
 	}
 	in := reader{pipe: p, opts: &im.opts, files: im.files, reports: make([]FileReport, len(im.files))}
 	var readErr error
@@ -153,10 +166,13 @@ func (im *importer) keepAll(p *pipe) error {
 	for b := range p.order {
 		<-b.parsed
 		im.progress.File, im.progress.Bytes = im.files[b.file], b.bytes
-		for i := range b.items[:b.n] {
-			if err := im.keep(&b.items[i], b.file); err != nil {
+		from := 0
+		for i := range b.results {
+			res := &b.results[i]
+			if err := im.keep(res, b.packed[from:res.end], b.file); err != nil {
 				return err
 			}
+			from = res.end
 		}
 		p.free <- b
 	}
@@ -164,12 +180,14 @@ func (im *importer) keepAll(p *pipe) error {
 }
 
 // keep counts a row and keeps it, or refuses it.
-func (im *importer) keep(it *item, file uint16) error {
-	for _, name := range it.unknown {
-		im.warnUnknown(name, file, it.line)
-	}
-	if it.header {
-		return nil
+func (im *importer) keep(res *result, packed []byte, file uint16) error {
+	if res.more != nil {
+		for _, name := range res.more.unknown {
+			im.warnUnknown(name, file, res.line)
+		}
+		if res.more.header {
+			return nil
+		}
 	}
 	im.report.Rows++
 	im.report.Files[file].Rows++
@@ -180,14 +198,15 @@ func (im *importer) keep(it *item, file uint16) error {
 	if err := im.ctx.Err(); err != nil {
 		return err
 	}
-	if it.refused != nil {
-		return im.refuse(it.refused, im.files[file], it.line)
+	if res.more != nil {
+		if res.more.refused != nil {
+			return im.refuse(res.more.refused, im.files[file], res.line)
+		}
+		for _, w := range res.more.warnings {
+			im.warn(w, im.files[file], res.line)
+		}
 	}
-	for _, w := range it.warnings {
-		im.warn(w, im.files[file], it.line)
-	}
-	it.row.file, it.row.line, it.row.seq = file, uint32(it.line), uint32(im.report.Rows)
-	how, err := im.store.add(&it.row)
+	how, err := im.store.add(packed, res.hash, place{uint32(res.line), uint32(im.report.Rows), file})
 	switch how {
 	case addedDuplicate:
 		im.report.Duplicates++
@@ -222,30 +241,4 @@ func (im *importer) refuse(err *RowError, file string, line int) error {
 		return err
 	}
 	return nil
-}
-
-// handOn merges the rows and calls add with each filing.
-func (im *importer) handOn(add func(registry.Filing) error) error {
-	im.progress.File, im.progress.Of = "", im.store.heads
-	m := merger{files: im.files, conflict: im.report.conflict}
-	return im.store.each(func(rows []row) error {
-		if err := im.ctx.Err(); err != nil {
-			return err
-		}
-		f := m.merge(rows)
-		last := rows[len(rows)-1]
-		file, line := im.files[last.file], int(last.line)
-		if w, ok := undated(&f); ok {
-			im.warn(w, file, line)
-		}
-		if err := add(f); err != nil {
-			return fmt.Errorf("%s:%d: the filing could not be taken: %w", file, line, err)
-		}
-		im.report.Filings++
-		im.progress.Filings = im.report.Filings
-		if im.report.Filings%im.opts.ProgressEvery == 0 && im.opts.Progress != nil {
-			im.opts.Progress(im.progress)
-		}
-		return nil
-	})
 }

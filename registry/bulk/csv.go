@@ -17,6 +17,7 @@ type csvReader struct {
 	ends   []int  // where they end in out
 	fields []string
 	record string // what fields are cut from
+	length int    // of the record in the file
 }
 
 // A brokenRecord is a record that could not be read; reading can go on.
@@ -46,8 +47,9 @@ func (c *csvReader) read() (fields []string, line int, err error) {
 		case len(text) == 0:
 			c.l.take(n)
 		case bytes.IndexByte(text, '"') < 0:
-			c.split(string(text))
+			c.split(c.l.str(len(text)))
 			c.l.take(n)
+			c.length = n
 			return c.fields, line, nil
 		default:
 			err := c.quoted(n)
@@ -87,6 +89,7 @@ func (c *csvReader) quoted(n int) error {
 	end, err := c.scan(n)
 	if err == nil {
 		c.l.take(end)
+		c.length = end
 		c.cutOut()
 		return nil
 	}

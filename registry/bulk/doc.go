@@ -7,6 +7,8 @@
 //	}
 //	for _, p := range report.RefusedRows { fmt.Println(p) }
 //
+// Where filings need no order, ImportShared hands them on by all cores.
+//
 // Encoding (UTF-8, GB18030, UTF-16 with a mark) and form are found from the
 // content unless they are told. A bad row is refused and named; it never spoils
 // its file, except with Options.Strict. Rows that speak of the same filing are
@@ -52,9 +54,10 @@
 //
 // # Memory
 //
-// What is held grows with the rows that are not duplicates, about 80 bytes and
+// What is held grows with the rows that are not duplicates, about 60 bytes and
 // the texts of each, and not with the size of the files; it is given back
-// while the filings are handed on.
+// while the filings are handed on. Most of it has no pointers: a low GC percent
+// costs little and keeps the process small.
 //
 // The package does not read XLSX or compressed files, and does not ask the
 // ministry's query.

@@ -17,9 +17,10 @@ var errTooLong = errors.New("is longer than 1 MiB")
 type lines struct {
 	r          io.Reader
 	buf        []byte
-	start, end int   // what is unread of buf
-	err        error // of r, kept until the buffer is used up
-	number     int   // of the line at start, from 1
+	start, end int    // what is unread of buf
+	err        error  // of r, kept until the buffer is used up
+	number     int    // of the line at start, from 1
+	all        string // what buf holds, where all of it is there and stays
 }
 
 // The buffer begins small and grows to what a record needs; at most to twice
@@ -103,6 +104,39 @@ func (l *lines) line(from int) (int, error) {
 
 // text returns the first n unread bytes, valid until the next call of line.
 func (l *lines) text(n int) []byte { return l.buf[l.start : l.start+n] }
+
+// str is text as a string that is valid for ever.
+func (l *lines) str(n int) string {
+	if l.all != "" {
+		return l.all[l.start : l.start+n]
+	}
+	return string(l.text(n))
+}
+
+// whole returns how many bytes, at most, are whole lines at the front of the
+// unread text, each with an even number of quotes. A record of a table that
+// begins on such a line ends on it: a quote that is open at the end of a line
+// makes their number odd, and any other mistake costs that line alone. It is 0
+// if the first line is another one, or too long.
+func (l *lines) whole(most int) int {
+	if l.end-l.start < most {
+		l.fill()
+	}
+	text := cutBytes(l.buf[l.start:l.end], most)
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	if bytes.IndexByte(text, '"') < 0 {
+		return len(text)
+	}
+	n := 0
+	for n < len(text) {
+		line := n + bytes.IndexByte(text[n:], '\n') + 1
+		if bytes.Count(text[n:line], []byte{'"'})%2 != 0 {
+			break
+		}
+		n = line
+	}
+	return n
+}
 
 // take marks n bytes as read.
 func (l *lines) take(n int) {

@@ -6,29 +6,50 @@ import "context"
 // reader.
 const maxWorkers = 4
 
-// batchSize is how many rows go through the pipe together.
-const batchSize = 256
+// A batch goes on its way when it has so many items, or so many bytes.
+const (
+	batchSize  = 256
+	batchBytes = 64 << 10
+)
 
-// item is one row on its way from a file into the store, or a header.
+// item is a piece of a file on its way into the store: rows of a table, one
+// object of a JSON file, a row that the reader refused, or a header.
 type item struct {
 	line     int
+	from, to int       // of the batch's text
+	columns  []column  // of the table; nil for JSON
+	comma    byte      // of the table
 	header   bool      // no row: only unknown counts
-	cells    cells     // of a table; filled from json otherwise
-	json     []byte    // an object of a JSON file, empty for a table
-	refused  *RowError // by the reader, or by the parser
-	row      row
+	refused  *RowError // by the reader
+	unknown  []string  // columns that are not read
+}
+
+// result is what became of one row, or of a header.
+type result struct {
+	line int
+	end  int // of its packed row in the batch
+	hash uint32
+	more *remarks // nil for nearly all
+}
+
+// remarks are what is to be reported of a row.
+type remarks struct {
+	header   bool
+	refused  *RowError
 	warnings []Warning
 	unknown  []string // columns or keys that are not read
 }
 
 // batch is rows of one file.
 type batch struct {
-	items  []item
-	n      int // items in use
-	file   uint16
-	format Format
-	bytes  int64 // read when the batch was sent
-	parsed chan struct{}
+	items   []item
+	text    []byte
+	file    uint16
+	format  Format
+	bytes   int64 // read when the batch was sent
+	parsed  chan struct{}
+	packed  []byte // accepted rows, one after the other
+	results []result
 }
 
 // pipe carries batches from the reader through the parsers to the importer and
@@ -54,10 +75,11 @@ func newPipe(ctx context.Context, batches int) *pipe {
 	return p
 }
 
-// next returns the item for the row of a line, which the caller fills before
-// the next call. The error is that of the context.
-func (p *pipe) next(line int) (*item, error) {
-	if p.batch != nil && p.batch.n == batchSize {
+// next returns the item for what stands on a line, and text in the file, which
+// is copied. The caller fills it before the next call. The error is that of the
+// context.
+func (p *pipe) next(line int, text []byte) (*item, error) {
+	if p.batch != nil && (len(p.batch.items) == batchSize || len(p.batch.text) >= batchBytes) {
 		p.flush()
 	}
 	if p.batch == nil {
@@ -69,22 +91,19 @@ func (p *pipe) next(line int) (*item, error) {
 		case <-p.ctx.Done():
 			return nil, p.ctx.Err()
 		}
-		if p.batch.items == nil {
-			p.batch.items = make([]item, batchSize)
-		}
-		p.batch.n, p.batch.file, p.batch.format = 0, p.file, p.format
+		p.batch.items, p.batch.text = p.batch.items[:0], p.batch.text[:0]
+		p.batch.file, p.batch.format = p.file, p.format
 	}
-	it := &p.batch.items[p.batch.n]
-	p.batch.n++
-	it.line, it.header, it.refused, it.json = line, false, nil, it.json[:0]
-	it.warnings, it.unknown = it.warnings[:0], it.unknown[:0]
-	it.cells.reset()
-	return it, nil
+	b := p.batch
+	from := len(b.text)
+	b.text = append(b.text, text...)
+	b.items = append(b.items, item{line: line, from: from, to: len(b.text)})
+	return &b.items[len(b.items)-1], nil
 }
 
 // refuse sends a row that the reader cannot read.
 func (p *pipe) refuse(err *RowError, line int) error {
-	it, e := p.next(line)
+	it, e := p.next(line, nil)
 	if e == nil {
 		it.refused = err
 	}
@@ -108,45 +127,3 @@ func (p *pipe) close() {
 	close(p.work)
 	close(p.order)
 }
-
-// work parses batches until there are no more.
-func (p *parser) work(in <-chan *batch) {
-	for b := range in {
-		for i := range b.items[:b.n] {
-			p.item(&b.items[i], b.format)
-		}
-		b.parsed <- struct{}{}
-	}
-}
-
-// item parses one row.
-func (p *parser) item(it *item, format Format) {
-	if it.header {
-		return
-	}
-	if it.refused == nil && len(it.json) > 0 {
-		it.refused = it.object(format)
-	}
-	if it.refused == nil {
-		it.refused = p.row(&it.cells, &it.row)
-		it.warnings = append(it.warnings, p.warnings...)
-	}
-}
-
-// object fills the cells from a JSON object.
-func (it *item) object(format Format) *RowError {
-	if err := checkObject(it.json); err != nil {
-		return err
-	}
-	if format == FormatPublicQuery {
-		return it.cells.public(it.json, func(key string) {
-			if len(it.unknown) < maxUnknown {
-				it.unknown = append(it.unknown, key)
-			}
-		})
-	}
-	return it.cells.filing(it.json)
-}
-
-// maxUnknown bounds the unknown keys of one record that are warned of.
-const maxUnknown = 100

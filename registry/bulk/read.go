@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // reader takes files apart into rows and sends them into the pipe.
@@ -91,7 +90,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// table reads CSV.
+// table reads CSV: mostly many lines at once, which the parsers take apart.
 func (in *reader) table(l *lines, comma byte) error {
 	r := &csvReader{l: l, comma: comma}
 	fields, line, err := r.read()
@@ -103,68 +102,43 @@ func (in *reader) table(l *lines, comma byte) error {
 		return err
 	}
 	for {
-		fields, line, err := r.read()
-		if err == io.EOF {
-			return nil
+		line, text := l.number, l.text(l.whole(batchBytes))
+		l.take(len(text))
+		if len(text) == 0 {
+			if line, text, err = in.single(r); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
 		}
-		if broken := (*brokenRecord)(nil); errors.As(err, &broken) {
-			err = in.pipe.refuse(wholeRow(broken.reason, broken.hint), line)
-		} else if err == nil && !isBlank(fields) {
-			err = in.record(columns, fields, isText(r.record), line)
+		if len(text) == 0 {
+			continue // it was refused
 		}
+		it, err := in.pipe.next(line, text)
 		if err != nil {
 			return err
 		}
+		it.columns, it.comma = columns, comma
 	}
 }
 
-// isBlank reports whether a record is a row that a spreadsheet left empty.
-func isBlank(fields []string) bool {
-	for _, f := range fields {
-		if trim(f) != "" {
-			return false
-		}
+// single reads a record that spans lines, or one that is long or broken: those
+// are refused, and there is no text.
+func (in *reader) single(r *csvReader) (line int, text []byte, err error) {
+	_, line, err = r.read()
+	if broken := (*brokenRecord)(nil); errors.As(err, &broken) {
+		return line, nil, in.pipe.refuse(wholeRow(broken.reason, broken.hint), line)
 	}
-	return true
-}
-
-// record sends one record of a table. decoded tells that it holds no bytes that
-// could not be decoded.
-func (in *reader) record(columns []column, fields []string, decoded bool, line int) error {
-	n := len(fields)
-	for n > len(columns) && fields[n-1] == "" {
-		n-- // spreadsheets write separators up to the widest row
-	}
-	it, err := in.pipe.next(line)
 	if err != nil {
-		return err
+		return line, nil, err
 	}
-	if n != len(columns) {
-		it.refused = wholeRow(fmt.Sprintf("has %d fields", n), fmt.Sprintf("expect %d, as the header has", len(columns)))
-		return nil
-	}
-	for i, col := range columns {
-		if col == noColumn || fields[i] == "" {
-			continue
-		}
-		if !decoded && !isText(fields[i]) {
-			value := strings.ToValidUTF8(fields[i], "\ufffd")
-			it.refused = rowError(col, value, "holds bytes that are no characters", "tell the encoding of the file")
-		}
-		it.cells.value[col] = fields[i]
-	}
-	return nil
-}
-
-// isText reports whether s was decoded rightly.
-func isText(s string) bool {
-	return utf8.ValidString(s) && !strings.Contains(s, "\ufffd")
+	return line, r.l.buf[r.l.start-r.length : r.l.start], nil
 }
 
 // header finds the column of each field of a table, and warns of those that are
 // not read.
 func (in *reader) header(fields []string, line int) ([]column, error) {
-	it, err := in.pipe.next(line)
+	it, err := in.pipe.next(line, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -272,9 +246,6 @@ func (in *reader) jsonLine(text jsonValue, line int) error {
 
 // object sends one element of a JSON file.
 func (in *reader) object(v jsonValue, line int) error {
-	it, err := in.pipe.next(line)
-	if err == nil {
-		it.json = append(it.json, v...)
-	}
+	_, err := in.pipe.next(line, v)
 	return err
 }

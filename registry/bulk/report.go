@@ -173,6 +173,7 @@ type Report struct {
 func (r *Report) refuse(p Problem) {
 	r.Refused++
 	if len(r.RefusedRows) < r.keep {
+		p.Value = strings.Clone(p.Value)
 		r.RefusedRows = append(r.RefusedRows, p)
 	}
 	if r.refusedTo == nil {
@@ -200,9 +201,12 @@ func (r *Report) closeRefused() error {
 	return nil
 }
 
+func newReport(keep int) Report { return Report{Warnings: map[WarningKind]int{}, keep: keep} }
+
 func (r *Report) warn(w Warning) {
 	r.Warnings[w.Kind]++
 	if len(r.WarningList) < r.keep {
+		w.Value = strings.Clone(w.Value) // it may be part of a long text
 		r.WarningList = append(r.WarningList, w)
 	}
 }
@@ -210,8 +214,21 @@ func (r *Report) warn(w Warning) {
 func (r *Report) conflict(c Conflict) {
 	r.Conflicts++
 	if len(r.ConflictList) < r.keep {
+		c.Key, c.Column = strings.Clone(c.Key), strings.Clone(c.Column)
+		c.Kept, c.Dropped = strings.Clone(c.Kept), strings.Clone(c.Dropped)
 		r.ConflictList = append(r.ConflictList, c)
 	}
+}
+
+// join adds what later filings gave rise to.
+func (r *Report) join(later *Report) {
+	r.Filings += later.Filings
+	r.Conflicts += later.Conflicts
+	for kind, n := range later.Warnings {
+		r.Warnings[kind] += n
+	}
+	r.WarningList = append(r.WarningList, later.WarningList[:min(len(later.WarningList), max(0, r.keep-len(r.WarningList)))]...)
+	r.ConflictList = append(r.ConflictList, later.ConflictList[:min(len(later.ConflictList), max(0, r.keep-len(r.ConflictList)))]...)
 }
 
 // WarningCount returns how many warnings there were of all kinds.

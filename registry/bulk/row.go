@@ -58,7 +58,6 @@ func (p *parser) warn(k WarningKind, c column, value, reason, hint string) {
 // row reads c into r. On an error r is of no use.
 func (p *parser) row(c *cells, r *row) *RowError {
 	r.reset()
-	p.warnings = p.warnings[:0]
 	for i := range c.value {
 		c.value[i] = trim(c.value[i])
 	}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net"
 	"net/netip"
 	"time"
 
@@ -19,12 +20,14 @@ const (
 	DefaultEDE = 16
 	// RedirectEDE is RFC 8914 "Forged Answer", which a redirect is.
 	RedirectEDE = 4
+	// DefaultCache is how many names the cache holds: about 5 MB when full.
+	DefaultCache = 16 << 10
 	// DefaultPoll is how often files are looked at.
 	DefaultPoll = 5 * time.Second
 )
 
 // Config is what an `icp` block says. The zero value of every field is its
-// default; Registry (or Live) alone must be given. Paths are used as they stand: Parse has
+// default; Registry (or Service, or Live) alone must be given. Paths are used as they stand: Parse has
 // joined relative ones to the root already.
 type Config struct {
 	// Zones are the zones whose names are judged: names without a trailing dot,
@@ -32,6 +35,23 @@ type Config struct {
 	Zones []string
 	// Registry is the snapshot file of the registry.
 	Registry string
+	// Service is the URL of a registry service that is asked name by name, in place
+	// of the file. Token is the file of what is shown to it; optional.
+	Service, Token string
+	// ThinTimeout is how long a question waits for the service. Default 50 ms.
+	ThinTimeout time.Duration
+	// MaxStale is how old the registry may be, and OnStale what becomes of verdicts
+	// then. Default: as old as it will. A file ages since its registry was made, a
+	// service since it answered last.
+	MaxStale time.Duration
+	OnStale  OnStale
+	// State is the directory in which the process keeps its own copy of the
+	// snapshot, and maps it. Default DefaultState, if it can be used; else the
+	// snapshot is read into memory.
+	State string
+	// Cache is how many names the cache before the registry holds. Default
+	// DefaultCache; below 0 there is none.
+	Cache int
 	// Provider is whose edge this is. Optional: nobody's, and only "is it filed?"
 	// is asked.
 	Provider registry.ProviderID
@@ -77,15 +97,34 @@ type Config struct {
 	// StripECH says where encrypted client hello keys are removed. Default: where
 	// an address in the same message is withheld.
 	StripECH StripECH
+	// Structured tells block answers to clients that ask for structured errors.
+	// Default: as to all others.
+	Structured Structured
 
+	// Log is the block log. Default: none.
+	Log Log
+	// Admin is where an Admin handler listens. Optional: nowhere. Edges of one
+	// process that name the same address share it.
+	Admin netip.AddrPort
+
+	// Label names the block to people: the keys of a server block. Optional. Not in
+	// the block.
+	Label string
+	// Channel is how the program sees what it judges. Default: DNS. Not in the
+	// block.
+	Channel registry.Channel
 	// Live is a registry that the caller keeps, in place of the file. Optional.
 	// Not in the block.
 	Live *index.Live
+	// InMemory reads the snapshot into memory and keeps no copy. Not in the block.
+	InMemory bool
 	// Poll is how often files are looked at; the first to open a file decides.
 	// Default DefaultPoll. Not in the block.
 	Poll time.Duration
 	// Observer is told of reloads. Optional. Not in the block.
 	Observer Observer
+	// Listen opens the admin listener. Default net.Listen. Not in the block.
+	Listen func(network, address string) (net.Listener, error)
 	// Now is the clock. Default time.Now. Not in the block.
 	Now func() time.Time
 }
@@ -173,3 +212,6 @@ var treatmentWords = []string{"usual", "exempt", "monitor"}
 
 // String returns the word of t.
 func (t Treatment) String() string { return treatmentWords[t] }
+
+// thin reports whether the registry is asked for name by name.
+func (c *Config) thin() bool { return c.Service != "" }

@@ -13,6 +13,11 @@
 // file that has gone bad leaves what it held before in force. Edges of one
 // process that name the same file share what is read from it.
 //
-// The package withholds nothing and writes no log: what is done with a verdict
-// is the program's business, and it is told of reloads through an Observer.
+// What is blocked is told with Blocked: it is counted in Sightings and written to
+// the block log, if there is one. Admin is the handler that shows what the Edges
+// of the process know.
+//
+// The package withholds nothing, and writes no other log: what is done with a
+// verdict is the program's business, and it is told of reloads through an
+// Observer.
 package edge

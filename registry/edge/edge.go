@@ -1,13 +1,14 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gaissmai/bart"
@@ -26,13 +27,19 @@ type Edge struct {
 	clients *bart.Table[Treatment]
 	exempt  *Exemptions // of the block itself
 
-	registry *shared[*index.Index] // nil where the caller keeps the registry
+	registry *shared[*follower]    // nil where the caller keeps the registry, or a service
+	remote   *shared[*remote]      // the service, in thin mode
+	stale    atomic.Bool           // the registry is too old to decide
+	cache    *shared[*index.Cache] // nil where there is none
 	places   *shared[*place.Table]
 	suffixes *shared[*place.Suffixes]
 	bindings *shared[*place.Bindings]
 	profiles *shared[*registry.Profiles]
 	exempted []*shared[*Exemptions]
 
+	log      *logWriter // nil: none
+	born     uint64     // its number in the process
+	data     []func() DataStatus
 	closers  []func()
 	checkers []func(time.Time)
 	closing  sync.Once
@@ -40,8 +47,9 @@ type Edge struct {
 
 // edges are the open ones of the process.
 var edges = struct {
-	mu  sync.Mutex
-	set map[*Edge]struct{}
+	mu   sync.Mutex
+	set  map[*Edge]struct{}
+	born uint64 // of the last one
 }{set: map[*Edge]struct{}{}}
 
 // Open reads what cfg names and begins to watch it. An error names the option
@@ -65,6 +73,8 @@ func Open(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	edges.mu.Lock()
+	edges.born++
+	e.born = edges.born
 	edges.set[e] = struct{}{}
 	edges.mu.Unlock()
 	return e, nil
@@ -72,7 +82,7 @@ func Open(cfg Config) (*Edge, error) {
 
 // holdAll takes hold of all data that the configuration names.
 func (e *Edge) holdAll() error {
-	for _, hold := range []func() error{e.holdRegistry, e.holdPlaces, e.holdNames, e.holdExemptions} {
+	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge, e.holdLog, e.holdAdmin} {
 		if err := hold(); err != nil {
 			return err
 		}
@@ -80,16 +90,16 @@ func (e *Edge) holdAll() error {
 	return nil
 }
 
-func (e *Edge) holdRegistry() (err error) {
-	path := e.cfg.Registry
+func (e *Edge) holdRegistry() error {
 	switch {
 	case e.cfg.Live != nil:
 		return nil
-	case path == "":
+	case e.cfg.thin():
+		return e.holdRemote()
+	case e.cfg.Registry == "":
 		return errors.New("registry: no snapshot file is configured")
 	}
-	e.registry, err = take(e, "registry", files(path), "", func() (*index.Index, error) { return index.ReadFile(path) })
-	return err
+	return e.holdFile()
 }
 
 func (e *Edge) holdPlaces() (err error) {
@@ -150,6 +160,7 @@ func take[T any](e *Edge, data string, files []string, extra string, load func()
 	}
 	e.closers = append(e.closers, func() { s.release(o) })
 	e.checkers = append(e.checkers, s.check)
+	e.data = append(e.data, s.status)
 	return s, nil
 }
 
@@ -211,18 +222,34 @@ func (e *Edge) Refresh() {
 // Config returns what e was opened with.
 func (e *Edge) Config() Config { return e.cfg }
 
-// Index returns the registry in force; nil if none is loaded.
-func (e *Edge) Index() *index.Index {
-	if e.cfg.Live != nil {
-		return e.cfg.Live.Load()
+// View returns the registry in force; nil if none is loaded, and in thin mode.
+func (e *Edge) View() *index.View {
+	switch {
+	case e.cfg.Live != nil:
+		return e.cfg.Live.View()
+	case e.registry != nil:
+		return e.registry.get().live.View()
 	}
-	return e.registry.get()
+	return nil
+}
+
+// Index returns the snapshot beneath the registry in force; nil if none is
+// loaded.
+func (e *Edge) Index() *index.Index { return e.View().Snapshot() }
+
+// Loaded reports whether there is a registry to answer: a service is one when it
+// has answered once.
+func (e *Edge) Loaded() bool {
+	if e.remote != nil {
+		return e.remote.get().answered.Load() > 0
+	}
+	return e.View() != nil
 }
 
 // Ready reports whether e can answer as it is meant to: with a registry, or
 // under `fail open` without.
 func (e *Edge) Ready() bool {
-	return e.Index() != nil || e.cfg.Policy.Fail == registry.FailOpen
+	return e.Loaded() || e.cfg.Policy.Fail == registry.FailOpen
 }
 
 // Ready reports whether every open Edge of the process is ready, and that there
@@ -243,11 +270,53 @@ func (e *Edge) Locate(a netip.Addr) place.Where { return e.places.get().Lookup(a
 
 // Warnings tell an operator what in the files in force has no effect, one
 // sentence each.
-func (e *Edge) Warnings() []string { return e.places.get().Warnings() }
+func (e *Edge) Warnings() []string {
+	all := e.places.get().Warnings()
+	if e.registry != nil && e.registry.get().warning != "" {
+		all = append([]string{e.registry.get().warning}, all...)
+	}
+	return all
+}
 
 // Coverage returns what the registry knows of a name.
 func (e *Edge) Coverage(d registry.Domain) registry.Coverage {
-	return e.Index().Cover(d)
+	return e.CoverageContext(context.Background(), d)
+}
+
+// CoverageContext is Coverage for a question that ends with ctx: in thin mode it
+// may have to wait for the service, for thin-timeout at most. Where nobody answers,
+// or the registry is too old, nothing is known and the coverage is not Loaded.
+func (e *Edge) CoverageContext(ctx context.Context, d registry.Domain) registry.Coverage {
+	switch {
+	case e.stale.Load():
+		return registry.Coverage{}
+	case e.remote != nil:
+		return e.remote.get().thin.Cover(ctx, d)
+	}
+	return e.View().Cover(d)
+}
+
+// CoverageAddr returns what the registry knows of an address. A service is not
+// asked for addresses: nothing is known of them in thin mode.
+func (e *Edge) CoverageAddr(a netip.Addr) registry.Coverage {
+	if e.stale.Load() {
+		return registry.Coverage{}
+	}
+	return e.View().CoverAddr(a)
+}
+
+// Find reads a name as registry.ParseDomain does and returns it with what the
+// registry knows of it. It is Coverage for names as they arrive, some of which
+// cost more to read than to remember.
+func (e *Edge) Find(name string) (registry.Domain, registry.Coverage, error) {
+	if c := e.cacheInUse(); c != nil && !e.stale.Load() {
+		return c.Cover(e.View(), name)
+	}
+	d, err := registry.ParseDomain(name)
+	if err != nil {
+		return d, registry.Coverage{}, err
+	}
+	return d, e.Coverage(d), nil
 }
 
 // Treatment tells how a client is treated: as the longest network says that it
@@ -263,28 +332,3 @@ func (e *Edge) Treatment(client netip.Addr) Treatment {
 // TreatsClients reports whether any client is treated differently, so that
 // callers need not ask who asks.
 func (e *Edge) TreatsClients() bool { return e.clients != nil }
-
-// Registries yields the registries that the process holds, each once, by the
-// file it comes from.
-func Registries() iter.Seq2[string, *index.Index] {
-	return func(yield func(string, *index.Index) bool) {
-		for source, x := range held() {
-			if !yield(source, x) {
-				return
-			}
-		}
-	}
-}
-
-// held gathers the registries of the open Edges.
-func held() map[string]*index.Index {
-	edges.mu.Lock()
-	defer edges.mu.Unlock()
-	all := map[string]*index.Index{}
-	for e := range edges.set {
-		if e.registry != nil {
-			all[e.registry.files[0]] = e.registry.get()
-		}
-	}
-	return all
-}

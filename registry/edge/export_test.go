@@ -9,6 +9,18 @@ func Held() int {
 	return len(pool.byKey)
 }
 
+// StateOf is where the copy of a source lies below a state directory.
+func StateOf(e *Edge) string {
+	s := e.registry.get().state
+	if s == nil {
+		return ""
+	}
+	return s.snapshot()
+}
+
+// Leads reports whether e holds the lock of its state.
+func Leads(e *Edge) bool { return e.registry.get().state.held }
+
 // Best returns the exemption of x for d at now.
 func Best(x *Exemptions, d registry.Domain, now int64) registry.Exemption {
 	return x.best(registry.Exemption{}, d, now)

@@ -44,21 +44,6 @@ func parseZone(s string) (string, error) {
 // built-in.
 const maxConfirm = 3
 
-func (p *parser) registry(args []string) error {
-	if len(args) == 0 {
-		return errUsage("registry", 0)
-	}
-	if strings.Contains(args[0], "://") {
-		return fmt.Errorf("%q is a URL, but expects a snapshot file as \"icp-registry import\" writes it", args[0])
-	}
-	if len(args) > 1 {
-		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else", args[1])
-	}
-	full, err := p.file(args[0])
-	p.cfg.Registry = full
-	return err
-}
-
 func (p *parser) mainland(args []string) error {
 	if len(args) < 1 || len(args) > 2 {
 		return errUsage("mainland", len(args))

@@ -27,8 +27,11 @@ func Parse(d *caddyfile.Dispenser, root string) (Config, error) {
 			return Config{}, err
 		}
 	}
-	if p.cfg.Registry == "" {
+	if p.cfg.Registry == "" && !p.cfg.thin() {
 		return Config{}, d.Errf("no registry: add a line %q", "registry FILE")
+	}
+	if option, err := p.contradiction(); err != nil {
+		return Config{}, d.Errf("%s in line %d: %s", option, p.line[option], err)
 	}
 	return p.cfg, nil
 }
@@ -55,7 +58,11 @@ var options []option
 
 func init() {
 	options = []option{
-		{"registry", "FILE", false, (*parser).registry},
+		{"registry", "FILE|URL [token FILE] [thin]", false, (*parser).registry},
+		{"state", "DIR", false, (*parser).state},
+		{"cache", "SIZE", false, (*parser).cache},
+		{"thin-timeout", "DURATION", false, (*parser).thinTimeout},
+		{"max-stale", "DURATION [keep|allow|block]", false, (*parser).maxStale},
 		{"provider", "ID", false, (*parser).provider},
 		{"mainland", "FILE [only|add]", false, (*parser).mainland},
 		{"networks", "FILE", false, fileOption(func(c *Config) *string { return &c.Networks })},
@@ -75,6 +82,9 @@ func init() {
 		{"ttl", "SECONDS", false, secondsOption(func(c *Config) *uint32 { return &c.TTL })},
 		{"max-ttl", "SECONDS", false, secondsOption(func(c *Config) *uint32 { return &c.MaxTTL })},
 		{"strip-ech", "blocked|off|unfiled", false, (*parser).stripECH},
+		{"structured-error", "CODE contact URI... [organisation TEXT] [lang TAG]", false, (*parser).structured},
+		{"log", "[FILE] [sample N] [client-prefix V4 V6]", false, (*parser).log},
+		{"admin", "ADDR", false, (*parser).admin},
 	}
 }
 

@@ -45,6 +45,9 @@ func block(lines string) string { return "icp {\n registry r.snap\n " + lines + 
 func TestParseEveryOption(t *testing.T) {
 	cfg, root, err := parse(t, `icp Example.com. 公司.example 192.0.2.0/24 . {
 		registry r.snap
+		state state
+		cache 1000
+		max-stale 72h block
 		provider Aliyun
 		mainland cidrs add
 		networks nets
@@ -70,6 +73,9 @@ func TestParseEveryOption(t *testing.T) {
 		ttl 30
 		max-ttl 60
 		strip-ech unfiled
+		structured-error 65500 contact mailto:icp@example.com tel:+86-10-55550100 organisation "Example 接入" lang zh-Hans
+		log blocks.log sample 100 client-prefix 16 32
+		admin 192.0.2.1:9154
 	}`)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +83,7 @@ func TestParseEveryOption(t *testing.T) {
 	in := func(name string) string { return filepath.Join(root, name) }
 	want := edge.Config{
 		Zones:    []string{"example.com", "xn--55qx5d.example", "192.0.2.0/24", "."},
-		Registry: in("r.snap"), Provider: "aliyun",
+		Registry: in("r.snap"), State: in("state"), Cache: 1000, MaxStale: 72 * time.Hour, OnStale: edge.StaleBlock, Provider: "aliyun",
 		Mainland: in("cidrs"), MainlandAdd: true, Networks: in("nets"),
 		NAT64:   []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96"), netip.MustParsePrefix("2001:db8:65::/64")},
 		Confirm: 2, Bindings: in("bind"), Suffixes: in("suf"), Profiles: in("prof"),
@@ -102,6 +108,12 @@ func TestParseEveryOption(t *testing.T) {
 			{Prefix: netip.MustParsePrefix("192.0.2.9/32"), Treatment: edge.MonitoredClient},
 		},
 		EDE: 15, TTL: 30, MaxTTL: 60, StripECH: edge.StripECHUnfiled,
+		Structured: edge.Structured{
+			Code: 65500, Contacts: []string{"mailto:icp@example.com", "tel:+86-10-55550100"},
+			Organisation: "Example 接入", Lang: "zh-Hans",
+		},
+		Log:   edge.Log{On: true, File: in("blocks.log"), Sample: 100, ClientV4: 16, ClientV6: 32},
+		Admin: netip.MustParseAddrPort("192.0.2.1:9154"),
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got\n%+v; want\n%+v", cfg, want)
@@ -137,10 +149,27 @@ func TestParseErrors(t *testing.T) {
 	}{
 		{"no registry", "icp", []string{"no registry", "registry FILE"}},
 		{"empty block", "icp {\n}", []string{"no registry"}},
-		{"unknown option", block("colour red"), []string{"Corefile:3", `"colour"`, "provider", "max-ttl or strip-ech"}},
-		{"option of a later time", block("state /tmp"), []string{`unknown option "state"`}},
+		{"unknown option", block("colour red"), []string{"Corefile:3", `"colour"`, "provider", "strip-ech", " or admin"}},
+		{"state without directory", block("state"), []string{"Corefile:3", "state DIR"}},
+		{"state in a file", block("state nets"), []string{"Corefile:3", "nets", "expect a directory"}},
+		{"state twice", block("state a\nstate b"), []string{"Corefile:4", "line 3"}},
 		{"thin", "icp {\n registry r.snap thin\n}", []string{"Corefile:2", `"thin"`, "expects a snapshot file"}},
-		{"url", "icp {\n registry https://registry.example/feed\n}", []string{"Corefile:2", "URL", "expects a snapshot file"}},
+		{"url without thin", "icp {\n registry https://registry.example\n}", []string{"Corefile:2", "registry https://registry.example thin", "snapshot file"}},
+		{"url of another kind", "icp {\n registry ftp://registry.example thin\n}", []string{"Corefile:2", "ftp://", "https://registry.example"}},
+		{"thin twice", "icp {\n registry https://registry.example thin thin\n}", []string{`"thin"`, "each once"}},
+		{"token nowhere", "icp {\n registry https://registry.example token\n}", []string{"token FILE"}},
+		{"missing token", "icp {\n registry https://registry.example token gone thin\n}", []string{"gone", "does not exist"}},
+		{"token for a file", "icp {\n registry r.snap token nets\n}", []string{`"token"`, "URL [token FILE] thin"}},
+		{"key with thin", "icp {\n registry https://registry.example key nets thin\n}", []string{"key has no effect with thin"}},
+		{"state with thin", "icp {\n registry https://registry.example thin\nstate a\n}", []string{"state in line 3", "registry FILE"}},
+		{"no cache with thin", "icp {\n registry https://registry.example thin\ncache 0\n}", []string{"cache in line 3", "from 1 to"}},
+		{"addresses with thin", "icp {\n registry https://registry.example thin\npolicy ip-literal filed-only\n}", []string{"ip-literal in line 3", "allow or block"}},
+		{"thin-timeout without thin", block("thin-timeout 10ms"), []string{"thin-timeout in line 3", "registry URL thin"}},
+		{"thin-timeout without unit", "icp {\n registry https://registry.example thin\nthin-timeout 50\n}", []string{"Corefile:3", `"50"`, "50ms"}},
+		{"thin-timeout too long", "icp {\n registry https://registry.example thin\nthin-timeout 1m\n}", []string{`"1m"`, "10s"}},
+		{"max-stale without duration", block("max-stale"), []string{"max-stale DURATION [keep|allow|block]"}},
+		{"max-stale of a day", block("max-stale 1d"), []string{`"1d"`, "72h"}},
+		{"max-stale otherwise", block("max-stale 1h drop"), []string{`"drop"`, "keep, allow or block"}},
 		{"registry without a file", "icp {\n registry\n}", []string{"registry FILE"}},
 		{"missing file", "icp {\n registry gone.snap\n}", []string{"Corefile:2", "gone.snap", "does not exist"}},
 		{"directory", "icp {\n registry .\n}", []string{"directory"}},
@@ -191,7 +220,27 @@ func TestParseErrors(t *testing.T) {
 		{"ttl of a year", block("ttl 31536000"), []string{"604800"}},
 		{"bad max-ttl", block("max-ttl 1m"), []string{`"1m"`}},
 		{"bad strip-ech", block("strip-ech always"), []string{`"always"`, "blocked, off or unfiled"}},
-		{"cache", block("cache 1000"), []string{`unknown option "cache"`}},
+		{"cache without size", block("cache"), []string{"cache SIZE"}},
+		{"cache of less than nothing", block("cache -1"), []string{`"-1"`, "from 0 to 16777216"}},
+		{"cache with a unit", block("cache 1k"), []string{`"1k"`}},
+		{"admin without address", block("admin"), []string{"admin ADDR"}},
+		{"admin at a name", block("admin edge.example:9154"), []string{`"edge.example:9154"`, "IP address"}},
+		{"admin without port", block("admin 192.0.2.1"), []string{`"192.0.2.1"`, ":9154"}},
+		{"admin at port 0", block("admin :0"), []string{`":0"`, ":9154"}},
+		{"admin twice", block("admin :9154\nadmin :9155"), []string{"Corefile:4", "line 3"}},
+		{"log to two files", block("log a b"), []string{`"b"`, "[FILE] [sample N]"}},
+		{"log sample of none", block("log sample 0"), []string{`"0"`, "from 1"}},
+		{"log sample alone", block("log sample"), []string{"sample 100"}},
+		{"log prefix of IPv4 alone", block("log client-prefix 24"), []string{"client-prefix 24 48"}},
+		{"log prefix too long", block("log client-prefix 33 48"), []string{`"33"`, "to 32"}},
+		{"log samples twice", block("log sample 1 sample 2"), []string{"twice"}},
+		{"structured error without code", block("structured-error"), []string{"structured-error CODE"}},
+		{"structured error by an assigned code", block("structured-error 15 contact tel:1"), []string{`"15"`, "from 21"}},
+		{"structured error without contact", block("structured-error 65500 organisation x"), []string{"no contact", "mailto:"}},
+		{"structured error with a web contact", block("structured-error 65500 contact https://example.com"), []string{"https://example.com", "tel:"}},
+		{"structured error with a bad language", block("structured-error 65500 contact tel:1 lang zh_CN"), []string{`"zh_CN"`, "zh-Hans"}},
+		{"structured error with more", block("structured-error 65500 please"), []string{`"please"`, "contact"}},
+		{"structured error twice told", block("structured-error 65500 contact tel:1 lang en lang zh"), []string{"lang is given twice"}},
 		{"block in the block", block("ttl 5 {\n a\n }"), []string{`"{"`, "ttl takes no block"}},
 		{"bad zone", "icp a..b {\n registry r.snap\n}", []string{`"a..b"`, "reverse CIDR"}},
 		{"zone twice", "icp example.com EXAMPLE.com. {\n registry r.snap\n}", []string{"zone example.com"}},
@@ -209,6 +258,34 @@ func TestParseErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestParseAdmin: a port alone is one of loopback.
+func TestParseAdmin(t *testing.T) {
+	for written, want := range map[string]string{
+		"9154": "127.0.0.1:9154", ":9154": "127.0.0.1:9154", "localhost:80": "127.0.0.1:80",
+		"0.0.0.0:9154": "0.0.0.0:9154", "[::1]:9154": "[::1]:9154", "[::ffff:192.0.2.1]:9154": "192.0.2.1:9154",
+	} {
+		cfg, _, err := parse(t, block("admin "+written))
+		if err != nil || cfg.Admin.String() != want {
+			t.Errorf("admin %s: got %v, %v; want %s", written, cfg.Admin, err, want)
+		}
+	}
+}
+
+// TestParseLog: without words, everything is logged, of clients their networks.
+func TestParseLog(t *testing.T) {
+	for written, want := range map[string]edge.Log{
+		"log":                   {On: true, Sample: 1, ClientV4: 24, ClientV6: 48},
+		"log sample 9":          {On: true, Sample: 9, ClientV4: 24, ClientV6: 48},
+		"log client-prefix 0 0": {On: true, Sample: 1},
+		"log /sample sample 2":  {On: true, File: "/sample", Sample: 2, ClientV4: 24, ClientV6: 48},
+	} {
+		cfg, _, err := parse(t, block(written))
+		if err != nil || cfg.Log != want {
+			t.Errorf("%s: got %+v, %v; want %+v", written, cfg.Log, err, want)
+		}
 	}
 }
 

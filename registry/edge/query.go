@@ -16,6 +16,9 @@ func (e *Edge) Query(host registry.Host, ch registry.Channel) registry.Query {
 		Profile:  e.profiles.get().For(e.cfg.Provider),
 		Now:      now,
 	}
+	if e.stale.Load() {
+		q.Policy.Fail = e.cfg.OnStale.fail()
+	}
 	if host.Kind() == registry.NameHost {
 		q.Exemption = e.exemption(host.Name, now)
 	}

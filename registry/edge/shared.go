@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type shared[T any] struct {
 	files []string
 	load  func() (T, error)
 	value atomic.Pointer[T]
+	last  atomic.Pointer[lastRead]
 
 	refs int           // guarded by pool.mu
 	stop chan struct{} // closed by the last release
@@ -51,11 +53,13 @@ func hold[T any](key, data string, files []string, every time.Duration, o Observ
 	if !ok {
 		s = &shared[T]{key: key, data: data, files: files, load: load, stop: make(chan struct{}), done: make(chan struct{})}
 		s.stamps = stampAll(files)
+		start := time.Now()
 		v, err := load()
 		if err != nil {
 			return nil, err
 		}
 		s.value.Store(&v)
+		s.last.Store(&lastRead{at: start, took: time.Since(start)})
 		pool.byKey[key] = s
 		go s.watch(every)
 	}
@@ -77,7 +81,30 @@ func (s *shared[T]) release(o Observer) {
 	if last {
 		close(s.stop)
 		<-s.done
+		if r, ok := any(s.get()).(interface{ release() }); ok {
+			r.release()
+		}
 	}
+}
+
+// errSame is what load returns, once it has returned a value, where the files say
+// what is in force already.
+var errSame = errors.New("nothing has changed")
+
+// watched are the files that are looked at: those of the operator, and those that
+// the data name themselves, which are put in place whole.
+func (s *shared[T]) watched() []string {
+	w, ok := any(s.get()).(interface{ watched() []string })
+	if !ok {
+		return s.files
+	}
+	return append(s.files[:len(s.files):len(s.files)], w.watched()...)
+}
+
+// due reports whether the data want to be read though no file has changed.
+func (s *shared[T]) due() bool {
+	d, ok := any(s.get()).(interface{ due() bool })
+	return ok && d.due()
 }
 
 // get returns the data in force.
@@ -122,20 +149,44 @@ func (s *shared[T]) check(now time.Time) {
 func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stamps := stampAll(s.files)
-	if same(stamps, s.stamps) || !now.IsZero() && unsettled(stamps, now) {
+	stamps := stampAll(s.watched())
+	if same(stamps, s.stamps) && !s.due() || !now.IsZero() && unsettled(stamps[:len(s.files)], now) {
 		return r, nil
 	}
 	s.stamps = stamps
 	start := time.Now()
 	v, err := s.load()
+	if err == errSame {
+		return r, nil
+	}
 	if err == nil {
 		s.value.Store(&v)
 	}
+	s.last.Store(&lastRead{start, time.Since(start), err})
 	for _, o := range s.observers {
 		tell = append(tell, o.Observer)
 	}
 	return Reload{Data: s.data, Files: s.files, Err: err, Took: time.Since(start)}, tell
+}
+
+// lastRead is what became of the last time that data were read.
+type lastRead struct {
+	at   time.Time
+	took time.Duration
+	err  error
+}
+
+// status tells what became of it.
+func (s *shared[T]) status() DataStatus {
+	r := s.last.Load()
+	d := DataStatus{Data: s.data, Files: s.files, ReadAt: r.at.UTC().Truncate(time.Second), Took: r.took.Seconds(), Result: "success"}
+	if r.err != nil {
+		d.Result, d.Error = "error", r.err.Error()
+	}
+	if d.Files == nil {
+		d.Files = []string{}
+	}
+	return d
 }
 
 func (s *shared[T]) observe(o Observer) {
@@ -182,6 +233,9 @@ func stampAll(files []string) []stamp {
 }
 
 func same(a, b []stamp) bool {
+	if len(a) != len(b) {
+		return false
+	}
 	for i := range a {
 		switch {
 		case a[i] == nil && b[i] == nil:

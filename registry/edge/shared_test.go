@@ -13,7 +13,7 @@ import (
 )
 
 // snapshot writes a registry with normal filings of the names.
-func snapshot(t *testing.T, path string, rev uint64, names ...string) {
+func snapshot(t testing.TB, path string, rev uint64, names ...string) {
 	t.Helper()
 	b := index.NewBuilder(index.Options{
 		Revision: registry.Revision{Epoch: registry.Epoch{Made: 1}, Rev: rev}, MadeAt: time.Unix(1_700_000_000, 0),
@@ -132,20 +132,20 @@ func TestShared(t *testing.T) {
 	snapshot(t, path, 1, "a.test")
 	tell := make(told, 10)
 	old := open(t, edge.Config{Registry: path, Observer: tell})
-	x := old.Index()
+	x := old.View().Snapshot()
 
 	// A reload of the configuration opens before it closes.
 	next := open(t, edge.Config{Registry: path, Observer: tell, TTL: 30})
 	old.Close()
 	old.Close()
-	if next.Index() != x || old.Index() != x {
+	if next.View().Snapshot() != x || old.View().Snapshot() != x {
 		t.Error("the second Edge has read the file again")
 	}
 
 	third := open(t, edge.Config{Registry: path, Observer: tell})
 	snapshot(t, path, 2, "b.test")
 	third.Refresh()
-	if next.Index() != third.Index() || next.Index() == x {
+	if next.View().Snapshot() != third.View().Snapshot() || next.View().Snapshot() == x {
 		t.Error("Edges with one file hold different registries")
 	}
 	if <-tell; len(tell) != 0 {
@@ -155,7 +155,7 @@ func TestShared(t *testing.T) {
 	next.Close()
 	third.Close()
 	last := open(t, edge.Config{Registry: path})
-	if last.Index() == third.Index() {
+	if last.View().Snapshot() == third.View().Snapshot() {
 		t.Error("the registry outlived the last Edge that held it")
 	}
 	if filed(third, "a.test") || !filed(third, "b.test") {

@@ -34,6 +34,7 @@ type Filing struct {
 	Kind          registry.Kind
 	Status        registry.Status
 	Restricted    bool
+	FiledAt       time.Time
 	UpdatedAt     time.Time
 	Accesses      []registry.Access
 	AccessesKnown bool

@@ -18,6 +18,7 @@ type FilingFacts struct {
 	EntityNumber string          `json:"entity_number,omitempty"`
 	Entity       string          `json:"entity,omitempty"`
 	SiteName     string          `json:"site_name,omitempty"`
+	FiledAt      string          `json:"filed_at,omitempty"`
 	UpdatedAt    string          `json:"updated_at,omitempty"`
 	// Accesses is null where they are unknown, empty where there are none.
 	Accesses []AccessFacts `json:"accesses"`
@@ -50,7 +51,7 @@ func filings(f Facts) []FilingFacts {
 func (x *FilingFacts) tell(f Filing) {
 	x.Number, x.EntityNumber = f.Number.String(), f.EntityNumber.String()
 	x.Entity, x.SiteName = f.EntityName, f.SiteName
-	x.UpdatedAt = day(f.UpdatedAt)
+	x.FiledAt, x.UpdatedAt = day(f.FiledAt), day(f.UpdatedAt)
 }
 
 func filedName(h registry.Host, c registry.Covering) string {

@@ -20,7 +20,7 @@ type answers struct {
 	nodeIDs     map[rawNode]uint32
 	buf         []byte
 	self, below []rawCovering // scratch of at
-	ids         []uint32      // scratch of listOf
+	ids         []uint32      // scratch of list and take
 }
 
 type rawCovering struct {
@@ -54,16 +54,24 @@ func (a *answers) covering(c rawCovering) uint32 {
 
 // list interns a list of coverings.
 func (a *answers) list(coverings []rawCovering) uint32 {
-	a.ids, a.buf = a.ids[:0], a.buf[:0]
+	a.ids = a.ids[:0]
 	for _, c := range coverings {
 		id := a.covering(c)
 		a.ids = append(a.ids, id)
+	}
+	return a.listOf(a.ids)
+}
+
+// listOf interns a list of coverings by their numbers.
+func (a *answers) listOf(ids []uint32) uint32 {
+	a.buf = a.buf[:0]
+	for _, id := range ids {
 		a.buf = binary.LittleEndian.AppendUint32(a.buf, id)
 	}
 	id, ok := a.listIDs[string(a.buf)]
 	if !ok {
 		id = uint32(len(a.lists))
-		a.lists = append(a.lists, slices.Clone(a.ids))
+		a.lists = append(a.lists, slices.Clone(ids))
 		a.listIDs[string(a.buf)] = id
 	}
 	return id
@@ -124,6 +132,29 @@ func (a *answers) node(n rawNode) uint32 {
 		a.nodeIDs[n] = id
 	}
 	return id
+}
+
+// take interns all that others has, in the order of its first use there, and
+// returns the numbers that its nodes have here.
+func (a *answers) take(others *answers) []uint32 {
+	coverings := make([]uint32, len(others.coverings))
+	for i, c := range others.coverings {
+		coverings[i] = a.covering(c)
+	}
+	lists := make([]uint32, len(others.lists))
+	for i, l := range others.lists {
+		a.ids = a.ids[:0]
+		for _, c := range l {
+			a.ids = append(a.ids, coverings[c])
+		}
+		lists[i] = a.listOf(a.ids)
+	}
+	nodes := make([]uint32, len(others.nodes)) // that of node 0 is 0
+	for i, n := range others.nodes[1:] {
+		n.self, n.below = lists[n.self], lists[n.below]
+		nodes[i+1] = a.node(n)
+	}
+	return nodes
 }
 
 // check fails if there are more answers than a table can lead to.

@@ -25,10 +25,20 @@ func benchFilings() int {
 // builtCorpus is a snapshot of them, made once a run.
 var builtCorpus = sync.OnceValue(func() *index.Index { return buildCorpus(nil) })
 
-// buildCorpus makes one. With b it times Add and Build, not the making of filings.
+// buildCorpus makes one. With b it times Add and Build.
 func buildCorpus(b *testing.B) *index.Index {
-	const batch = 1000
 	builder := index.NewBuilder(testOptions)
+	fillCorpus(b, builder)
+	x, err := builder.Build()
+	if err != nil {
+		panic(err)
+	}
+	return x
+}
+
+// fillCorpus adds all of them. With b it times that, not the making of filings.
+func fillCorpus(b *testing.B, builder *index.Builder) {
+	const batch = 1000
 	fs := make([]registry.Filing, 0, batch)
 	for i, n := 0, benchFilings(); i < n; {
 		if b != nil {
@@ -46,11 +56,6 @@ func buildCorpus(b *testing.B) *index.Index {
 			}
 		}
 	}
-	x, err := builder.Build()
-	if err != nil {
-		panic(err)
-	}
-	return x
 }
 
 // BenchmarkBuild: time for each filing, from Add to the Index, and what it takes
@@ -64,6 +69,19 @@ func BenchmarkBuild(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n/float64(b.N), "ns/filing")
 	b.ReportMetric(float64(x.Info().Bytes)/n, "B/filing-file")
 	b.ReportMetric(float64(x.DecisionBytes())/n, "B/filing")
+}
+
+// BenchmarkBuilderWriteFile: time for each filing from Add by one goroutine to the file.
+func BenchmarkBuilderWriteFile(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "registry.icpidx")
+	for range b.N {
+		builder := index.NewBuilder(testOptions)
+		fillCorpus(b, builder)
+		if _, err := builder.WriteFile(path); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(benchFilings())/float64(b.N), "ns/filing")
 }
 
 // BenchmarkMap maps and verifies a snapshot whose pages are in memory.

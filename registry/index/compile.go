@@ -2,50 +2,56 @@ package index
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
+	"iter"
+	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/icpgate/icpgate/registry"
 )
 
 // compiler turns what a Builder collected into nodes: what the names of a table
-// have for answers, interned.
+// have for answers, interned. Its steps work on all parts of the table at once;
+// each step waits for the one before.
 type compiler struct {
 	*Builder
+	sources  []source
+	sorted   [256][]entry // by part
+	shares   [256]share
 	answers  answers
-	alone    map[uint64]uint32 // proto and labels of a name with one filing and nothing around it → node
-	ids      []uint32          // the node of each name in the table, with those that only lead to others
+	nodes    [256][]uint32 // by part and number in its share
+	known    int           // names and addresses, with those that only lead to others
 	names    int
 	addrs    int
 	recordsN int // bytes of the records section
+}
+
+// share is what one goroutine makes of one part of the table.
+type share struct {
+	*compiler
+	answers  answers           // of this part
+	alone    map[uint64]uint32 // proto and labels of a name with one filing and nothing around it → node
+	ids      []uint32          // the node of each name, with those that only lead to others
+	names    int
+	addrs    int
+	recordsN int
 	levels   []level
-	part     []entry // the part that is looked at
 }
 
 // Build makes the index. It fails if no random key could be made, or if the
 // registry has more than 2²⁴ different answers.
 func (b *Builder) Build() (*Index, error) {
-	if b.err != nil {
-		return nil, fmt.Errorf("the secret key of the snapshot could not be made: %w", b.err)
+	c, err := b.compile()
+	if err != nil {
+		return nil, err
 	}
-	if b.built {
-		return nil, errors.New("the snapshot is built already; make a new Builder")
-	}
-	b.built = true
-	if b.filings >= manyFilings {
+	if c.filings >= manyFilings {
 		// Nearly all memory is what the filings came from. It goes back before the
 		// snapshot takes its own; with no pointers in entries and records that is quick.
 		debug.FreeOSMemory()
-	}
-	c := &compiler{Builder: b, alone: map[uint64]uint32{}}
-	c.answers.init()
-	c.sort()
-	c.assign()
-	if err := c.answers.check(); err != nil {
-		return nil, err
 	}
 	image, err := c.image()
 	if err != nil {
@@ -54,42 +60,54 @@ func (b *Builder) Build() (*Index, error) {
 	return load(image)
 }
 
+// compile finds out everything but where names lie.
+func (b *Builder) compile() (*compiler, error) {
+	if b.err != nil {
+		return nil, fmt.Errorf("the secret key of the snapshot could not be made: %w", b.err)
+	}
+	if b.built {
+		return nil, errBuilt
+	}
+	b.built = true
+	c := &compiler{Builder: b}
+	c.join()
+	c.sort()
+	c.assign()
+	return c, c.answers.check()
+}
+
 // manyFilings take about a hundred megabytes.
 const manyFilings = 1_000_000
 
-// sort brings the entries into the order of the table and hands special names
-// their own filings. Special names without a filing get an entry, too.
-func (c *compiler) sort() {
-	for s := range c.specials {
-		c.parts[s.h0>>56].add(entry{sum: s})
+// eachPart calls f for all parts of the table, several at once.
+func eachPart(f func(part int)) {
+	var next atomic.Int32
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), maxBuilders) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < 256; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
 	}
-	n := 0
-	for i := range c.parts {
-		c.part = c.parts[i].appendTo(c.part[:0])
-		slices.SortFunc(c.part, c.compareEntries)
-		c.parts[i].set(c.part)
-		n += len(c.part)
-	}
-	c.ids = make([]uint32, 0, n)
-	c.each(func(group []entry) {
-		if sp := c.specials[group[0].sum]; sp != nil {
-			sp.own = slices.Clone(filed(group))
-		}
-	})
+	group.Wait()
 }
 
-// each calls f with the entries of each name, in the order of the table. They are
-// f's until it returns.
-func (c *compiler) each(f func(group []entry)) {
-	for i := range c.parts {
-		c.part = c.parts[i].appendTo(c.part[:0])
-		for part := c.part; len(part) > 0; {
+// maxBuilders bounds the goroutines of a build; memory is the limit before that.
+const maxBuilders = 8
+
+// groups goes through the entries of each name.
+func groups(list []entry) iter.Seq[[]entry] {
+	return func(yield func([]entry) bool) {
+		for len(list) > 0 {
 			n := 1
-			for n < len(part) && part[n].sum == part[0].sum {
+			for n < len(list) && list[n].sum == list[0].sum {
 				n++
 			}
-			f(part[:n:n])
-			part = part[n:]
+			if !yield(list[:n:n]) {
+				return
+			}
+			list = list[n:]
 		}
 	}
 }
@@ -102,12 +120,26 @@ func filed(group []entry) []entry {
 	return group
 }
 
-// assign finds the node of every name, in the order of the table.
+// assign finds the node of every name. Parts intern for themselves; then all is
+// interned once more in the order of the table, on which numbers depend.
 func (c *compiler) assign() {
-	c.each(func(group []entry) {
-		c.ids = append(c.ids, c.nodeOf(group))
-		c.count(group)
+	eachPart(func(i int) {
+		s := &share{compiler: c, alone: map[uint64]uint32{}, ids: make([]uint32, 0, len(c.sorted[i]))}
+		s.answers.init()
+		for group := range groups(c.sorted[i]) {
+			s.ids = append(s.ids, s.nodeOf(group))
+			s.count(group)
+		}
+		c.shares[i] = *s
 	})
+	c.answers.init()
+	for i := range c.shares {
+		s := &c.shares[i]
+		c.nodes[i] = c.answers.take(&s.answers)
+		s.answers, s.alone = answers{}, nil
+		c.known += len(s.ids)
+		c.names, c.addrs, c.recordsN = c.names+s.names, c.addrs+s.addrs, c.recordsN+s.recordsN
+	}
 }
 
 // canonical makes a Domain of a name that was one before.
@@ -116,98 +148,59 @@ func canonical(name string) registry.Domain {
 	return d
 }
 
-// count adds up what the header tells and how long the records section will be.
-func (c *compiler) count(group []entry) {
-	if own := filed(group); len(own) == 0 {
-	} else if c.isAddr(own[0]) {
-		c.addrs++
-	} else {
-		c.names++
-	}
-	_, c.scratch = c.body(c.scratch[:0], group)
-	c.recordsN += groupSize(len(c.scratch))
-}
-
-// body puts together what the records section has of one name: the name, and a
-// record for each filing.
-func (c *compiler) body(b []byte, group []entry) (addr bool, body []byte) {
-	own := filed(group)
-	if len(own) == 0 {
-		return false, appendName(b, c.specials[group[0].sum].name.String())
-	}
-	for i, e := range own {
-		item := c.item(e)
-		if i == 0 {
-			b = append(b, item[1:]...)
-			continue
-		}
-		b = append(b, item[itemHead(item):]...)
-	}
-	return c.isAddr(own[0]), b
-}
-
-// itemHead is how long kind and name at the front of an item are.
-func itemHead(item []byte) int {
-	r := reader{b: item[1:]}
-	if item[0]&groupAddr != 0 {
-		r.bytes(16)
-	} else {
-		r.front()
-	}
-	return len(item) - len(r.b)
-}
-
 // nodeOf interns the answers of one name.
-func (c *compiler) nodeOf(group []entry) uint32 {
-	own, sp := filed(group), c.specials[group[0].sum]
-	if sp != nil {
-		return c.specialNode(sp.name, own, sp)
+func (s *share) nodeOf(group []entry) uint32 {
+	own := filed(group)
+	if len(own) < len(group) {
+		sp := s.specials[group[0].sum]
+		return s.specialNode(sp.name, own, sp)
 	}
-	if c.isAddr(own[0]) {
-		return c.plainNode(own, 0)
+	item := s.item(own[0])
+	if item[0]&groupAddr != 0 {
+		return s.plainNode(own, 0)
 	}
-	front, suffix := (&reader{b: c.item(own[0])[1:]}).front()
+	front, suffix := (&reader{b: item[1:]}).front()
 	labels := 1 + bytes.Count(front, []byte{'.'}) + strings.Count(suffix, ".")
-	if labels == 2 && own[0].gov == 0 && !c.tops {
-		return c.plainNode(own, labels)
+	if labels == 2 && own[0].gov == 0 && !s.tops {
+		return s.plainNode(own, labels)
 	}
-	return c.specialNode(canonical(string(front)+suffix), own, nil)
+	return s.specialNode(canonical(string(front)+suffix), own, nil)
 }
 
 // plainNode is the node of a name with nothing known above or below it.
-func (c *compiler) plainNode(own []entry, labels int) uint32 {
+func (s *share) plainNode(own []entry, labels int) uint32 {
 	at := uint64(own[0].proto)<<8 | uint64(labels)
-	if id, ok := c.alone[at]; ok && len(own) == 1 {
+	if id, ok := s.alone[at]; ok && len(own) == 1 {
 		return id
 	}
-	id := c.answers.plainly(c.facts(own), 0, uint8(labels))
+	id := s.answers.plainly(s.facts(own), 0, uint8(labels))
 	if len(own) == 1 {
-		c.alone[at] = id
+		s.alone[at] = id
 	}
 	return id
 }
 
 // specialNode looks at all names above as well.
-func (c *compiler) specialNode(name registry.Domain, own []entry, sp *special) uint32 {
-	c.levels = append(c.levels[:0], level{})
-	c.key.walk(name.String(), 1, func(s sum, _ int, whole bool) bool {
+func (s *share) specialNode(name registry.Domain, own []entry, sp *special) uint32 {
+	s.levels = append(s.levels[:0], level{})
+	s.key.walk(name.String(), 1, func(at sum, _ int, whole bool) bool {
 		l := level{}
-		if up := c.specials[s]; up != nil {
-			l = level{c.facts(up.own), up.blacklisted}
+		if up := s.specials[at]; up != nil {
+			l = level{s.facts(up.own), up.blacklisted}
 		} else if whole {
-			l.filings = c.facts(own)
+			l.filings = s.facts(own)
 		}
-		c.levels = append(c.levels, l)
+		s.levels = append(s.levels, l)
 		return true
 	})
 	var flags nodeFlags
 	if sp != nil && sp.below {
 		flags |= hasBelow
 	}
-	if c.standing[name.GovRegistrable()] {
+	if s.standing[name.GovRegistrable()] {
 		flags |= govFiled
 	}
-	return c.answers.at(name, c.levels, flags)
+	return s.answers.at(name, s.levels, flags)
 }
 
 func (c *compiler) facts(own []entry) []fact {

@@ -68,15 +68,18 @@ func (x *Index) Sum(d registry.Domain) Sum { return x.key.name(d.String()) }
 // First is the first half of a sum.
 func First(s Sum) uint64 { return s.h0 }
 
-// Find asks the table alone.
-func (x *Index) Find(s Sum) uint32 {
+// Second is the other half.
+func Second(s Sum) uint64 { return s.h1 }
+
+// CoverSum answers for a registrable name by its key.
+func (x *Index) CoverSum(s Sum) registry.Coverage {
 	n, _ := x.table.find(s)
-	return n
+	return x.nodes[n].self
 }
 
-// Walk hands out the first half of the sum of each suffix from two labels on.
-func (x *Index) Walk(d registry.Domain, visit func(h0 uint64) bool) {
-	x.key.walk(d.String(), 2, func(s sum, _ int, _ bool) bool { return visit(s.h0) })
+// Walk hands out the sum of each suffix from two labels on.
+func (x *Index) Walk(d registry.Domain, visit func(s Sum) bool) {
+	x.key.walk(d.String(), 2, func(s sum, _ int, _ bool) bool { return visit(s) })
 }
 
 // SectionLengths are the bytes of each section.

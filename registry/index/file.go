@@ -73,14 +73,16 @@ func syncDir(dir string) error {
 // is verified; a file that is short, long, damaged, foreign or of another format
 // is refused with an error that names file, section and offset and says what to
 // do.
-func ReadFile(path string) (*Index, error) {
+func ReadFile(path string) (*Index, error) { return readAs(path, path) }
+
+func readAs(path, named string) (*Index, error) {
 	image, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot cannot be read: %w", err)
 	}
 	x, err := load(image)
 	if err != nil {
-		return nil, fmt.Errorf("snapshot %q cannot be used: %w", path, err)
+		return nil, fmt.Errorf("snapshot %q cannot be used: %w", named, err)
 	}
 	return x, nil
 }

@@ -155,3 +155,10 @@ func (h *header) made() time.Time {
 	}
 	return time.UnixMilli(h.madeAt).UTC()
 }
+
+func (h *header) info() Info {
+	return Info{
+		Revision: h.revision, MadeAt: h.made(), Bytes: int64(h.length),
+		Filings: int(h.counts[0]), Names: int(h.counts[1]), Addresses: int(h.counts[2]), Blacklisted: int(h.counts[3]),
+	}
+}

@@ -35,19 +35,17 @@ type sum struct{ h0, h1 uint64 }
 // Levels below from are not hashed. State of the hash stays in registers; visit
 // must not escape.
 func (k key) walk(name string, from int, visit func(s sum, level int, whole bool) bool) {
-	v0, v1 := k.k0^0x736f6d6570736575, k.k1^0x646f72616e646f6d
-	v2, v3 := k.k0^0x6c7967656e657261, k.k1^0x7465646279746573
+	v0, v1, v2, v3 := k.start()
 	level := 0
 	for rest := len(name); ; rest -= 8 {
 		block, last := blockOf(name, rest)
 		for dots := dotsOf(block); dots != 0; {
-			n := bits.TrailingZeros64(dots) &^ 7 // bits of the block that belong to the suffix
+			n := before(dots)
 			dots &= dots - 1
 			if level++; level < from {
 				continue
 			}
-			length := uint64(len(name)-rest) + uint64(n/8)
-			s := finish(v0, v1, v2, v3, block&(1<<n-1)|length<<56)
+			s := finish(v0, v1, v2, v3, ending(block, n, len(name)-rest))
 			if !visit(s, level, last && dots == 0) {
 				return
 			}
@@ -62,24 +60,44 @@ func (k key) walk(name string, from int, visit func(s sum, level int, whole bool
 	}
 }
 
+// start is the state before the first byte.
+func (k key) start() (v0, v1, v2, v3 uint64) {
+	return k.k0 ^ 0x736f6d6570736575, k.k1 ^ 0x646f72616e646f6d, k.k0 ^ 0x6c7967656e657261, k.k1 ^ 0x7465646279746573
+}
+
+// before returns how many bits of a block belong to the suffix that ends at the
+// lowest dot.
+func before(dots uint64) int { return bits.TrailingZeros64(dots) &^ 7 }
+
+// ending is the last block of a suffix: so many bits of a block, and the length of
+// all of it, of which so many bytes were hashed before.
+func ending(block uint64, bits, hashed int) uint64 {
+	return block&(1<<(bits&63)-1) | uint64(hashed+bits/8)<<56 // &63: no check of the shift
+}
+
 // blockOf returns the 8 bytes of name that end at rest, the rightmost lowest.
 // Where there are fewer it puts a dot before them and reports the last block, so
 // that the whole name ends like any suffix.
 func blockOf(name string, rest int) (block uint64, last bool) {
-	switch {
-	case rest >= 8:
-		return bigEndian(name[rest-8 : rest]), false
-	case len(name) >= 8:
-		return bigEndian(name[:8])>>(64-8*rest) | '.'<<(8*rest), true
+	if rest < 8 {
+		return lastBlock(name, rest), true
+	}
+	return bigEndian(name[rest-8:]), false
+}
+
+func lastBlock(name string, rest int) (block uint64) {
+	if len(name) >= 8 {
+		return bigEndian(name)>>(64-8*rest) | '.'<<(8*rest)
 	}
 	block = '.'
 	for i := range rest {
 		block = block<<8 | uint64(name[i])
 	}
-	return block, true
+	return block
 }
 
-// bigEndian is binary.BigEndian.Uint64 on a string; one load and a byte swap.
+// bigEndian is binary.BigEndian.Uint64 on the first bytes of a string; one load
+// and a byte swap.
 func bigEndian(s string) uint64 {
 	_ = s[7]
 	return uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |

@@ -71,10 +71,21 @@ func (x *Index) kept(s sum) (h kept, ok bool) {
 // keptName is kept for a name, which is compared in full: here nothing rests on a
 // fingerprint.
 func (x *Index) keptName(d registry.Domain) (h kept, ok bool) {
-	if h, ok = x.kept(x.key.name(d.String())); ok && h.name == d {
-		return h, true
+	node, slot := x.table.find(x.key.name(d.String()))
+	if node == 0 {
+		return h, false
 	}
-	return kept{}, false
+	x.groups(slot/slots, func(in int, addr bool, body []byte) bool {
+		if uint64(in) != slot%slots {
+			return true
+		}
+		r := reader{b: body}
+		if !addr && r.isName(d.String()) {
+			h, ok = kept{node: &x.nodes[node], name: d, body: body, records: r.b}, true
+		}
+		return false
+	})
+	return h, ok
 }
 
 func (x *Index) keptAddr(a netip.Addr) (h kept, ok bool) {
@@ -113,6 +124,76 @@ func (h *kept) each(visit func(c *registry.Covering, rec *stored)) bool {
 		visit(&own[0], &rec)
 	}
 	return true
+}
+
+// count tells how many filings a name has, and how many of them are counted
+// there. Unlike each it makes nothing of them.
+func (h *kept) count() (all, first int) {
+	if h.node == nil {
+		return 0, 0
+	}
+	own := h.node.self.Filings
+	for r := (reader{b: h.records}); len(r.b) > 0 && all < len(own); all++ {
+		first += count(!r.skipFacts(len(own[all].Accesses)))
+	}
+	return all, first
+}
+
+// skipFacts is facts for who asks only whether the filing is counted elsewhere.
+func (r *reader) skipFacts(accesses int) (elsewhere bool) {
+	head := r.u8()
+	r.skipNumber()
+	if head&recordEntity != 0 {
+		r.skipNumber()
+	}
+	r.skipString()
+	if n := r.uvarint(); n > 0 {
+		r.bytes(int(min(n-1, maxGroup)))
+	}
+	times := 2
+	if head&recordTimes != 0 {
+		times += accesses
+	}
+	for range times {
+		r.uvarint()
+	}
+	if head&recordMore == 0 {
+		return false
+	}
+	more := r.u8()
+	if more&moreCovers != 0 {
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			r.skipString()
+		}
+	}
+	return more&moreElsewhere != 0
+}
+
+func (r *reader) skipString() { r.bytes(int(min(r.uvarint(), maxGroup))) }
+
+func (r *reader) skipNumber() {
+	switch r.u8() {
+	case numberNone:
+	case numberText:
+		r.skipString()
+	default:
+		r.uvarint()
+		r.uvarint()
+	}
+}
+
+// appendText takes a name and appends it as text, without a look at whether it is
+// canonical.
+func (r *reader) appendText(b []byte) []byte {
+	front, suffix := r.front()
+	return append(append(b, front...), suffix...)
+}
+
+// isName takes a name and reports whether it is d's.
+func (r *reader) isName(name string) bool {
+	front, suffix := r.front()
+	n := len(front)
+	return !r.bad && len(name) == n+len(suffix) && name[:n] == string(front) && name[n:] == suffix
 }
 
 func (h *kept) list() (recs []Record) {

@@ -148,11 +148,11 @@ func (l *Live) Compact(ctx context.Context, path string) error {
 // revision, without a time of its making, so that it is the same wherever it is
 // made.
 func (v *View) write(ctx context.Context, path string) error {
-	var c Changes
+	t := Changes{}.told()
 	if v.over != nil {
-		c = v.over.changes()
+		t = v.over.told()
 	}
-	return Merge(ctx, path, v.base, c, Options{Key: v.Key(), Revision: v.Revision()})
+	return mergeTold(ctx, path, v.base, t, Options{Key: v.Key(), Revision: v.Revision()})
 }
 
 // replace puts x, made of v, in force, unless what v rests on is no more.

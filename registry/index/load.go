@@ -29,10 +29,7 @@ func load(image []byte) (*Index, error) {
 		key: keyOf(h.key), tops: h.tops, image: image, id: lastID.Add(1),
 		recordIndex: h.part(image, sectionRecordIndex), records: h.part(image, sectionRecords),
 		table: table{buckets: h.buckets, spill: int(h.spill), lines: h.part(image, sectionTable)},
-		info: Info{
-			Revision: h.revision, MadeAt: h.made(), Bytes: int64(len(image)),
-			Filings: int(h.counts[0]), Names: int(h.counts[1]), Addresses: int(h.counts[2]), Blacklisted: int(h.counts[3]),
-		},
+		info:  h.info(),
 	}
 	if x.nodes, err = h.loadNodes(image); err != nil {
 		return nil, err

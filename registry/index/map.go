@@ -22,18 +22,21 @@ var mappings atomic.Int64
 // The mapping goes when the garbage collector finds that nobody holds the Index
 // any more; there is nothing to close. What answers and records refer to is
 // never part of it. Where there is no mapping of files, Map is ReadFile.
-func Map(path string) (*Index, error) {
+func Map(path string) (*Index, error) { return mapAs(path, path) }
+
+// mapAs is Map with errors that name another file, of which path is a copy.
+func mapAs(path, named string) (*Index, error) {
 	image, err := mapFile(path)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("snapshot cannot be mapped: %w", err)
 	case image == nil:
-		return ReadFile(path)
+		return readAs(path, named)
 	}
 	x, err := load(image)
 	if err != nil {
 		unmap(image)
-		return nil, fmt.Errorf("snapshot %q cannot be used: %w", path, err)
+		return nil, fmt.Errorf("snapshot %q cannot be used: %w", named, err)
 	}
 	mappings.Add(1)
 	// Every method that reads the image keeps x alive until it has done so.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"os"
@@ -25,6 +26,10 @@ import (
 // What it takes in memory grows with the changes, not with base: that is read
 // from one end to the other, in the order in which the new one is written.
 func Merge(ctx context.Context, path string, base *Index, changes Changes, o Options) error {
+	return mergeTold(ctx, path, base, changes.told(), o)
+}
+
+func mergeTold(ctx context.Context, path string, base *Index, changes told, o Options) error {
 	err := merge1(ctx, path, base, changes, o)
 	if err != nil {
 		return fmt.Errorf("snapshot %q cannot be written: %w", path, err)
@@ -32,7 +37,19 @@ func Merge(ctx context.Context, path string, base *Index, changes Changes, o Opt
 	return nil
 }
 
-func merge1(ctx context.Context, path string, base *Index, changes Changes, o Options) (err error) {
+// told is what Merge is told: Changes, without a need to put them into maps.
+type told struct {
+	size      int // of names and addrs, about
+	names     iter.Seq2[registry.Domain, []registry.Filing]
+	addrs     iter.Seq2[netip.Addr, []registry.Filing]
+	blacklist map[registry.Domain]bool
+}
+
+func (c Changes) told() told {
+	return told{len(c.Names) + len(c.Addrs), maps.All(c.Names), maps.All(c.Addrs), c.Blacklist}
+}
+
+func merge1(ctx context.Context, path string, base *Index, changes told, o Options) (err error) {
 	if base == nil {
 		if base, err = NewBuilder(o).Build(); err != nil {
 			return err
@@ -68,13 +85,12 @@ func merge1(ctx context.Context, path string, base *Index, changes Changes, o Op
 type merger struct {
 	ctx     context.Context
 	base    *Index
-	changes Changes
+	changes told
 	options Options
 
-	spots    map[registry.Domain]*spot
+	spots    map[string]*spot // by name
 	addrs    map[netip.Addr]*spot
-	causes   map[registry.Domain]bool // changed names: what is below them may have other answers
-	depths   [maxLabels + 1]bool      // whether causes has names of so many labels
+	depths   [maxLabels + 1]bool      // whether there are causes of so many labels
 	gov      map[registry.Domain]bool // changes of the section of the same name
 	standing map[registry.Domain]bool // what it means for government registrable names
 	tops     bool
@@ -85,31 +101,36 @@ type merger struct {
 	up      map[registry.Domain]level
 	levels  []level
 
+	// Scratch: a merge goes through all of base, and must not leave garbage for
+	// each name of it.
+	text, body, items []byte
+	out               []rendered
+
 	counts [4]int // as in the header
 	known  int    // names and addresses in the table
 }
 
-// spot is a name or an address that is looked at by itself.
+// spot is a name or an address that is looked at by itself. There is one for every
+// change, so it holds nothing that can be made when it is written.
 type spot struct {
 	sum
-	name    registry.Domain
-	addr    netip.Addr
-	changed bool   // filings and body are these, not those of base
-	facts   []fact // if changed
-	body    []byte // of the group: name and records
-	below   bool   // something known is below
-	known   bool   // stands in the table
-	was     bool   // stood there
+	name    registry.Domain   // zero for an address, which is that of the filings
+	filings []registry.Filing // if changed
+	changed bool              // filings are these, not those of base
+	cause   bool              // names below may have other answers
+	below   bool              // something known is below
+	known   bool              // stands in the table
+	was     bool              // stood there
 }
 
 // spotAt makes a spot of d and all names above it that a table may know of.
 func (m *merger) spotAt(d registry.Domain) *spot {
-	if s := m.spots[d]; s != nil {
+	if s := m.spots[d.String()]; s != nil {
 		return s
 	}
-	s := &spot{sum: m.base.key.name(d.String()), name: d, body: appendName(nil, d.String()), below: d.Labels() == 1}
+	s := &spot{sum: m.base.key.name(d.String()), name: d, below: d.Labels() == 1}
 	s.was = m.base.knows(s.sum)
-	m.spots[d] = s
+	m.spots[d.String()] = s
 	if up := d.Parent(); up.Labels() > 1 {
 		m.spotAt(up)
 	}
@@ -123,18 +144,18 @@ func (x *Index) knows(s sum) bool {
 
 // plan finds the spots, and what becomes of each.
 func (m *merger) plan() error {
-	m.spots, m.addrs, m.causes = map[registry.Domain]*spot{}, map[netip.Addr]*spot{}, map[registry.Domain]bool{}
+	m.spots, m.addrs = make(map[string]*spot, m.changes.size), map[netip.Addr]*spot{}
 	m.gov, m.standing, m.up = map[registry.Domain]bool{}, map[registry.Domain]bool{}, map[registry.Domain]level{}
 	m.answers.init()
 	m.copied = make([]uint32, len(m.base.nodes))
 	m.counts = [4]int{m.base.info.Filings, m.base.info.Names, m.base.info.Addresses, m.base.info.Blacklisted}
 	m.known = m.base.known
-	for d, filings := range m.changes.Names {
+	for d, filings := range m.changes.names {
 		if err := m.refile(d, filings); err != nil {
 			return err
 		}
 	}
-	for a, filings := range m.changes.Addrs {
+	for a, filings := range m.changes.addrs {
 		if err := m.refileAddr(a, filings); err != nil {
 			return err
 		}
@@ -148,10 +169,12 @@ func (m *merger) plan() error {
 	return nil
 }
 
-// cause notes that what is below d may have other answers.
-func (m *merger) cause(d registry.Domain) {
-	m.causes[d] = true
+// cause makes a spot of d, below which there may be other answers.
+func (m *merger) cause(d registry.Domain) *spot {
+	s := m.spotAt(d)
+	s.cause = true
 	m.depths[d.Labels()] = true
+	return s
 }
 
 // refile gives a name its filings.
@@ -164,9 +187,7 @@ func (m *merger) refile(d registry.Domain, filings []registry.Filing) error {
 	if d.Labels() < 2 && len(filings) == 0 {
 		return nil
 	}
-	m.cause(d)
-	s := m.spotAt(d)
-	if err := m.fill(s, filings); err != nil {
+	if err := m.cause(d).fill(filings); err != nil {
 		return err
 	}
 	was, _ := m.base.keptName(d)
@@ -207,11 +228,10 @@ func (m *merger) refileAddr(a netip.Addr, filings []registry.Filing) error {
 	if m.addrs[a] != nil {
 		return fmt.Errorf("the filings of %s come twice, as IPv4 and within IPv6", a)
 	}
-	b := a.As16()
-	s := &spot{sum: m.base.key.addr(a), addr: a, body: b[:], known: len(filings) > 0}
+	s := &spot{sum: m.base.key.addr(a), known: len(filings) > 0}
 	s.was = m.base.knows(s.sum)
 	m.addrs[a] = s
-	if err := m.fill(s, filings); err != nil {
+	if err := s.fill(filings); err != nil {
 		return err
 	}
 	was, _ := m.base.keptAddr(a)
@@ -221,40 +241,71 @@ func (m *merger) refileAddr(a netip.Addr, filings []registry.Filing) error {
 
 // recount corrects the counts of filings and of names or addresses.
 func (m *merger) recount(which int, was *kept, filings []registry.Filing, d registry.Domain) {
-	before := 0
-	was.each(func(_ *registry.Covering, rec *stored) {
-		before++
-		m.counts[0] -= int(flag(!rec.elsewhere))
-	})
+	before, first := was.count()
+	m.counts[0] -= first
 	for i := range filings {
 		m.counts[0] += int(flag(!elsewhere(&filings[i], d)))
 	}
 	m.counts[which] += int(flag(len(filings) > 0)) - int(flag(before > 0))
 }
 
-// fill puts the filings of a spot into the order of a snapshot and encodes them.
-func (m *merger) fill(s *spot, filings []registry.Filing) error {
-	type one struct {
-		fact
-		item []byte
-	}
-	all := make([]one, len(filings))
+// fill gives a spot its filings, if they can be.
+func (s *spot) fill(filings []registry.Filing) error {
 	for i := range filings {
-		f := &filings[i]
-		if err := cmp.Or(f.Check(), checkSize(f)); err != nil {
+		if err := cmp.Or(filings[i].Check(), checkSize(&filings[i])); err != nil {
 			return err
 		}
-		all[i] = one{m.fact(f, s.name), appendItem(nil, f, s.name)}
 	}
-	slices.SortFunc(all, func(a, b one) int {
-		return cmp.Or(cmp.Compare(m.protos.keys[a.proto], m.protos.keys[b.proto]), slices.Compare(a.item, b.item))
-	})
-	s.changed = true
-	for _, a := range all {
-		s.facts = append(s.facts, a.fact)
-		s.body = append(s.body, a.item[itemHead(a.item):]...)
-	}
+	s.changed, s.filings = true, filings
 	return nil
+}
+
+// rendered is a filing as a snapshot has it.
+type rendered struct {
+	fact
+	from, to int // of merger.items
+}
+
+// render puts the filings of a changed spot into the order of a snapshot and
+// encodes them. What it returns holds until it is called again.
+func (m *merger) render(s *spot) []rendered {
+	m.out, m.items = m.out[:0], m.items[:0]
+	for i := range s.filings {
+		from := len(m.items)
+		m.items = appendItem(m.items, &s.filings[i], s.name)
+		m.out = append(m.out, rendered{m.fact(&s.filings[i], s.name), from, len(m.items)})
+	}
+	if len(m.out) > 1 {
+		slices.SortFunc(m.out, func(a, b rendered) int {
+			return cmp.Or(cmp.Compare(m.protos.keys[a.proto], m.protos.keys[b.proto]),
+				slices.Compare(m.items[a.from:a.to], m.items[b.from:b.to]))
+		})
+	}
+	return m.out
+}
+
+// bodyOf is the group of a spot that is changed or new: name and records. It
+// holds until the next one is made.
+func (m *merger) bodyOf(s *spot) []byte {
+	if s.name.IsZero() {
+		a := plain(s.filings[0].Addr).As16()
+		m.body = append(m.body[:0], a[:]...)
+	} else {
+		m.body = appendName(m.body[:0], s.name.String())
+	}
+	for _, r := range m.render(s) {
+		item := m.items[r.from:r.to]
+		m.body = append(m.body, item[itemHead(item):]...)
+	}
+	return m.body
+}
+
+// factsOf are the facts of a changed spot, in the order of its records.
+func (m *merger) factsOf(s *spot) (facts []fact) {
+	for _, r := range m.render(s) {
+		facts = append(facts, r.fact)
+	}
+	return facts
 }
 
 // fact is what a filing under d, which is zero for an address, does to answers.
@@ -269,21 +320,20 @@ func (m *merger) fact(f *registry.Filing, d registry.Domain) fact {
 
 // relist takes in what changes on the blacklist.
 func (m *merger) relist() {
-	for d, on := range m.changes.Blacklist {
+	for d, on := range m.changes.blacklist {
 		if was := m.base.blacklists(d); d.IsZero() || on == was {
 			continue
 		}
 		m.counts[3] += 2*int(flag(on)) - 1
 		m.cause(d)
-		m.spotAt(d)
 	}
-	for name := range m.base.blacklist.changed(m.changes.Blacklist) {
+	for name := range m.base.blacklist.changed(m.changes.blacklist) {
 		m.tops = m.tops || canonical(name).Labels() == 1
 	}
 }
 
 func (m *merger) listed(d registry.Domain) bool {
-	if on, ok := m.changes.Blacklist[d]; ok {
+	if on, ok := m.changes.blacklist[d]; ok {
 		return on
 	}
 	return m.base.blacklists(d)
@@ -344,16 +394,22 @@ func (m *merger) write(f *os.File) error {
 
 // newcomers are the spots that were not in the table before, in its order.
 func (m *merger) newcomers() (list []*spot) {
-	for _, s := range m.spots {
-		if s.known && !s.was {
-			list = append(list, s)
+	fresh := func(yield func(*spot)) {
+		for _, s := range m.spots {
+			if s.known && !s.was {
+				yield(s)
+			}
+		}
+		for _, s := range m.addrs {
+			if s.known && !s.was {
+				yield(s)
+			}
 		}
 	}
-	for s := range maps.Values(m.addrs) {
-		if s.known && !s.was {
-			list = append(list, s)
-		}
-	}
+	n := 0
+	fresh(func(*spot) { n++ })
+	list = make([]*spot, 0, n)
+	fresh(func(s *spot) { list = append(list, s) })
 	slices.SortFunc(list, func(a, b *spot) int { return a.sum.compare(b.sum) })
 	return list
 }

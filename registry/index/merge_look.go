@@ -18,7 +18,7 @@ func (m *merger) look() error {
 			m.above(s.name, func(up *spot) { up.below = true })
 		}
 	}
-	open := map[registry.Domain]*spot{}
+	open := map[string]*spot{}
 	for d, s := range m.spots {
 		if node, _ := m.base.table.find(s.sum); !s.below && node != 0 && m.base.nodes[node].flags&hasBelow != 0 {
 			open[d] = s
@@ -29,13 +29,13 @@ func (m *merger) look() error {
 	}
 	settle := func(d registry.Domain) {
 		for up := d.Parent(); !up.IsZero(); up = up.Parent() {
-			if s := open[up]; s != nil {
+			if s := open[up.String()]; s != nil {
 				s.below = true
-				delete(open, up)
+				delete(open, up.String())
 			}
 		}
 	}
-	for name := range m.base.blacklist.changed(m.changes.Blacklist) {
+	for name := range m.base.blacklist.changed(m.changes.blacklist) {
 		settle(canonical(name))
 	}
 	return m.scanFor(open, settle)
@@ -43,13 +43,13 @@ func (m *merger) look() error {
 
 // scanFor shows the filed names of base that did not change, and the hosts that
 // their filings single out, until nothing is open.
-func (m *merger) scanFor(open map[registry.Domain]*spot, settle func(registry.Domain)) error {
+func (m *merger) scanFor(open map[string]*spot, settle func(registry.Domain)) error {
 	n, err := 0, error(nil)
 	ok := m.base.eachKept(func(k kept) bool {
 		if n++; n%checkEvery == 0 {
 			err = m.ctx.Err()
 		}
-		if s := m.spots[k.name]; k.addr.IsValid() || len(k.records) == 0 || s != nil && s.changed {
+		if s := m.spots[k.name.String()]; k.addr.IsValid() || len(k.records) == 0 || s != nil && s.changed {
 			return err == nil && len(open) > 0
 		}
 		settle(k.name)
@@ -78,7 +78,7 @@ const checkEvery = 4096
 // above calls f with the spots above d.
 func (m *merger) above(d registry.Domain, f func(*spot)) {
 	for up := d.Parent(); !up.IsZero(); up = up.Parent() {
-		if s := m.spots[up]; s != nil {
+		if s := m.spots[up.String()]; s != nil {
 			f(s)
 		}
 	}
@@ -87,7 +87,7 @@ func (m *merger) above(d registry.Domain, f func(*spot)) {
 // filed reports whether a spot has filings of its own.
 func (m *merger) filed(s *spot) bool {
 	if s.changed {
-		return len(s.facts) > 0
+		return len(s.filings) > 0
 	}
 	k, ok := m.base.keptName(s.name)
 	return ok && len(k.records) > 0
@@ -121,15 +121,15 @@ func (m *merger) settle() {
 
 // level is what lies at d itself from now on.
 func (m *merger) level(d registry.Domain) level {
-	if s := m.spots[d]; s != nil && s.changed {
-		return level{s.facts, m.listed(d)}
+	if s := m.spots[d.String()]; s != nil && s.changed {
+		return level{m.factsOf(s), m.listed(d)}
 	}
 	if l, ok := m.up[d]; ok {
 		return l
 	}
 	l := level{blacklisted: m.listed(d)}
 	if k, ok := m.base.keptName(d); ok {
-		l.filings = m.factsOf(&k)
+		l.filings = m.factsBefore(&k)
 	}
 	if len(m.up) >= maxLevels {
 		clear(m.up)
@@ -142,7 +142,7 @@ func (m *merger) level(d registry.Domain) level {
 // names lie directly below a few suffixes.
 const maxLevels = 4096
 
-func (m *merger) factsOf(k *kept) (facts []fact) {
+func (m *merger) factsBefore(k *kept) (facts []fact) {
 	k.each(func(_ *registry.Covering, rec *stored) {
 		f := rec.filing()
 		facts = append(facts, m.fact(&f, k.name))

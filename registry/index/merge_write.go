@@ -2,6 +2,7 @@ package index
 
 import (
 	"bufio"
+	"bytes"
 	"hash/crc32"
 	"io"
 	"iter"
@@ -14,7 +15,7 @@ import (
 // stream hands the names of the new snapshot to p, in the order of their sums.
 func (m *merger) stream(p *placer) error {
 	fresh := m.newcomers()
-	put := func(s *spot) error { return p.add(s.sum, m.nodeOf(s), s.addr.IsValid(), s.body) }
+	put := func(s *spot) error { return p.add(s.sum, m.nodeOf(s), s.name.IsZero(), m.bodyOf(s)) }
 	n := 0
 	for e, err := range m.base.inOrder() {
 		if n++; n%checkEvery == 0 && err == nil {
@@ -40,45 +41,61 @@ func (m *merger) stream(p *placer) error {
 
 // old puts what stood in base.
 func (m *merger) old(p *placer, e *entryOf) error {
-	s := m.spots[e.name]
-	if e.addr.IsValid() {
-		s = m.addrs[e.addr]
-	}
+	s := m.spotOf(e)
 	switch {
-	case s == nil && !m.caused(e.name):
-		return p.add(e.sum, m.copy(e), e.addr.IsValid(), e.body)
+	case s == nil && !m.caused(e):
+		return p.add(e.sum, m.copy(e), e.addr, e.body)
 	case s == nil:
-		return p.add(e.sum, m.node(e.name, e.kept.node.flags&hasBelow), false, e.body)
+		return p.add(e.sum, m.node(canonical(string(m.text)), m.base.nodes[e.id].flags&hasBelow), false, e.body)
 	case !s.known:
 		return nil
 	case s.changed:
-		return p.add(e.sum, m.nodeOf(s), e.addr.IsValid(), s.body)
+		return p.add(e.sum, m.nodeOf(s), e.addr, m.bodyOf(s))
 	}
 	return p.add(e.sum, m.nodeOf(s), false, e.body)
 }
 
-// caused reports whether something above d changed that may bear on it.
-func (m *merger) caused(d registry.Domain) bool {
-	if len(m.causes) == 0 || d.IsZero() {
+// spotOf returns the spot of what stood in base; nil if it is none. The name is
+// in m.text afterwards.
+func (m *merger) spotOf(e *entryOf) *spot {
+	r := reader{b: e.body}
+	if e.addr {
+		_, a := r.filed(true)
+		return m.addrs[a]
+	}
+	m.text = r.appendText(m.text[:0])
+	return m.spots[string(m.text)]
+}
+
+// caused reports whether something above the name in m.text changed that may bear
+// on it. The name itself is no spot.
+func (m *merger) caused(e *entryOf) bool {
+	if e.addr {
 		return false
 	}
-	n := d.Labels()
-	for up := d; n > 0; n, up = n-1, up.Parent() {
-		if m.depths[n] && m.causes[up] {
+	level := 0
+	for at := len(m.text) - 1; at > 0; at-- {
+		if m.text[at] != '.' {
+			continue
+		}
+		if level++; !m.depths[level] {
+			continue
+		}
+		if s := m.spots[string(m.text[at+1:])]; s != nil && s.cause {
 			return true
 		}
 	}
 	if len(m.standing) == 0 {
 		return false
 	}
-	_, ok := m.standing[d.GovRegistrable()]
+	_, ok := m.standing[canonical(string(m.text)).GovRegistrable()]
 	return ok
 }
 
 // nodeOf is the node of a spot.
 func (m *merger) nodeOf(s *spot) uint32 {
-	if s.addr.IsValid() {
-		return m.answers.plainly(s.facts, 0, 0)
+	if s.name.IsZero() {
+		return m.answers.plainly(m.factsOf(s), 0, 0)
 	}
 	return m.node(s.name, flagIf(s.below, hasBelow))
 }
@@ -110,17 +127,22 @@ func (m *merger) copy(e *entryOf) uint32 {
 		}
 		return list
 	}
-	n := e.kept.node
-	id := m.answers.of(raw(n.self.Filings), raw(n.below.Filings), n.flags, uint8(e.name.Labels()))
+	n := &m.base.nodes[e.id]
+	labels := 0
+	if !e.addr {
+		labels = 1 + bytes.Count(m.text, []byte{'.'})
+	}
+	id := m.answers.of(raw(n.self.Filings), raw(n.below.Filings), n.flags, uint8(labels))
 	m.copied[e.id] = id
 	return id
 }
 
-// entryOf is one name of an old table.
+// entryOf is one name or address of an old table.
 type entryOf struct {
-	kept
 	sum
-	id uint32 // of its node
+	id   uint32 // of its node
+	addr bool
+	body []byte // of the group: name and records; part of the snapshot
 }
 
 // inOrder goes through a table in the order of the sums. What spilled comes
@@ -155,16 +177,18 @@ func (x *Index) inOrder() iter.Seq2[entryOf, error] {
 // entries adds those of a bucket to others, in the order of sums.
 func (x *Index) entries(wait []entryOf, b uint64) ([]entryOf, error) {
 	n, good := 0, true
+	var text [256]byte // of a name; longer ones are no names
 	good = x.groups(b, func(slot int, addr bool, body []byte) bool {
 		id, h1 := x.table.entry(b, slot)
-		k, ok := x.group(id, addr, body)
-		e := entryOf{kept: k, id: id}
+		e := entryOf{id: id, addr: addr, body: body}
+		r := reader{b: body}
 		if addr {
-			e.sum = x.key.addr(k.addr)
+			_, a := r.filed(true)
+			e.sum = x.key.addr(a)
 		} else {
-			e.sum = x.key.name(k.name.String())
+			e.sum = x.key.name(string(r.appendText(text[:0])))
 		}
-		if good = ok && id != 0 && e.h1 == h1; !good {
+		if good = !r.bad && id != 0 && e.h1 == h1; !good {
 			return false
 		}
 		n++
@@ -227,7 +251,7 @@ func (w *fileWriter) finish(m *merger) error {
 			return err
 		}
 	}
-	for i, names := range []iter.Seq[string]{m.base.blacklist.changed(m.changes.Blacklist), m.base.gov.changed(m.gov)} {
+	for i, names := range []iter.Seq[string]{m.base.blacklist.changed(m.changes.blacklist), m.base.gov.changed(m.gov)} {
 		s := newSectionWriter(w.f, w.h.length)
 		if err := writeNames(s, names); err != nil {
 			return err

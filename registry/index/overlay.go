@@ -218,23 +218,30 @@ func (o *overlay) after(base *Index, rev uint64) *overlay {
 	return e.done(o.revision)
 }
 
-// changes returns all of o, for Merge.
-func (o *overlay) changes() Changes {
-	c := Changes{
-		Names: map[registry.Domain][]registry.Filing{}, Addrs: map[netip.Addr][]registry.Filing{},
-		Blacklist: map[registry.Domain]bool{},
-	}
+// told is all of o, for a merge. It holds the blacklist's changes; the filings stay
+// where they are.
+func (o *overlay) told() told {
+	t := told{size: o.set.n, blacklist: map[registry.Domain]bool{}}
 	o.set.all(func(_ sum, it *item) {
-		switch f := it.filed; {
-		case f == nil:
-		case f.byName():
-			c.Names[f.name] = f.filings
-		default:
-			c.Addrs[f.addr] = f.filings
-		}
 		if it.list != listedAsBefore {
-			c.Blacklist[it.name] = it.list == listedNow
+			t.blacklist[it.name] = it.list == listedNow
 		}
 	})
-	return c
+	t.names = func(yield func(registry.Domain, []registry.Filing) bool) {
+		more := true
+		o.set.all(func(_ sum, it *item) {
+			if f := it.filed; f != nil && f.byName() {
+				more = more && yield(f.name, f.filings)
+			}
+		})
+	}
+	t.addrs = func(yield func(netip.Addr, []registry.Filing) bool) {
+		more := true
+		o.set.all(func(_ sum, it *item) {
+			if f := it.filed; f != nil && !f.byName() {
+				more = more && yield(f.addr, f.filings)
+			}
+		})
+	}
+	return t
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	filings "github.com/icpgate/icpgate/bench/corpus"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -55,13 +56,14 @@ func (b *benchLive) next(changes []registry.Change) []registry.Change {
 }
 
 func benchChange(c *corpus, r *rand.Rand, i int) registry.Change {
-	d := c.names[r.IntN(len(c.names))]
+	f := filings.Filing(r.IntN(c.n))
 	if i%3 == 0 {
-		d = corpusName(r, len(c.names)+i)
+		f = filings.Filing(c.n + i)
 	}
-	ch := registry.Change{Kind: registry.ChangeFilings, Name: d}
+	ch := registry.Change{Kind: registry.ChangeFilings, Name: f.Site.Domains[0]}
 	if i%3 < 2 {
-		ch.Filings = []registry.Filing{corpusFiling(i, d)}
+		f.Restricted = true
+		ch.Filings = []registry.Filing{f}
 	}
 	return ch
 }

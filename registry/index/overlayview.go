@@ -31,11 +31,11 @@ func (v *View) Cover(d registry.Domain) registry.Coverage {
 	if v == nil {
 		return registry.Coverage{}
 	}
-	answer, near := v.walk(d)
-	c := *answer
 	if v.over == nil {
-		return c
+		return v.base.Cover(d)
 	}
+	answer, near := v.walk(d.String())
+	c := *answer
 	c.Revision = v.over.revision
 	if near.level == 0 {
 		return c
@@ -90,40 +90,54 @@ func (a *around) cut() uint8 {
 }
 
 // walk asks snapshot and overlay in one pass over the name: what it hashes serves
-// both. The answer is the snapshot's.
-func (v *View) walk(d registry.Domain) (answer *registry.Coverage, near around) {
+// both. The answer is the snapshot's. Like Index.answer it is key.walk with the
+// visit written out.
+func (v *View) walk(name string) (answer *registry.Coverage, near around) {
 	x, o := v.base, v.over
-	from := 2
-	if x.tops || o != nil && o.tops {
-		from = 1
-	}
+	tops := x.tops || o.tops
 	n := &x.nodes[0]
 	answer = &n.below
-	inBase, inOver := true, o != nil
-	x.key.walk(d.String(), from, func(s sum, level int, whole bool) bool {
-		// The overlay first: it is near, and what the table says may be far away.
-		if inOver {
-			if inOver = o.set.filter.mayHave(s) && near.find(o.set, s, level) || level == 1; !inOver && !inBase {
-				return false
+	inBase, inOver := true, true
+	v0, v1, v2, v3 := x.key.start()
+	level := 0
+	for rest := len(name); ; rest -= 8 {
+		block, last := blockOf(name, rest)
+		for dots := dotsOf(block); dots != 0; {
+			bits := before(dots)
+			dots &= dots - 1
+			if level++; level == 1 && !tops {
+				continue
+			}
+			s := finish(v0, v1, v2, v3, ending(block, bits, len(name)-rest))
+			// The overlay first: it is near, and what the table says may be far away.
+			if inOver {
+				inOver = o.set.filter.mayHave(s) && near.find(o.set, s, level) || level == 1
+			}
+			if inBase {
+				switch i, _ := x.table.find(s); {
+				case i == 0:
+					answer, inBase = &n.below, level == 1
+				case last && dots == 0:
+					answer = &x.nodes[i].self
+				default:
+					n = &x.nodes[i]
+					answer, inBase = &n.below, n.flags&hasBelow != 0
+				}
+			}
+			if !inBase && !inOver {
+				runtime.KeepAlive(v)
+				return answer, near
 			}
 		}
-		if !inBase {
-			return true
+		if last {
+			runtime.KeepAlive(v)
+			return answer, near
 		}
-		i, _ := x.table.find(s)
-		if i == 0 {
-			answer, inBase = &n.below, level == 1
-			return inBase || inOver
-		}
-		n = &x.nodes[i]
-		if answer = &n.below; whole {
-			answer = &n.self
-		}
-		inBase = n.flags&hasBelow != 0
-		return inBase || inOver
-	})
-	runtime.KeepAlive(v)
-	return answer, near
+		v3 ^= block
+		v0, v1, v2, v3 = round(v0, v1, v2, v3)
+		v0, v1, v2, v3 = round(v0, v1, v2, v3)
+		v0 ^= block
+	}
 }
 
 // combine makes the answer for a name at or below changed ones from that of the

@@ -69,6 +69,15 @@ func (r *reader) name() registry.Domain {
 // codes. They belong to the format.
 var numberProvinces = strings.Split("京 津 冀 晋 蒙 辽 吉 黑 沪 苏 浙 皖 闽 赣 鲁 豫 鄂 湘 粤 桂 琼 渝 蜀 黔 滇 藏 陕 陇 青 宁 新", " ")
 
+// provinceOf has the place of each letter among them.
+var provinceOf = func() map[string]byte {
+	of := map[string]byte{}
+	for i, letter := range numberProvinces {
+		of[letter] = byte(i)
+	}
+	return of
+}()
+
 // The first byte of a number: none, a text, or from numberPlain on twice the
 // province and 1 for a licence.
 const (
@@ -82,44 +91,21 @@ var numberWords = [2]string{"ICP备", "ICP证"}
 
 const numberEnd = "号"
 
-// maxDigits fit into a uint64 with a 1 before them, which keeps leading zeros.
-const maxDigits = 18
-
-// appendNumber packs a number: province and kind, digits, ordinal and letter; or
-// as a text where it is of another form.
+// appendNumber packs a number: province and kind, digits with a 1 in front,
+// ordinal and letter; or as a text where it is of another form.
 func appendNumber(b []byte, n registry.Number) []byte {
 	if n.IsZero() {
 		return append(b, numberNone)
 	}
-	var buf [96]byte
-	text, _ := n.AppendText(buf[:0]) // never fails
-	if head, digits, ok := plainNumber(n, string(text)); ok {
-		b = binary.AppendUvarint(append(b, head), digits)
+	province, ok := provinceOf[n.Province()]
+	licence := n.Kind() == registry.NumberLicence
+	if ok && (licence || n.Kind() == registry.NumberFiling) {
+		b = binary.AppendUvarint(append(b, numberPlain+province<<1|flag(licence)), n.Digits())
 		return binary.AppendUvarint(b, uint64(n.Ordinal())<<2|uint64(n.Service()))
 	}
+	var buf [96]byte
+	text, _ := n.AppendText(buf[:0]) // never fails
 	return appendString(append(b, numberText), string(text))
-}
-
-// plainNumber takes apart 京ICP备12345678号 and 京ICP证123456号, with or without
-// what follows.
-func plainNumber(n registry.Number, text string) (head byte, digits uint64, ok bool) {
-	province := -1
-	for i, letter := range numberProvinces {
-		if letter == n.Province() {
-			province = i
-		}
-	}
-	licence := n.Kind() == registry.NumberLicence
-	if province < 0 || !licence && n.Kind() != registry.NumberFiling || n.Service() > registry.KindQuickApp {
-		return 0, 0, false
-	}
-	text, ok = strings.CutPrefix(text[len(n.Province()):], numberWords[flag(licence)])
-	text, _, end := strings.Cut(text, numberEnd)
-	if !ok || !end || len(text) > maxDigits {
-		return 0, 0, false
-	}
-	digits, err := strconv.ParseUint("1"+text, 10, 64)
-	return numberPlain + byte(province)<<1 | flag(licence), digits, err == nil
 }
 
 // number takes what appendNumber wrote.

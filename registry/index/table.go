@@ -62,14 +62,30 @@ func tag(s sum) uint32 { return uint32(s.h0&0xff) << nodeBits }
 
 func passed(s sum) uint32 { return 1 << (s.h0 >> 8 & 31) }
 
-// find returns the node of a sum and its slot; node 0 if there is none.
+// find returns the node of a sum and its slot; node 0 if there is none. At home
+// nine in ten look-ups end.
 func (t *table) find(s sum) (node uint32, slot uint64) {
 	b := home(s, t.buckets)
-	for range t.spill + 1 {
-		if (b+1)*bucketSize > uint64(len(t.lines)) {
+	line := t.line(b)
+	if line == nil {
+		return 0, 0
+	}
+	if n, i := match(line, s); n != 0 {
+		return n, b*slots + i
+	}
+	if binary.LittleEndian.Uint32(line[maskAt:])&passed(s) == 0 {
+		return 0, 0
+	}
+	return t.spilled(s, b+1)
+}
+
+// spilled is find for what did not fit into its home, from the next bucket on.
+func (t *table) spilled(s sum, b uint64) (node uint32, slot uint64) {
+	for range t.spill {
+		line := t.line(b)
+		if line == nil {
 			return 0, 0
 		}
-		line := (*[bucketSize]byte)(t.lines[b*bucketSize:])
 		if n, i := match(line, s); n != 0 {
 			return n, b*slots + i
 		}
@@ -79,6 +95,14 @@ func (t *table) find(s sum) (node uint32, slot uint64) {
 		b++
 	}
 	return 0, 0
+}
+
+// line is a bucket; nil where there is none.
+func (t *table) line(b uint64) *[bucketSize]byte {
+	if b >= uint64(len(t.lines))/bucketSize {
+		return nil
+	}
+	return (*[bucketSize]byte)(t.lines[b*bucketSize:])
 }
 
 // match looks for a sum in one bucket. All five slots are compared without a

@@ -1,0 +1,145 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+)
+
+// maxCache bounds the cache: 16 million entries are some 5 GB.
+const maxCache = 1 << 24
+
+func (p *parser) state(args []string) error {
+	dir, err := single("state", args)
+	if err != nil {
+		return err
+	}
+	if dir == "" {
+		return errors.New("\"\" is no directory; expect a directory of this user's, for example /var/lib/icpgate")
+	}
+	full := p.join(dir)
+	if info, err := os.Stat(full); err == nil && !info.IsDir() {
+		return fmt.Errorf("%q is a file; expect a directory", full)
+	}
+	p.cfg.State = full
+	return nil
+}
+
+// cache reads the size of the cache. Zero is none; in a Config it stands for the
+// default.
+func (p *parser) cache(args []string) error {
+	s, err := single("cache", args)
+	if err != nil {
+		return err
+	}
+	n, err := number("entries", s, 0, maxCache)
+	if p.cfg.Cache = n; n == 0 {
+		p.cfg.Cache = -1
+	}
+	return err
+}
+
+// registry reads where the registry comes from.
+func (p *parser) registry(args []string) error {
+	if len(args) == 0 {
+		return errUsage("registry", 0)
+	}
+	if strings.Contains(args[0], "://") {
+		return p.service(args[0], args[1:])
+	}
+	if len(args) > 1 {
+		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else, or URL [token FILE] thin", args[1])
+	}
+	full, err := p.file(args[0])
+	p.cfg.Registry = full
+	return err
+}
+
+// service reads a registry service.
+func (p *parser) service(service string, words []string) error {
+	c, err := feed.NewClient(service, nil)
+	if err != nil {
+		return err
+	}
+	c.Close()
+	thin := false
+	for len(words) > 0 {
+		switch {
+		case words[0] == "thin" && !thin:
+			thin, words = true, words[1:]
+		case words[0] == "token" && p.cfg.Token == "":
+			if len(words) < 2 {
+				return errors.New("token without a file; expect token FILE")
+			}
+			if p.cfg.Token, err = p.file(words[1]); err != nil {
+				return err
+			}
+			words = words[2:]
+		case words[0] == "key":
+			return errors.New("key has no effect with thin: it is for the signatures of a feed, and answers bear none; leave it out, and name the service by https")
+		default:
+			return fmt.Errorf("unexpected %q; expect URL [token FILE] thin, each once", words[0])
+		}
+	}
+	if !thin {
+		return fmt.Errorf("%q is a registry service, which can be asked name by name only; expect %q, or a snapshot file as \"icp-registry import\" writes it", service, "registry "+service+" thin")
+	}
+	p.cfg.Service = service
+	return nil
+}
+
+// duration reads a time above 0.
+func duration(s, example string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("duration %q; expect one above 0, for example %s", s, example)
+	}
+	return d, nil
+}
+
+// maxThinTimeout: resolvers give up after some seconds, and browsers with them.
+const maxThinTimeout = 10 * time.Second
+
+func (p *parser) thinTimeout(args []string) error {
+	s, err := single("thin-timeout", args)
+	if err != nil {
+		return err
+	}
+	if p.cfg.ThinTimeout, err = duration(s, "50ms"); err == nil && p.cfg.ThinTimeout > maxThinTimeout {
+		err = fmt.Errorf("duration %q; expect at most %s", s, maxThinTimeout)
+	}
+	return err
+}
+
+func (p *parser) maxStale(args []string) (err error) {
+	if len(args) < 1 || len(args) > 2 {
+		return errUsage("max-stale", len(args))
+	}
+	if p.cfg.MaxStale, err = duration(args[0], "72h"); err != nil || len(args) == 1 {
+		return err
+	}
+	i, err := word(args[1], staleWords)
+	p.cfg.OnStale = OnStale(i)
+	return err
+}
+
+// contradiction names an option that says nothing beside the others.
+func (p *parser) contradiction() (option string, err error) {
+	c := &p.cfg
+	switch {
+	case !c.thin() && c.ThinTimeout > 0:
+		return "thin-timeout", errors.New("a snapshot file is not waited for; it goes with registry URL thin")
+	case c.thin() && c.State != "":
+		return "state", errors.New("with thin there is no snapshot to keep; it goes with registry FILE")
+	case c.thin() && c.Cache < 0:
+		return "cache", fmt.Errorf("thin asks for every name once and remembers it; expect a size from 1 to %d", maxCache)
+	case c.thin() && c.Policy.IPLiteral == registry.IPLiteralFiledOnly:
+		return "policy ip-literal", errors.New("with thin nothing is known of addresses; expect allow or block")
+	}
+	return "", nil
+}

@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// Status is what a block is at. It is made for JSON and holds no secret.
+type Status struct {
+	Label    string              `json:"label,omitempty"`
+	Zones    []string            `json:"zones,omitempty"` // none: all of the server block
+	Ready    bool                `json:"ready"`
+	Mode     string              `json:"mode"`
+	Fail     string              `json:"fail"`
+	Provider registry.ProviderID `json:"provider"` // empty: nobody's
+	Block    string              `json:"block"`
+	Registry RegistryStatus      `json:"registry"`
+	Data     []DataStatus        `json:"data"`
+	Warnings []string            `json:"warnings,omitempty"`
+}
+
+// RegistryStatus is what a registry is at.
+type RegistryStatus struct {
+	Source      string            `json:"source"` // file or URL; empty where the program keeps it
+	Loaded      bool              `json:"loaded"`
+	Revision    registry.Revision `json:"revision"`
+	MadeAt      *time.Time        `json:"made_at,omitempty"`
+	Age         *float64          `json:"age_seconds,omitempty"`
+	Filings     int               `json:"filings"`
+	Names       int               `json:"names"`
+	Addresses   int               `json:"addresses"`
+	Blacklisted int               `json:"blacklisted"`
+	Bytes       int64             `json:"bytes"`
+}
+
+// DataStatus is what became of data that an option names when they were last
+// read. After an error, what was read before is in force.
+type DataStatus struct {
+	Data   string    `json:"data"`  // the option
+	Files  []string  `json:"files"` // none: the built-in data
+	ReadAt time.Time `json:"read_at"`
+	Took   float64   `json:"took_seconds"`
+	Result string    `json:"result"` // success or error
+	Error  string    `json:"error,omitempty"`
+}
+
+// Status tells what e is at.
+func (e *Edge) Status() Status {
+	s := Status{
+		Label: e.cfg.Label, Zones: e.cfg.Zones, Ready: e.Ready(),
+		Mode: e.cfg.Policy.Mode.String(), Fail: e.cfg.Policy.Fail.String(), Provider: e.cfg.Provider,
+		Block: e.cfg.Block.Action.String(), Registry: e.registryStatus(), Warnings: e.Warnings(), Data: []DataStatus{},
+	}
+	for _, status := range e.data {
+		s.Data = append(s.Data, status())
+	}
+	return s
+}
+
+func (e *Edge) registryStatus() RegistryStatus {
+	x := e.View()
+	info := x.Info()
+	s := RegistryStatus{
+		Source: shown(e.cfg.Registry), Loaded: e.Loaded(), Revision: info.Revision,
+		Filings: info.Filings, Names: info.Names, Addresses: info.Addresses, Blacklisted: info.Blacklisted, Bytes: info.Bytes,
+	}
+	if !info.MadeAt.IsZero() {
+		age := e.now().Sub(info.MadeAt).Seconds()
+		s.MadeAt, s.Age = &info.MadeAt, &age
+	}
+	return s
+}
+
+// shown is a source without the password that a URL may hold.
+func shown(source string) string {
+	if u, err := url.Parse(source); err == nil && u.Host != "" {
+		u.RawQuery = ""
+		return u.Redacted()
+	}
+	return source
+}
+
+// openEdges are the open ones of the process in the order in which they were
+// opened.
+func openEdges() []*Edge {
+	edges.mu.Lock()
+	defer edges.mu.Unlock()
+	all := make([]*Edge, 0, len(edges.set))
+	for e := range edges.set {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *Edge) int { return cmp.Compare(a.born, b.born) })
+	return all
+}

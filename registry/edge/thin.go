@@ -1,0 +1,174 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// remote is a registry service that is asked name by name, with the cache of its
+// answers. It is safe for concurrent use.
+type remote struct {
+	thin     *index.Thin
+	client   *feed.Client
+	answered atomic.Int64 // Unix seconds of the last answer; 0 is never
+	away     atomic.Bool  // the last call failed
+
+	cancel context.CancelFunc
+	beat   sync.WaitGroup
+}
+
+// newRemote begins to ask the service of cfg whether it is there, every poll.
+func newRemote(cfg *Config, every time.Duration) (*remote, error) {
+	var show func() (string, error)
+	if cfg.Token != "" {
+		t := &token{path: cfg.Token}
+		if _, err := t.read(); err != nil {
+			return nil, err
+		}
+		show = t.read
+	}
+	r := &remote{}
+	var err error
+	if r.client, err = feed.NewClient(cfg.Service, show); err != nil {
+		return nil, err
+	}
+	r.thin, err = index.NewThin(index.ThinConfig{
+		Source: r.ask, Now: time.Now, Size: cfg.Cache, Timeout: cfg.ThinTimeout, Batch: min(256, feed.MaxNames),
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	r.beat.Go(func() { r.probe(ctx, every) })
+	return r, nil
+}
+
+// ask is the Source of the cache.
+func (r *remote) ask(ctx context.Context, names []registry.Domain) ([]registry.Coverage, error) {
+	answers, err := r.client.Coverage(ctx, names)
+	if r.away.Store(err != nil); err == nil {
+		r.answered.Store(time.Now().Unix())
+	}
+	return answers, err
+}
+
+// probeName is asked for to see whether the service is there. RFC 6761 reserves it.
+var probeName = registry.MustParseDomain("probe.invalid")
+
+// probeTimeout is how long a service may take to answer a probe.
+const probeTimeout = 5 * time.Second
+
+// probe asks now and then: readiness and staleness must not depend on whether
+// anybody asks for a name that is not in the cache.
+func (r *remote) probe(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		one, cancel := context.WithTimeout(ctx, probeTimeout)
+		_, _ = r.ask(one, []registry.Domain{probeName}) // ask notes how it went
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *remote) release() {
+	r.cancel()
+	r.beat.Wait()
+	r.thin.Close()
+	r.client.Close()
+}
+
+func (r *remote) holding() Holding {
+	s := r.thin.Stats()
+	h := Holding{Thin: true, Connected: r.answered.Load() > 0 && !r.away.Load(), Since: r.since()}
+	h.Cache = CacheStats{Hits: s.Hits, Misses: s.Misses, Evictions: s.Evictions, Entries: s.Entries}
+	return h
+}
+
+func (r *remote) since() time.Time {
+	if at := r.answered.Load(); at > 0 {
+		return time.Unix(at, 0)
+	}
+	return time.Time{}
+}
+
+// holdRemote takes hold of a registry service.
+func (e *Edge) holdRemote() (err error) {
+	c := &e.cfg
+	every := c.Poll
+	if every <= 0 {
+		every = DefaultPoll
+	}
+	extra := fmt.Sprintf("%q%q%d%s", c.Service, c.Token, c.Cache, c.ThinTimeout)
+	e.remote, err = take(e, "registry", nil, extra, func() (*remote, error) { return newRemote(c, every) })
+	return err
+}
+
+// token is a secret in a file, read again when the file changes. It is safe for
+// concurrent use.
+type token struct {
+	path string
+
+	mu    sync.Mutex
+	stamp stamp
+	text  string
+}
+
+// maxToken bounds the file of a token; a header line may be some 8 KiB.
+const maxToken = 4096
+
+// read returns the token. Its errors never hold any of it.
+func (t *token) read() (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	info, err := os.Stat(t.path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("token: %w", err)
+	case t.stamp != nil && same([]stamp{t.stamp}, []stamp{info}):
+		return t.text, nil
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0:
+		return "", fmt.Errorf("token: file %q may be read by everybody (mode %s); make it 0600", t.path, info.Mode().Perm())
+	case !info.Mode().IsRegular() || info.Size() > maxToken:
+		return "", fmt.Errorf("token: %q is no file of at most %d bytes", t.path, maxToken)
+	}
+	b, err := os.ReadFile(t.path)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	text := strings.TrimSpace(string(b))
+	if err := checkToken(text); err != nil {
+		return "", fmt.Errorf("token: file %q %w", t.path, err)
+	}
+	t.stamp, t.text = info, text
+	return text, nil
+}
+
+// checkToken refuses what a header cannot hold.
+func checkToken(s string) error {
+	if s == "" {
+		return errors.New("is empty; expect one line with the token")
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return errors.New("holds more than one word of ASCII; expect one line with the token")
+		}
+	}
+	return nil
+}

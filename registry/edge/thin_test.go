@@ -1,0 +1,187 @@
+package edge_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// service is a registry service that knows a.test, for who shows the token.
+type service struct {
+	*httptest.Server
+	token atomic.Value  // string
+	down  atomic.Bool   // answers 500
+	seen  chan struct{} // gets one for each answer
+}
+
+func newService(t *testing.T, token string) *service {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "r.snap")
+	snapshot(t, path, 7, "a.test")
+	x, err := index.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := new(index.Live)
+	live.Swap(x)
+	s := &service{seen: make(chan struct{}, 1000)}
+	s.token.Store(token)
+	answer := feed.CoverageHandler(live.View)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case s.down.Load():
+			http.Error(w, "down", http.StatusInternalServerError)
+		case r.Header.Get("Authorization") != "Bearer "+s.token.Load().(string):
+			http.Error(w, "who?", http.StatusUnauthorized)
+		default:
+			answer.ServeHTTP(w, r)
+		}
+		s.seen <- struct{}{}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// thinConfig waits for answers as long as the test may take.
+func thinConfig(t *testing.T, s *service, secret string) edge.Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	write(t, path, secret+"\n")
+	return edge.Config{Service: s.URL, Token: path, ThinTimeout: 10 * time.Second, Poll: time.Hour,
+		Policy: registry.Policy{Fail: registry.FailClosed}}
+}
+
+// until waits for what a goroutine brings about.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// TestThin: a service is asked over HTTP, and is ready when it has answered once.
+func TestThin(t *testing.T) {
+	s := newService(t, "secret-1")
+	e := open(t, thinConfig(t, s, "secret-1"))
+	until(t, "the service's first answer", e.Ready)
+	for range 3 {
+		if c := e.Coverage(registry.MustParseDomain("www.a.test")); len(c.Filings) != 1 || c.Revision.Rev != 7 {
+			t.Errorf("got %+v; want a filing at revision 7", c)
+		}
+	}
+	if c := e.Coverage(registry.MustParseDomain("b.test")); !c.Loaded || len(c.Filings) != 0 {
+		t.Errorf("got %+v; want none", c)
+	}
+	h := holding(t, s.URL)
+	if !h.Thin || !h.Connected || h.Since.IsZero() || h.View != nil || h.Cache.Hits != 2 || h.Cache.Misses != 2 || h.Cache.Entries != 2 {
+		t.Errorf("got %+v", h)
+	}
+	// Blocks with the same service share what it answered.
+	cfg := e.Config()
+	cfg.TTL = 30
+	if other := open(t, cfg); !filed(other, "a.test") || holding(t, s.URL).Cache.Hits != 3 {
+		t.Errorf("got %+v; want one cache", holding(t, s.URL))
+	}
+}
+
+func holding(t *testing.T, source string) edge.Holding {
+	t.Helper()
+	for s, h := range edge.Registries() {
+		if s == source {
+			return h
+		}
+	}
+	t.Fatalf("nothing of %s is held", source)
+	return edge.Holding{}
+}
+
+// TestThinAway: without an answer nothing is known, and no error tells the token.
+func TestThinAway(t *testing.T) {
+	s := newService(t, "secret-1")
+	e := open(t, thinConfig(t, s, "wrong"))
+	<-s.seen
+	if c := e.Coverage(registry.MustParseDomain("a.test")); c.Loaded || e.Ready() {
+		t.Errorf("got %+v, ready %t; want nothing known", c, e.Ready())
+	}
+	if h := holding(t, s.URL); h.Connected || !h.Since.IsZero() {
+		t.Errorf("got %+v; want no connection", h)
+	}
+}
+
+func TestThinToken(t *testing.T) {
+	s := newService(t, "x")
+	for name, tt := range map[string]struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		"for all to read": {"secret-1", 0o604, "0600"},
+		"empty":           {"", 0o600, "empty"},
+		"two words":       {"secret 1", 0o600, "one line"},
+		"long":            {strings.Repeat("s", 5000), 0o600, "4096"},
+	} {
+		cfg := thinConfig(t, s, tt.text)
+		if err := os.Chmod(cfg.Token, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := edge.Open(cfg); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cfg.Token) ||
+			tt.text != "" && strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: got %v; want an error with %q in it and the token not", name, err, tt.want)
+		}
+	}
+	// A new token is shown once the file has changed.
+	cfg := thinConfig(t, s, "old")
+	e := open(t, cfg)
+	<-s.seen
+	replace(t, cfg.Token, []byte("x"))
+	until(t, "an answer to the new token", func() bool { return filed(e, "a.test") })
+}
+
+// TestStale: beyond its age the registry decides nothing, if the block says so.
+func TestStale(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.snap")
+	snapshot(t, path, 1, "a.test")
+	made := time.Unix(1_700_000_000, 0)
+	host := registry.Host{Name: registry.MustParseDomain("a.test")}
+	for _, tt := range []struct {
+		how  edge.OnStale
+		fail registry.FailPolicy
+	}{{edge.StaleKeep, registry.FailClosed}, {edge.StaleAllow, registry.FailOpen}, {edge.StaleBlock, registry.FailClosed}} {
+		var now atomic.Int64
+		now.Store(made.Add(time.Hour).Unix())
+		e := open(t, edge.Config{Registry: path, MaxStale: time.Hour, OnStale: tt.how, Poll: time.Hour,
+			Policy: registry.Policy{Fail: registry.FailClosed}, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
+		if !filed(e, "a.test") {
+			t.Errorf("%s: a registry of the allowed age does not decide", tt.how)
+		}
+		now.Add(1)
+		e.Refresh()
+		q, c := e.Query(host, registry.ChannelDNS), e.Coverage(host.Name)
+		if c.Loaded != (tt.how == edge.StaleKeep) || q.Policy.Fail != tt.fail {
+			t.Errorf("%s: got loaded %t, fail %s; want fail %s", tt.how, c.Loaded, q.Policy.Fail, tt.fail)
+		}
+		if _, c, err := e.Find("a.test"); err != nil || c.Loaded != (tt.how == edge.StaleKeep) {
+			t.Errorf("%s: Find says otherwise: %+v, %v", tt.how, c, err)
+		}
+		now.Add(-1)
+		e.Refresh()
+		if !filed(e, "a.test") {
+			t.Errorf("%s: it stays stale", tt.how)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package feed_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// newView is a registry with every kind of answer.
+func newView(t testing.TB) *index.View {
+	t.Helper()
+	b := index.NewBuilder(index.Options{Revision: registry.Revision{Epoch: registry.Epoch{Made: 7, Random: 9}, Rev: 3}})
+	name := registry.MustParseDomain
+	filings := []registry.Filing{
+		{Site: registry.Site{Domains: []registry.Domain{name("a.example")}}},
+		{Site: registry.Site{Domains: []registry.Domain{name("b.example")}}, AccessesKnown: true, Accesses: []registry.Access{
+			{Provider: registry.Aliyun}, {Provider: registry.Tencent, Status: registry.AccessReviewed, At: 1_700_000_000},
+			{Provider: "other", Status: registry.AccessCancelled}}},
+		{Site: registry.Site{Domains: []registry.Domain{name("x.b.example")}}, AccessesKnown: true, Status: registry.StatusCancelled},
+		{Site: registry.Site{Domains: []registry.Domain{name("c.example")}, Kind: registry.KindApp}, Restricted: true},
+		{Site: registry.Site{Domains: []registry.Domain{name("unit.gov.cn")}}},
+	}
+	for _, f := range filings {
+		if err := b.Add(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Blacklist(name("bad.example"))
+	x, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return index.NewView(x)
+}
+
+var asked = func() (names []registry.Domain) {
+	for _, s := range []string{"www.a.example", "b.example", "y.x.b.example", "c.example", "sub.unit.gov.cn", "www.unit.gov.cn", "x.bad.example", "nothing.example"} {
+		names = append(names, registry.MustParseDomain(s))
+	}
+	return names
+}()
+
+// TestCoverage: what a client is told is what the registry says.
+func TestCoverage(t *testing.T) {
+	view := newView(t)
+	mux := http.NewServeMux()
+	var authorization string
+	mux.HandleFunc("POST "+feed.CoveragePath, func(w http.ResponseWriter, r *http.Request) {
+		authorization = r.Header.Get("Authorization")
+		feed.CoverageHandler(func() *index.View { return view }).ServeHTTP(w, r)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	c, err := feed.NewClient(srv.URL+"/", func() (string, error) { return "secret", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := c.Coverage(context.Background(), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range asked {
+		if want := view.Cover(d); fmt.Sprint(got[i]) != fmt.Sprint(want) {
+			t.Errorf("%s: got %+v; want %+v", d, got[i], want)
+		}
+	}
+	if authorization != "Bearer secret" {
+		t.Errorf("got Authorization %q; want the token", authorization)
+	}
+}
+
+// TestClientErrors: what is no answer is an error that names the service, and
+// never the token.
+func TestClientErrors(t *testing.T) {
+	ok := func(w http.ResponseWriter) { w.Header().Set("Content-Type", "application/json") }
+	for name, tt := range map[string]struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		want   string
+	}{
+		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "token is right"},
+		"server error": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
+		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 307) }, "redirects"},
+		"another type": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/html") }, "application/json"},
+		"no JSON":      {func(w http.ResponseWriter, _ *http.Request) { ok(w) }, "EOF"},
+		"too few answers": {func(w http.ResponseWriter, _ *http.Request) {
+			ok(w)
+			_, _ = w.Write([]byte(`{"revision":"7-9:3","answers":[]}`))
+		}, "0 answers for 8 names"},
+		"an unknown key": {func(w http.ResponseWriter, _ *http.Request) { ok(w); _, _ = w.Write([]byte(`{"rev":1}`)) }, "unknown field"},
+		"too long":       {func(w http.ResponseWriter, _ *http.Request) { ok(w); _, _ = w.Write(make([]byte, 17<<20)) }, "more than"},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(tt.answer))
+		c, err := feed.NewClient(srv.URL, func() (string, error) { return "secret", nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Coverage(context.Background(), asked)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") || got != nil {
+			t.Errorf("%s: got %v, %v; want an error with %q", name, got, err, tt.want)
+		}
+		c.Close()
+		srv.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+	defer cancel()
+	c, _ := feed.NewClient("http://127.0.0.1:1", nil)
+	if _, err := c.Coverage(ctx, asked); err == nil {
+		t.Error("got an answer from nobody")
+	}
+	for _, u := range []string{"", "registry.example", "ftp://a.example", "https://", "https://u:p@a.example", "https://a.example?x=1", "http://a.example/#x", "://"} {
+		if _, err := feed.NewClient(u, nil); err == nil || !strings.Contains(err.Error(), "URL of a registry service") {
+			t.Errorf("%q: got %v; want an error that says what is expected", u, err)
+		}
+	}
+}
+
+func TestHandlerErrors(t *testing.T) {
+	view := newView(t)
+	for name, tt := range map[string]struct {
+		kind, body string
+		view       *index.View
+		status     int
+	}{
+		"no type":        {"", `{"names":["a.example"]}`, view, 415},
+		"no JSON":        {"application/json", `names`, view, 400},
+		"no names":       {"application/json", `{"names":[]}`, view, 400},
+		"upper case":     {"application/json", `{"names":["A.example"]}`, view, 400},
+		"no name":        {"application/json", `{"names":["a..example"]}`, view, 400},
+		"too long":       {"application/json", `{"names":["` + strings.Repeat("a", 600_000) + `"]}`, view, 413},
+		"too many":       {"application/json", `{"names":["a"` + strings.Repeat(`,"a"`, 1000) + `]}`, view, 400},
+		"more behind":    {"application/json", `{"names":["a.example"]} {}`, view, 400},
+		"no registry":    {"application/json", `{"names":["a.example"]}`, nil, 503},
+		"with a charset": {"application/json; charset=utf-8", `{"names":["a.example"]}`, view, 200},
+	} {
+		r := httptest.NewRequest("POST", feed.CoveragePath, strings.NewReader(tt.body))
+		r.Header.Set("Content-Type", tt.kind)
+		w := httptest.NewRecorder()
+		feed.CoverageHandler(func() *index.View { return tt.view }).ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s: got %d %s; want %d", name, w.Code, w.Body, tt.status)
+		}
+	}
+}
+
+// FuzzParseAnswer: an answer that is taken says the same when it is written
+// again, and says nothing that no registry could say.
+func FuzzParseAnswer(f *testing.F) {
+	view := newView(f)
+	var answers []registry.Coverage
+	for _, d := range asked {
+		answers = append(answers, view.Cover(d))
+	}
+	b, err := feed.AppendAnswer(nil, view.Revision(), answers)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"revision":"7-9:3","answers":[{"cut":2},{"cut":2},{"cut":2},{"cut":2},{"cut":2},{"cut":2},{"cut":2},{"cut":2}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := feed.ParseAnswer(b, asked)
+		if err != nil {
+			return
+		}
+		again, err := feed.AppendAnswer(nil, got[0].Revision, got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twin, err := feed.ParseAnswer(again, asked)
+		if err != nil || !reflect.DeepEqual(twin, got) {
+			t.Errorf("got %+v, %v; want %+v", twin, err, got)
+		}
+		for i, c := range got {
+			if !c.Loaded || c.Cut == 0 || int(c.Cut) > asked[i].Labels()+1 {
+				t.Errorf("%s: got %+v", asked[i], c)
+			}
+			for _, f := range c.Filings {
+				if f.Filed == 0 || int(f.Filed) > asked[i].Labels() || f.Kind == registry.KindIP {
+					t.Errorf("%s: got %+v", asked[i], f)
+				}
+			}
+		}
+	})
+}
