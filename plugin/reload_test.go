@@ -1,0 +1,205 @@
+package icp_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	icp "github.com/icpgate/icpgate/plugin"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// TestReloadUnderLoad changes the registry, the files beside it and the Corefile,
+// each several times, while clients ask without a break: no question may go
+// unanswered, no verdict be wrong, and nothing of what was replaced be kept.
+//
+// With ICP_SOAK=1 the registry is large and the memory is held to 1.2 times the
+// steady one.
+func TestReloadUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	more := moreFilings(20_000)
+	soak := os.Getenv("ICP_SOAK") == "1"
+	if soak {
+		more = moreFilings(1_000_000)
+	}
+	filed := func(extra ...registry.Filing) []registry.Filing {
+		return append(append(extra, filing("always.test", registry.Aliyun)), more...)
+	}
+	up := newUpstream(t, "always.test. 60 IN A "+ours, "never.test. 60 IN A "+ours, "turns.test. 60 IN A "+ours, "exempt.test. 60 IN A "+ours)
+	w.registry(t, filed()...)
+	w.file(t, "exempt", "# nobody\n")
+	// A port of its own: after a reload it must be the same one.
+	port := freePort(t)
+	corefile := func(lines string) string {
+		return ".:" + port + " {\nSERVER\nICP(exempt ./exempt\n" + lines + ")\ncache\nforward . " + up.addr + "\n}"
+	}
+	before := memory() // what the test itself holds
+	s := w.start(t, corefile(""))
+	load := startLoad(s.udp())
+	steady := memory() - before
+	const times = 5
+	for i := range times {
+		load.await(300)
+		w.registry(t, filed(filing("turns.test", registry.Aliyun))...)
+		icp.Refresh()
+		wantAddresses(t, s.ask(t, query{name: "turns.test", qtype: dns.TypeA, edns: true}), ours)
+		w.registry(t, filed()...)
+		icp.Refresh()
+		wantBlocked(t, s.ask(t, query{name: "turns.test", qtype: dns.TypeA, edns: true}), "not filed")
+
+		w.file(t, "exempt", fmt.Sprintf("exempt.test\n# %d\n", i))
+		icp.Refresh()
+		wantAddresses(t, s.ask(t, query{name: "exempt.test", qtype: dns.TypeA, edns: true}), ours)
+		w.file(t, "exempt", fmt.Sprintf("# nobody, %d\n", i))
+		icp.Refresh()
+		wantBlocked(t, s.ask(t, query{name: "exempt.test", qtype: dns.TypeA, edns: true}), "not filed")
+
+		load.await(300)
+		if err := s.reload(t, w.corefile(corefile(fmt.Sprint("ttl ", 6+i)))); err != nil {
+			t.Fatal(err)
+		}
+		m := s.ask(t, query{name: "never.test", qtype: dns.TypeA, edns: true})
+		wantBlocked(t, m, "not filed")
+		if got := m.Ns[0].Header().Ttl; got != uint32(6+i) {
+			t.Errorf("got TTL %d after the reload; want %d", got, 6+i)
+		}
+		if n := len(icp.Indexes()); n != 1 || icp.Opened() != 1 {
+			t.Errorf("%d registries in %d handlers; want one in one", n, icp.Opened())
+		}
+	}
+	load.await(300)
+	load.stop()
+	after := memory() - before
+	runtime.KeepAlive(more)
+	if soak && float64(after) > 1.2*float64(steady) {
+		t.Errorf("%d bytes in use after the reloads; want 1.2 times %d at most", after, steady)
+	}
+	t.Logf("%d questions while %d reloads of each kind went on; %d bytes before, %d after", load.asked.Load(), times, steady, after)
+	if n := load.lost.Load(); n != 0 {
+		t.Errorf("%d of %d questions were lost, the first: %v", n, load.asked.Load(), load.first.Load())
+	}
+	if n := load.wrong.Load(); n != 0 {
+		t.Errorf("%d of %d answers were wrong, the first: %v", n, load.asked.Load(), load.first.Load())
+	}
+}
+
+// freePort returns a port on 127.0.0.1 that nobody uses by TCP or UDP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		l.Close()
+		if err == nil {
+			u.Close()
+			_, port := hostPort(l.Addr().String())
+			return port
+		}
+	}
+	t.Fatal("no port on 127.0.0.1 is free for TCP and UDP")
+	return ""
+}
+
+// load asks for names whose verdict never changes.
+type load struct {
+	asked, lost, wrong atomic.Int64
+	first              atomic.Value // what went wrong first, as text
+	end                chan struct{}
+	clients            sync.WaitGroup
+}
+
+// startLoad begins to ask from several sockets, each with one question under way
+// and about 5,000 a second in all.
+func startLoad(addr string) *load {
+	l := &load{end: make(chan struct{})}
+	const clients = 4
+	for range clients {
+		l.clients.Go(func() {
+			pace := time.NewTicker(time.Second / (5000 / clients))
+			defer pace.Stop()
+			conn, err := dns.DialTimeout("udp", addr, time.Second)
+			if err != nil {
+				l.fail(&l.lost, err.Error())
+				return
+			}
+			defer conn.Close()
+			for i := 0; ; i++ {
+				select {
+				case <-l.end:
+					return
+				case <-pace.C:
+					l.ask(conn, i%2 == 0)
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) ask(conn *dns.Conn, filed bool) {
+	name := "never.test."
+	if filed {
+		name = "always.test."
+	}
+	q := query{name: name, qtype: dns.TypeA, edns: true}.msg()
+	l.asked.Add(1)
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := conn.WriteMsg(q); err != nil {
+		l.fail(&l.lost, err.Error())
+		return
+	}
+	m, err := conn.ReadMsg()
+	if err != nil {
+		l.fail(&l.lost, err.Error())
+		return
+	}
+	if got := len(addresses(m)) == 1; got != filed || m.Id != q.Id || m.Rcode != dns.RcodeSuccess {
+		l.fail(&l.wrong, m.String())
+	}
+}
+
+func (l *load) fail(kind *atomic.Int64, what string) {
+	kind.Add(1)
+	l.first.CompareAndSwap(nil, what)
+}
+
+// await lets so many more questions be asked.
+func (l *load) await(questions int64) {
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	for n := l.asked.Load() + questions; l.asked.Load() < n && l.lost.Load() == 0; {
+		<-pace.C
+	}
+}
+
+func (l *load) stop() {
+	close(l.end)
+	l.clients.Wait()
+}
+
+// memory returns the bytes in use when nothing is left to collect.
+func memory() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func moreFilings(n int) []registry.Filing {
+	all := make([]registry.Filing, n)
+	for i := range all {
+		all[i] = filing(fmt.Sprintf("site%d.example", i), registry.Aliyun)
+	}
+	return all
+}
