@@ -94,11 +94,21 @@ func (j *judge) finding(a netip.Addr) finding {
 // hostName returns the name whose filing counts for a name of DNS: without the
 // labels that only name a service on it, as in _8443._https.www.example.com. Two
 // labels stay, or _x.example would become a single one, which is never judged.
-func hostName(s string) (registry.Domain, error) {
-	d, err := registry.ParseDNSName(s)
+func hostName(e *edge.Edge, s string) (registry.Domain, error) {
+	d, err := readName(e, s)
 	for err == nil && strings.HasPrefix(d.First(), "_") && d.Labels() > 2 {
 		d = d.Parent()
 	}
+	return d, err
+}
+
+// readName reads a name of DNS. One with escapes, which takes long to map, comes
+// from the cache of the Edge where it was asked for lately.
+func readName(e *edge.Edge, s string) (registry.Domain, error) {
+	if strings.IndexByte(s, '\\') < 0 {
+		return registry.ParseDNSName(s)
+	}
+	d, _, err := e.FindDNS(s)
 	return d, err
 }
 
@@ -108,7 +118,7 @@ func hostName(s string) (registry.Domain, error) {
 // means its target. It reports false for a name that no host can have.
 func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
 	s := in.question.Name
-	d, err := hostName(s)
+	d, err := hostName(in.edge, s)
 	for range answer {
 		if err != nil || d.Labels() < 2 {
 			break
@@ -118,7 +128,7 @@ func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
 			break
 		}
 		s = target
-		d, err = hostName(s)
+		d, err = hostName(in.edge, s)
 	}
 	return d, err == nil
 }

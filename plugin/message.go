@@ -152,7 +152,7 @@ func (msg *message) owner(owner string) *judge {
 		msg.owners = map[string]*judge{}
 	}
 	j := new(judge)
-	name, err := hostName(owner)
+	name, err := hostName(msg.in.edge, owner)
 	j.init(msg.in, name, err == nil)
 	msg.owners[owner] = j
 	return j

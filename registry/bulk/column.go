@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // column is a fact of a row, whatever its file calls it. The zero value is none.
@@ -105,7 +106,7 @@ func columnOf(header string) (c column, without bool) {
 
 // trim cuts spaces of every script and what nobody sees from both ends.
 func trim(s string) string {
-	if len(s) == 0 || !edge(s[0]) && !edge(s[len(s)-1]) {
+	if len(s) == 0 || !mayCut(firstRune(s)) && !mayCut(lastRune(s)) {
 		return s
 	}
 	return strings.TrimFunc(s, func(r rune) bool {
@@ -113,6 +114,24 @@ func trim(s string) string {
 	})
 }
 
-// edge reports whether a byte at an end of a text may belong to something that
-// trim cuts.
-func edge(b byte) bool { return b <= ' ' || b >= 0x80 }
+// mayCut is a quick look at a rune at an end of a text. Most that are not ASCII
+// are Chinese, and the last space of Unicode stands before these, at U+3000.
+func mayCut(r rune) bool {
+	return r <= ' ' || utf8.RuneSelf <= r && r <= '\u3000' || r == '\ufeff'
+}
+
+func firstRune(s string) rune {
+	if s[0] < utf8.RuneSelf {
+		return rune(s[0])
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}
+
+func lastRune(s string) rune {
+	if b := s[len(s)-1]; b < utf8.RuneSelf {
+		return rune(b)
+	}
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
+}

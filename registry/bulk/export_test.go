@@ -7,3 +7,6 @@ import (
 
 // NewMeterFor is NewMeter for a writer that is no terminal.
 func NewMeterFor(w io.Writer, now func() time.Time) *Meter { return newMeter(w, now) }
+
+// Trim cuts what stands around a cell.
+var Trim = trim

@@ -319,6 +319,19 @@ func (e *Edge) Find(name string) (registry.Domain, registry.Coverage, error) {
 	return d, e.Coverage(d), nil
 }
 
+// FindDNS is Find for a name in the presentation form of DNS, which it reads as
+// registry.ParseDNSName does.
+func (e *Edge) FindDNS(name string) (registry.Domain, registry.Coverage, error) {
+	if c := e.cacheInUse(); c != nil && !e.stale.Load() {
+		return c.CoverDNS(e.View(), name)
+	}
+	d, err := registry.ParseDNSName(name)
+	if err != nil {
+		return d, registry.Coverage{}, err
+	}
+	return d, e.Coverage(d), nil
+}
+
 // Treatment tells how a client is treated: as the longest network says that it
 // is in.
 func (e *Edge) Treatment(client netip.Addr) Treatment {

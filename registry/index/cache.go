@@ -87,21 +87,39 @@ func NewCache(size int) *Cache {
 // another View said: entries of an older revision count no more, and when the
 // snapshot is another one they are thrown out as well.
 func (c *Cache) Cover(x coverer, name string) (registry.Domain, registry.Coverage, error) {
+	return c.cover(x, name, registry.ParseDomain, worthwhile(name))
+}
+
+// CoverDNS is Cover for a name in the presentation form of DNS, which it reads as
+// registry.ParseDNSName does.
+func (c *Cache) CoverDNS(x coverer, name string) (registry.Domain, registry.Coverage, error) {
+	// Bytes beyond ASCII stand as escapes there. The dot at the end is the root's,
+	// if it is no label's.
+	escaped := strings.IndexByte(name, '\\') >= 0
+	if escaped && strings.HasSuffix(name, ".") && !strings.HasSuffix(name, `\.`) {
+		name = name[:len(name)-1]
+	}
+	return c.cover(x, name, registry.ParseDNSName, escaped)
+}
+
+// cover reads a name with read. Keys of the two forms are never equal: no name in
+// the one has bytes beyond ASCII, and none in the other a backslash.
+func (c *Cache) cover(x coverer, name string, read func(string) (registry.Domain, error), worthwhile bool) (registry.Domain, registry.Coverage, error) {
 	id, snapshot := x.ids()
-	if id == 0 || c.shards[0] == nil || !worthwhile(name) {
-		d, err := registry.ParseDomain(name)
+	if id == 0 || c.shards[0] == nil || !worthwhile {
+		d, err := read(name)
 		if err != nil {
 			return d, registry.Coverage{}, err
 		}
 		return d, x.Cover(d), nil
 	}
 	c.follow(snapshot)
-	if d, coverage, ok := c.recall(id, name); ok {
+	if d, coverage, ok := c.recall(id, name, read); ok {
 		c.hits.Add(1)
 		return d, coverage, nil
 	}
 	c.misses.Add(1)
-	d, err := registry.ParseDomain(name)
+	d, err := read(name)
 	if err != nil {
 		return d, registry.Coverage{}, err
 	}
@@ -139,16 +157,16 @@ func (c *Cache) follow(snapshot uint64) {
 }
 
 // recall looks for an entry above name. The labels before it are read anew, as
-// they may be malformed; ParseDomain maps label by label, so the ones behind are
+// they may be malformed; names are mapped label by label, so the ones behind are
 // what they were.
-func (c *Cache) recall(id uint64, name string) (registry.Domain, registry.Coverage, bool) {
+func (c *Cache) recall(id uint64, name string, read func(string) (registry.Domain, error)) (registry.Domain, registry.Coverage, bool) {
 	for at, level := lastLabel(name, len(name)), 1; at > 0; level++ {
 		at = lastLabel(name, at-1)
 		r, ok := c.shard(name[at:]).Get(name[at:])
 		if !ok || r.coverer != id || int(r.coverage.Cut) > level+1 && at > 0 {
 			continue
 		}
-		d, err := registry.ParseDomain(name[:at] + r.suffix)
+		d, err := read(name[:at] + r.suffix)
 		return d, r.coverage, err == nil
 	}
 	return registry.Domain{}, registry.Coverage{}, false

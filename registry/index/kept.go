@@ -254,6 +254,16 @@ func (x *Index) All() iter.Seq2[registry.Filing, bool] {
 // eachKept goes through all that the table holds, in the order of its buckets.
 // It reports false if something is not what it should be.
 func (x *Index) eachKept(visit func(h kept) bool) bool {
+	good := true
+	return x.eachGroup(func(node uint32, addr bool, body []byte) bool {
+		h, ok := x.group(node, addr, body)
+		good = ok
+		return ok && visit(h)
+	}) && good
+}
+
+// eachGroup is eachKept for who makes nothing of most names.
+func (x *Index) eachGroup(visit func(node uint32, addr bool, body []byte) bool) bool {
 	ok, more := true, true
 	for b := uint64(0); b < x.table.total() && ok && more; b++ {
 		ok = x.groups(b, func(slot int, addr bool, body []byte) bool {
@@ -262,9 +272,7 @@ func (x *Index) eachKept(visit func(h kept) bool) bool {
 				ok = false
 				return false
 			}
-			var h kept
-			h, ok = x.group(node, addr, body)
-			more = ok && visit(h)
+			more = visit(node, addr, body)
 			return more
 		}) && ok
 	}

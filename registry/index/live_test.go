@@ -124,6 +124,33 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestCacheDNS: names of DNS are read with their escapes, from the cache as
+// without it, and the two forms of a name do not meet in it.
+func TestCacheDNS(t *testing.T) {
+	g := newGenerator(12, 6)
+	x := build(t, testOptions, []registry.Filing{filingOf("xn--fsqu00a.cn"), filingOf("b.xn--fsqu00a.cn"), filingOf("a.example")})
+	cache := index.NewCache(1000)
+	const escaped = `\228\190\139\229\173\144` // 例子
+	for range 20_000 {
+		name := g.one("a.example.", "b.a.example", escaped+".cn.", "x."+escaped+".cn.", "b."+escaped+".cn.", "y.b."+escaped+".cn",
+			`x\.`+escaped+".cn.", `a\046`+escaped+".cn.", escaped+`.cn\.`, `\255.`+escaped+".cn.", `\\.`+escaped+".cn.", `\0`, `\`, ".", `x..`+escaped+".cn.")
+		if g.IntN(8) == 0 {
+			_, _, _ = cache.Cover(x, g.one("例子.cn", "b.例子.cn", `\.例子.cn`))
+		}
+		d, got, err := cache.CoverDNS(x, name)
+		want, wantErr := registry.ParseDNSName(name)
+		if d != want || (err == nil) != (wantErr == nil) {
+			t.Fatalf("%q: got %q, %v; want %q, %v", name, d, err, want, wantErr)
+		}
+		if err == nil && !equal(got, x.Cover(want)) {
+			t.Fatalf("%q: got %+v; want %+v", name, got, x.Cover(want))
+		}
+	}
+	if s := cache.Stats(); s.Hits == 0 || s.Misses == 0 {
+		t.Errorf("got %+v; want hits and misses", s)
+	}
+}
+
 // TestCachePlain: names that need no mapping pass the cache by, without a trace of
 // them and without memory.
 func TestCachePlain(t *testing.T) {

@@ -92,7 +92,7 @@ type merger struct {
 	addrs    map[netip.Addr]*spot
 	depths   [maxLabels + 1]bool      // whether there are causes of so many labels
 	gov      map[registry.Domain]bool // changes of the section of the same name
-	standing map[registry.Domain]bool // what it means for government registrable names
+	standing map[string]bool          // what it means for government registrable names
 	tops     bool
 
 	protos  protos
@@ -145,7 +145,7 @@ func (x *Index) knows(s sum) bool {
 // plan finds the spots, and what becomes of each.
 func (m *merger) plan() error {
 	m.spots, m.addrs = make(map[string]*spot, m.changes.size), map[netip.Addr]*spot{}
-	m.gov, m.standing, m.up = map[registry.Domain]bool{}, map[registry.Domain]bool{}, map[registry.Domain]level{}
+	m.gov, m.standing, m.up = map[registry.Domain]bool{}, map[string]bool{}, map[registry.Domain]level{}
 	m.answers.init()
 	m.copied = make([]uint32, len(m.base.nodes))
 	m.counts = [4]int{m.base.info.Filings, m.base.info.Names, m.base.info.Addresses, m.base.info.Blacklisted}
@@ -354,7 +354,7 @@ func (m *merger) regovern() {
 			stands = stands || !changed
 		}
 		if stands != (len(was) > 0) {
-			m.standing[reg] = stands
+			m.standing[reg.String()] = stands
 		}
 	}
 }
@@ -363,7 +363,7 @@ func (m *merger) stands(reg registry.Domain) bool {
 	if reg.IsZero() {
 		return false
 	}
-	if stands, ok := m.standing[reg]; ok {
+	if stands, ok := m.standing[reg.String()]; ok {
 		return stands
 	}
 	for range m.base.gov.within(reg) {

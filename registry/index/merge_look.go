@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/icpgate/icpgate/registry"
@@ -18,7 +19,7 @@ func (m *merger) look() error {
 			m.above(s.name, func(up *spot) { up.below = true })
 		}
 	}
-	open := map[string]*spot{}
+	open := unsettled{}
 	for d, s := range m.spots {
 		if node, _ := m.base.table.find(s.sum); !s.below && node != 0 && m.base.nodes[node].flags&hasBelow != 0 {
 			open[d] = s
@@ -27,42 +28,46 @@ func (m *merger) look() error {
 	if len(open) == 0 {
 		return nil
 	}
-	settle := func(d registry.Domain) {
-		for up := d.Parent(); !up.IsZero(); up = up.Parent() {
-			if s := open[up.String()]; s != nil {
-				s.below = true
-				delete(open, up.String())
-			}
+	for name := range m.base.blacklist.changed(m.changes.blacklist) {
+		open.settle([]byte(name))
+	}
+	return m.scanFor(open)
+}
+
+// unsettled are the spots of which it is not known whether something lies below.
+type unsettled map[string]*spot
+
+// settle notes that something lies at a name.
+func (open unsettled) settle(name []byte) {
+	for i, c := range name {
+		if c != '.' {
+			continue
+		}
+		if s := open[string(name[i+1:])]; s != nil {
+			s.below = true
+			delete(open, string(name[i+1:]))
 		}
 	}
-	for name := range m.base.blacklist.changed(m.changes.blacklist) {
-		settle(canonical(name))
-	}
-	return m.scanFor(open, settle)
 }
 
 // scanFor shows the filed names of base that did not change, and the hosts that
 // their filings single out, until nothing is open.
-func (m *merger) scanFor(open map[string]*spot, settle func(registry.Domain)) error {
+func (m *merger) scanFor(open unsettled) error {
 	n, err := 0, error(nil)
-	ok := m.base.eachKept(func(k kept) bool {
+	ok := m.base.eachGroup(func(node uint32, addr bool, body []byte) bool {
 		if n++; n%checkEvery == 0 {
 			err = m.ctx.Err()
 		}
-		if s := m.spots[k.name.String()]; k.addr.IsValid() || len(k.records) == 0 || s != nil && s.changed {
+		r := reader{b: body}
+		if !addr {
+			m.text = r.appendText(m.text[:0])
+		}
+		if addr || len(r.b) == 0 || m.changed(m.text) {
 			return err == nil && len(open) > 0
 		}
-		settle(k.name)
-		if k.name.IsGov() {
-			k.each(func(_ *registry.Covering, rec *stored) {
-				f := rec.filing()
-				g := newGovFiling(&f, k.name)
-				for _, host := range g.hosts() {
-					if !g.coversAll() {
-						settle(host)
-					}
-				}
-			})
+		open.settle(m.text)
+		if mayBeGov(m.text) {
+			m.settleHosts(open, node, body)
 		}
 		return err == nil && len(open) > 0
 	})
@@ -70,6 +75,35 @@ func (m *merger) scanFor(open map[string]*spot, settle func(registry.Domain)) er
 		return errBase
 	}
 	return err
+}
+
+func (m *merger) changed(name []byte) bool {
+	s := m.spots[string(name)]
+	return s != nil && s.changed
+}
+
+// mayBeGov tells names that are no government's from those that IsGov is to be
+// asked about, without making a Domain of each.
+func mayBeGov(name []byte) bool {
+	return bytes.HasSuffix(name, []byte(".gov.cn")) || bytes.HasSuffix(name, []byte(".xn--zfr164b"))
+}
+
+// settleHosts settles what lies above the hosts that the filings of a government's
+// name single out.
+func (m *merger) settleHosts(open unsettled, node uint32, body []byte) {
+	k, ok := m.base.group(node, false, body)
+	if !ok || !k.name.IsGov() {
+		return
+	}
+	k.each(func(_ *registry.Covering, rec *stored) {
+		f := rec.filing()
+		g := newGovFiling(&f, k.name)
+		for _, host := range g.hosts() {
+			if !g.coversAll() {
+				open.settle([]byte(host.String()))
+			}
+		}
+	})
 }
 
 // checkEvery so many names it is asked whether to go on.

@@ -73,23 +73,32 @@ func (m *merger) caused(e *entryOf) bool {
 	if e.addr {
 		return false
 	}
+	if _, ok := m.standing[string(m.text)]; ok {
+		return true
+	}
 	level := 0
 	for at := len(m.text) - 1; at > 0; at-- {
 		if m.text[at] != '.' {
 			continue
 		}
-		if level++; !m.depths[level] {
-			continue
+		level++
+		if _, ok := m.standing[string(m.text[at+1:])]; ok {
+			return true
 		}
-		if s := m.spots[string(m.text[at+1:])]; s != nil && s.cause {
+		if s := m.spotAbove(at+1, level); s != nil && s.cause {
 			return true
 		}
 	}
-	if len(m.standing) == 0 {
-		return false
+	return false
+}
+
+// spotAbove is the spot of the end of m.text that has so many labels, if it may be
+// a cause.
+func (m *merger) spotAbove(at, labels int) *spot {
+	if !m.depths[labels] {
+		return nil
 	}
-	_, ok := m.standing[canonical(string(m.text)).GovRegistrable()]
-	return ok
+	return m.spots[string(m.text[at:])]
 }
 
 // nodeOf is the node of a spot.

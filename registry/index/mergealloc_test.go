@@ -14,12 +14,15 @@ import (
 // merges them into, and little for each.
 func TestMergeMemory(t *testing.T) {
 	taken := func(names, changed int) uint64 {
-		var fs []registry.Filing
+		// What is taken away here sends the merge through all that is below it.
+		fs := []registry.Filing{filingOf("u.gov.cn"), filingOf("open.example"), filingOf("deep.open.example")}
 		for i := range names {
 			fs = append(fs, filingOf(string(appendNumbered(nil, i))+".example"))
 		}
 		base := build(t, testOptions, fs)
-		c := index.Changes{Names: map[registry.Domain][]registry.Filing{}}
+		c := index.Changes{Names: map[registry.Domain][]registry.Filing{
+			registry.MustParseDomain("u.gov.cn"): nil, registry.MustParseDomain("deep.open.example"): nil,
+		}}
 		for i := range changed {
 			d := registry.MustParseDomain(string(appendNumbered(nil, 2*i)) + ".example")
 			if c.Names[d] = nil; i%3 > 0 {

@@ -170,11 +170,19 @@ func benchMemory(b *testing.B) {
 	const lines = 1 << 24
 	memory := make([][8]uint64, lines)
 	for i := range uint64(lines) {
-		memory[i][0] = (i*0x5851f42d4c957f2d + 0x14057b7ef767814f) % lines // all of them, once
+		memory[shuffled(i, lines)][0] = shuffled((i+1)%lines, lines) // all of them in one ring
 	}
 	at := uint64(0)
 	for b.Loop() {
 		at = memory[at][0]
 	}
 	runtime.KeepAlive(at)
+}
+
+// shuffled is a permutation of the numbers below n, a power of two.
+func shuffled(i, n uint64) uint64 {
+	i = i * 0x9e3779b1 % n
+	i ^= i >> 12
+	i = i * 0x85ebca6b % n
+	return i ^ i>>11
 }
