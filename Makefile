@@ -3,10 +3,10 @@
 
 GO ?= go
 BIN := bin
-PROGRAMS := coredns icp-registry
+PROGRAMS := coredns icp-gate icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := bind9-dnsutils chromium iproute2 iptables knot-dnsutils mandoc man-db unbound
+DEBIAN_PEERS := bind9-dnsutils chromium curl iproute2 iptables knot-dnsutils mandoc man-db unbound
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0

@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// run starts CoreDNS with the sample Corefile, tells out what to try once it
-// answers, and waits for ctx to end it.
+// run starts CoreDNS with the sample Corefile and the gate, tells out what to try
+// once they answer, and waits for ctx to end them.
 func run(ctx context.Context, bin string, out, logs io.Writer) error {
 	corefile, err := os.ReadFile("corefile.example")
 	if err != nil {
@@ -68,10 +68,22 @@ func run(ctx context.Context, bin string, out, logs io.Writer) error {
 		_ = cmd.Process.Kill()
 		return err
 	}
-	fmt.Fprint(out, advice(bin, port))
+	g, err := startGate(ctx, bin, logs)
+	if err != nil {
+		_ = cmd.Process.Kill()
+		<-ended
+		return err
+	}
+	defer g.stop()
+	fmt.Fprint(out, advice(bin, port), g.advice(), "\nCtrl-C ends it.\n")
 	select {
 	case err := <-ended:
 		return fmt.Errorf("CoreDNS ended: %w", errors.Join(err, errors.New("see its output above")))
+	case err := <-g.ended:
+		g.ended <- nil // for stop
+		_ = cmd.Process.Kill()
+		<-ended
+		return fmt.Errorf("the gate ended: %w", errors.Join(err, errors.New("see its output above")))
 	case <-ctx.Done():
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -166,7 +178,5 @@ CoreDNS with icp answers on 127.0.0.1:%s. Try in another terminal:
 and ask why:
 
   %s explain www.example.net --registry %s --provider cloud-a
-
-Ctrl-C ends it.
 `, port, dig, dig, dig, filepath.Join(bin, "icp-registry"), filepath.Join(bin, "sample", "registry.icp"))
 }

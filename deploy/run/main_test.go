@@ -40,6 +40,28 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunGate tries what the user is told to try on the gate.
+func TestRunGate(t *testing.T) {
+	needDig(t)
+	t.Chdir("../..")
+	said, logs := startRun(t, makeSample(t))
+	for _, tt := range []struct{ url, want string }{
+		{"http://www.example.com/", "has answered for www.example.com"},
+		{"http://www.example.net/", "unfiled"},
+		{"https://www.example.com/", "has answered for www.example.com"},
+		{"https://www.example.net/", "unrecognized name"},
+	} {
+		line := regexp.MustCompile(`(?m)^\s*curl (.*` + regexp.QuoteMeta(tt.url) + `)\s+#`).FindStringSubmatch(said)
+		if line == nil {
+			t.Fatalf("no curl line for %s in:\n%s", tt.url, said)
+		}
+		out, _ := exec.Command("curl", append([]string{"-sS"}, strings.Fields(line[1])...)...).CombinedOutput()
+		if !strings.Contains(string(out), tt.want) {
+			t.Errorf("curl %s: no %q in\n%s\nlogs:\n%s", line[1], tt.want, out, logs())
+		}
+	}
+}
+
 // needDig finds dig, or skips the test by name; with REQUIRE_PEERS=1 it fails.
 func needDig(t *testing.T) string {
 	t.Helper()
