@@ -3,7 +3,6 @@ package gate
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -132,16 +131,12 @@ func (c *certificates) find(name string) *tls.Certificate {
 	return nil
 }
 
-var errNoCertificate = errors.New("no certificate for that name")
-
 // forHello returns the certificate for a hello: of its name, or the first one
 // where it names nobody.
 func (c *certificates) forHello(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if h.ServerName == "" {
 		return c.set.Load().first, nil
 	}
-	if cert := c.find(strings.ToLower(h.ServerName)); cert != nil {
-		return cert, nil
-	}
-	return nil, errNoCertificate
+	// Without one, crypto/tls sends the alert unrecognized_name.
+	return c.find(strings.ToLower(strings.TrimSuffix(h.ServerName, "."))), nil
 }

@@ -25,6 +25,7 @@ type TestService struct {
 
 	Certificates []Certificate
 	H2C          bool
+	PageOnly     bool
 }
 
 type dialTo string
@@ -61,6 +62,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		}
 		s.tlsConfig = newTLSConfig(s.certs, "h2", "http/1.1")
 	}
+	s.pageOnly = t.PageOnly
 	s.h2, s.h2c = newH2(s, true), t.H2C
 	l := &listener{Listener: ln, kind: map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed}[t.Kind], open: new(conns)}
 	l.service.Store(s)

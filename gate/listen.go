@@ -177,7 +177,7 @@ func (c *conn) serveMixed() {
 
 // tls passes TLS through, or ends it where there are certificates for that.
 func (c *conn) tls() {
-	if c.s.tlsConfig != nil {
+	if c.s.tlsConfig != nil && !c.s.pageOnly {
 		c.terminateTLS()
 		return
 	}

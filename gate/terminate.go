@@ -48,6 +48,11 @@ func (c *conn) terminateTLS() {
 		c.refuseTLS(hello, v)
 		return
 	}
+	c.endTLS(in, a)
+}
+
+// endTLS shakes hands, of which the hello was read, and serves what is inside.
+func (c *conn) endTLS(in *[]byte, a asked) {
 	raw := &replayed{Conn: c.client.Conn, head: append([]byte(nil), *in...)}
 	giveBack(in)
 	t := tls.Server(raw, c.s.tlsConfig)

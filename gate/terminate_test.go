@@ -122,6 +122,36 @@ func TestTerminateBlockedHello(t *testing.T) {
 	}
 }
 
+// TestPageOnly: with certificates for the page alone TLS passes through, and ends
+// here only to show it.
+func TestPageOnly(t *testing.T) {
+	l := serve(t, gate.TestService{Kind: "tls", Upstream: newTLSOrigin(t), PageOnly: true, Certificates: []gate.Certificate{newCertificate(t, "unfiled.example", "filed.example")}})
+	for name, want := range map[string]int{"filed.example": 200, "unfiled.example": 403} {
+		for _, h2 := range []bool{false, true} {
+			client, done := over(l.Addr(), name, h2)
+			if client == nil {
+				if name == "filed.example" {
+					continue // the web server behind speaks HTTP/1.1 only
+				}
+				t.Fatalf("no connection for %s", name)
+			}
+			resp, err := client.Get("https://" + name + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			done()
+			if resp.StatusCode != want || want == 200 && string(body) != "filed.example filed.example" {
+				t.Errorf("%s, h2 %v: got %s %q; want %d", name, h2, resp.Status, body, want)
+			}
+		}
+	}
+	if err := handshake(l.Addr(), "other.example"); !strings.Contains(fmt.Sprint(err), "unrecognized name") {
+		t.Errorf("got %v; want the alert where there is no certificate", err)
+	}
+}
+
 // TestH2C: HTTP/2 without TLS is served where it is on, each stream for itself.
 func TestH2C(t *testing.T) {
 	var s seen

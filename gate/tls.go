@@ -33,6 +33,11 @@ func (c *conn) serveTLS() {
 	}
 	c.report(a, v, enforces)
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
+		if v.Block && c.showsPage(a) {
+			c.endTLS(in, a)
+			in = nil
+			return
+		}
 		c.refuseTLS(hello, v)
 		return
 	}
@@ -40,6 +45,12 @@ func (c *conn) serveTLS() {
 	b := in
 	in = nil
 	c.passThrough(b)
+}
+
+// showsPage reports whether a blocked client can be shown the page: there is a
+// certificate for the name that it wants to see.
+func (c *conn) showsPage(a asked) bool {
+	return c.s.certs != nil && a.host.Kind() == registry.NameHost && c.s.certs.find(a.host.String()) != nil
 }
 
 // readHello reads until the hello is all there, or cannot be one. What was read
