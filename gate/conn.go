@@ -11,6 +11,7 @@ import (
 // are set before it is served and do not change.
 type conn struct {
 	s      *service
+	crew   *crew // runs what runs beside
 	client *side
 	from   netip.AddrPort // the client; the zero AddrPort where nobody knows
 	dest   destination    // where the client went

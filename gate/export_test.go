@@ -64,7 +64,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 	}
 	s.pageOnly = t.PageOnly
 	s.h2, s.h2c = newH2(s, true), t.H2C
-	l := &listener{Listener: ln, kind: map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed}[t.Kind], open: new(conns)}
+	l := newListener(ln, map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed}[t.Kind], new(conns))
 	l.service.Store(s)
 	go l.accept()
 	return &TestListener{l}, nil
@@ -75,12 +75,11 @@ func (t *TestListener) Addr() string { return t.l.Addr().String() }
 func (t *TestListener) Open() int64 { return t.l.open.open.Load() }
 
 func (t *TestListener) Close() {
-	t.l.closing.Store(true)
-	t.l.Close()
+	t.l.end()
 	for _, c := range t.l.open.all() {
 		c.end()
 	}
-	t.l.serving.Wait()
+	t.l.crew.wait()
 }
 
 // TestCertificates are certificates with their methods.

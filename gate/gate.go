@@ -118,7 +118,7 @@ func (g *Gate) listen(next []*server) (fresh map[string]*listener, err error) {
 					return nil, fmt.Errorf("%s: %s cannot be listened on: %w", s.cfg.At, key, err)
 				}
 			}
-			fresh[name] = &listener{Listener: ln, kind: key.Scheme, open: &g.open}
+			fresh[name] = newListener(ln, key.Scheme, &g.open)
 		}
 	}
 	return fresh, nil
@@ -188,7 +188,7 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	g.stop()
 	g.tasks.Wait()
 	for _, l := range listeners {
-		l.serving.Wait()
+		l.crew.wait()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -104,9 +104,7 @@ func (h *httpConn) sendUp(b []byte) error {
 
 // connect dials the upstream.
 func (h *httpConn) connect() error {
-	ctx, cancel := context.WithTimeout(context.Background(), h.s.dial)
-	defer cancel()
-	c, err := h.s.upstream.dial(ctx, h.origin())
+	c, err := h.s.upstream.dial(context.Background(), h.origin())
 	if err != nil {
 		return err
 	}
@@ -119,7 +117,7 @@ func (h *httpConn) connect() error {
 // exchange brings the response back while the rest of the body is on its way.
 func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
 	u := newUpload(h, body)
-	go u.run()
+	h.crew.run(u.run)
 	h.upload = u
 	goes := h.respond(p)
 	h.upload = nil

@@ -168,7 +168,7 @@ func (h *httpConn) tunnelUp(n int) bool {
 	h.note(h.asked, true)
 	_ = h.client.SetDeadline(time.Time{})
 	_ = h.up.SetDeadline(time.Time{})
-	rel := relay{client: h.client, up: h.up, idle: h.s.timeouts.idle, in: h.s.metrics.in, out: h.s.metrics.out}
+	rel := relay{crew: h.crew, client: h.client, up: h.up, idle: h.s.timeouts.idle, in: h.s.metrics.in, out: h.s.metrics.out}
 	rel.run()
 	return false
 }

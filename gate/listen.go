@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,8 +15,12 @@ type listener struct {
 	kind    Scheme
 	service atomic.Pointer[service]
 	open    *conns
-	serving sync.WaitGroup
+	crew    *crew
 	closing atomic.Bool
+}
+
+func newListener(ln net.Listener, kind Scheme, open *conns) *listener {
+	return &listener{Listener: ln, kind: kind, open: open, crew: newCrew()}
 }
 
 // accept takes connections until the listener is closed. Where the process has
@@ -28,7 +31,7 @@ func (l *listener) accept() {
 		switch {
 		case err == nil:
 			pause = 0
-			l.serving.Go(func() { l.serve(c) })
+			l.crew.run(func() { l.serve(c) })
 		case l.closing.Load() || errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -53,14 +56,16 @@ func (l *listener) pause(d time.Duration) {
 
 // end takes no more connections.
 func (l *listener) end() {
-	l.closing.Store(true)
+	if !l.closing.Swap(true) {
+		l.crew.end()
+	}
 	l.Close()
 }
 
 // serve serves one connection. A panic ends it and nothing else.
 func (l *listener) serve(nc net.Conn) {
 	s := l.service.Load()
-	c := &conn{s: s, client: newSide(nc), begun: time.Now()}
+	c := &conn{s: s, crew: l.crew, client: newSide(nc), begun: time.Now()}
 	c.from, c.dest.Local = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
 	s.metrics.accepted.Inc()
 	if !s.limiter.acquire() {

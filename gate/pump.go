@@ -1,6 +1,9 @@
 package gate
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // writeError is an error of the taker. It is no other error, so that nobody
 // takes it for one of the source: bytes are lost.
@@ -13,18 +16,54 @@ func (e *writeError) Error() string { return e.err.Error() }
 // the pump with an error. It returns how many bytes were moved; reaching the
 // source's end before the limit is io.ErrUnexpectedEOF.
 //
-// Between the system's connections bytes go through a pipe of the kernel and are
-// never seen here. Nothing is held while the source is silent.
+// Between the system's connections bytes that come in bulk go through a pipe of
+// the kernel and are never seen here; a few are copied, which is cheaper. Nothing
+// is held while the source is silent.
 func pump(dst, src *side, limit int64, moved func(n int64) error) (int64, error) {
-	if dst.raw != nil && src.raw != nil && canSplice(dst, src) {
+	if dst.raw == nil || src.raw == nil || !canSplice(dst, src) {
+		return copyBytes(dst, src, limit, moved)
+	}
+	if limit >= 0 {
 		return splice(dst, src, limit, moved)
 	}
-	return copyBytes(dst, src, limit, moved)
+	for total := int64(0); ; {
+		n, bulk, err := copyPiece(dst, src, moved)
+		if total += n; err != nil {
+			return total, ended(err, limit)
+		}
+		if bulk {
+			n, err := splice(dst, src, limit, moved)
+			if total += n; err != errFew {
+				return total, err
+			}
+		}
+	}
+}
+
+// errFew ends a splice without a limit when little comes at a time.
+var errFew = errors.New("little comes at a time")
+
+// copyPiece moves what there is to read, and reports whether that was as much as
+// a buffer holds.
+func copyPiece(dst, src *side, moved func(int64) error) (_ int64, bulk bool, err error) {
+	var b *[]byte
+	n, err := src.read(&b)
+	if b == nil {
+		return 0, false, err
+	}
+	defer giveBack(b)
+	if _, werr := dst.Conn.Write(*b); werr != nil {
+		return int64(n), false, &writeError{werr}
+	}
+	if merr := moved(int64(n)); merr != nil {
+		return int64(n), false, merr
+	}
+	return int64(n), n >= bufferSize, err
 }
 
 func copyBytes(dst, src *side, limit int64, moved func(int64) error) (total int64, err error) {
 	for limit < 0 || total < limit {
-		n, err := copyPiece(dst, src, limit-total, limit >= 0)
+		n, err := copyBounded(dst, src, limit-total, limit >= 0)
 		total += int64(n)
 		if n > 0 {
 			if err := moved(int64(n)); err != nil {
@@ -38,8 +77,8 @@ func copyBytes(dst, src *side, limit int64, moved func(int64) error) (total int6
 	return total, nil
 }
 
-// copyPiece reads once and writes it; most bounds it where bounded.
-func copyPiece(dst, src *side, most int64, bounded bool) (n int, err error) {
+// copyBounded reads once and writes it; most bounds it where bounded.
+func copyBounded(dst, src *side, most int64, bounded bool) (n int, err error) {
 	b := lend()
 	defer giveBack(b)
 	room := (*b)[:cap(*b)]

@@ -95,6 +95,9 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 		if err := moved(piece); err != nil {
 			return total, err
 		}
+		if limit < 0 && piece < bufferSize {
+			return total, errFew
+		}
 	}
 	return total, nil
 }

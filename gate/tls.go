@@ -83,9 +83,7 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
 
 // passThrough sends on what was read, and then relays.
 func (c *conn) passThrough(in *[]byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.s.dial)
-	up, err := c.s.upstream.dial(ctx, c.origin())
-	cancel()
+	up, err := c.s.upstream.dial(context.Background(), c.origin())
 	if err != nil {
 		c.s.metrics.upstreamFailed()
 		giveBack(in)
@@ -96,7 +94,7 @@ func (c *conn) passThrough(in *[]byte) {
 	n, err := up.Write(*in)
 	c.s.metrics.in.Add(uint64(n))
 	giveBack(in)
-	rel := relay{client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
+	rel := relay{crew: c.crew, client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
 	if err != nil {
 		rel.abort()
 		return

@@ -11,7 +11,9 @@ import (
 // relay is two sides whose bytes go both ways, unread. It ends when both have
 // ended, when one fails, or when neither has sent a byte for idle.
 type relay struct {
+	crew       *crew
 	client, up *side
+	ended      atomic.Int32 // directions
 	idle       time.Duration
 	last       atomic.Int64 // Unix nanoseconds of the last byte in either direction
 	in, out    byteCounter
@@ -24,7 +26,11 @@ func (r *relay) run() {
 	defer r.up.Close()
 	r.touch(time.Now())
 	var back sync.WaitGroup
-	back.Go(func() { r.direction(r.client, r.up, r.out) })
+	back.Add(1)
+	r.crew.run(func() {
+		defer back.Done()
+		r.direction(r.client, r.up, r.out)
+	})
 	r.direction(r.up, r.client, r.in)
 	back.Wait()
 }
@@ -40,7 +46,8 @@ func (r *relay) direction(dst, src *side, count byteCounter) {
 		_, err := pump(dst, src, -1, moved)
 		switch {
 		case err == nil:
-			if dst.closeWrite() != nil {
+			// Closing sends the end of the last one, and both have been read to theirs.
+			if r.ended.Add(1) < 2 && dst.closeWrite() != nil {
 				r.abort()
 			}
 			return

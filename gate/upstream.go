@@ -39,8 +39,7 @@ type upstreams struct {
 // upstream is one of them.
 type upstream struct {
 	cfg    Upstream
-	addr   netip.AddrPort // zero where cfg.Address is a name or a path
-	tls    *tls.Config    // nil: none
+	tls    *tls.Config // nil: none
 	dialer net.Dialer
 	// down is until when it is passed over, in Unix nanoseconds; 0 is healthy. A
 	// checked one stays down until a check succeeds.
@@ -71,7 +70,6 @@ func newUpstreams(cfg []Upstream, timeout time.Duration, roots *x509.CertPool, n
 
 func newUpstream(c Upstream, roots *x509.CertPool) *upstream {
 	one := &upstream{cfg: c, dialer: upstreamDialer()}
-	one.addr, _ = netip.ParseAddrPort(c.Address)
 	if c.TLS {
 		name := c.TLSName
 		if name == "" {
@@ -195,20 +193,27 @@ func (one *upstream) isUp(now int64) bool {
 	return down == 0 || down <= now
 }
 
-// connect opens a connection. An address that is no name is dialled without the
-// resolver's machinery.
+// connect opens a connection. The local address is left to the kernel without a
+// bind: that would take a port for every peer at once, of which there are 28,000,
+// and look for it at length.
 func (one *upstream) connect(ctx context.Context, limit time.Time) (net.Conn, error) {
+	if ctx.Done() == nil {
+		return one.dialer.DialContext(until{ctx, limit}, one.cfg.Network, one.cfg.Address)
+	}
 	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	if !one.addr.IsValid() {
-		return one.dialer.DialContext(ctx, one.cfg.Network, one.cfg.Address)
-	}
-	c, err := one.dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, one.addr)
-	if err != nil {
-		return nil, err // c is a nil *net.TCPConn, which is no nil net.Conn
-	}
-	return c, nil
+	return one.dialer.DialContext(ctx, one.cfg.Network, one.cfg.Address)
 }
+
+// until is a context that nobody cancels, with a deadline: package net sets it on
+// the socket, where it needs neither a timer nor a goroutine of its own.
+type until struct {
+	context.Context
+	limit time.Time
+}
+
+// Deadline implements context.Context.
+func (u until) Deadline() (time.Time, bool) { return u.limit, true }
 
 // greet sends the PROXY header and speaks TLS, where configured, until limit.
 func (one *upstream) greet(ctx context.Context, c net.Conn, o origin, limit time.Time) (net.Conn, error) {
@@ -240,7 +245,7 @@ func (one *upstream) greet(ctx context.Context, c net.Conn, o origin, limit time
 // dialOriginal connects to the original destination of a connection, which the
 // caller has had checked (originalGuard).
 func dialOriginal(ctx context.Context, dst netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	one := upstream{addr: dst, dialer: upstreamDialer()}
+	one := upstream{cfg: Upstream{Network: "tcp", Address: dst.String()}, dialer: upstreamDialer()}
 	c, err := one.connect(ctx, time.Now().Add(timeout))
 	if err != nil {
 		return nil, fmt.Errorf("original destination %s: %w", dst, err)
