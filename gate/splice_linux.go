@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -14,9 +13,9 @@ import (
 // are on their way and given back empty.
 type pipe struct{ r, w int }
 
-// pipeSize is what a pipe holds: four times the default, so that a long body
+// pipeSize is what a pipe holds: what the kernel grants to all, so that a long body
 // takes fewer calls. The kernel may give less.
-const pipeSize = 256 << 10
+const pipeSize = 1 << 20
 
 // pipes are lent like buffers; what the pool drops is closed.
 var pipes sync.Pool
@@ -114,7 +113,7 @@ func (s *splicing) fill(fd uintptr) bool {
 	case n > 0:
 		s.n = n
 		return true
-	case errors.Is(err, unix.EAGAIN):
+	case err == unix.EAGAIN:
 		pipes.Put(s.p)
 		s.p = nil
 		return false
@@ -133,7 +132,7 @@ func (s *splicing) drain(fd uintptr) bool {
 		switch {
 		case n > 0:
 			s.n -= n
-		case errors.Is(err, unix.EAGAIN):
+		case err == unix.EAGAIN:
 			return false
 		case err == nil:
 			s.err = io.ErrShortWrite
@@ -146,11 +145,21 @@ func (s *splicing) drain(fd uintptr) bool {
 	return true
 }
 
+// spliceOnce is one call. It never blocks, so the runtime is not told of it: it
+// would take a call that moves much for one that hangs, and hand the processor on
+// to another thread.
 func spliceOnce(from, to, n int) (int, error) {
 	for {
-		k, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		if !errors.Is(err, unix.EINTR) {
-			return int(max(k, 0)), err
+		k, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
+			unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch errno {
+		case 0:
+			return int(k), nil
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN // made once, unlike errno
 		}
+		return 0, errno
 	}
 }

@@ -42,15 +42,18 @@ func parse(msg []byte) (h Hello) {
 
 // extensions reads all of them; an order is not prescribed, and clients shuffle.
 func (h Hello) extensions(b []byte) Hello {
-	r := fields{b: b}
+	const head = 4 // number and length
 	var seen seen
-	for len(r.b) > 0 {
-		kind := r.take(2)
-		body, ok := r.vector(2)
-		if kind == nil || !ok {
+	for len(b) > 0 {
+		if len(b) < head {
 			return h.malformed(BadHello)
 		}
-		n := binary.BigEndian.Uint16(kind)
+		n, end := binary.BigEndian.Uint16(b), head+int(binary.BigEndian.Uint16(b[2:]))
+		if len(b) < end {
+			return h.malformed(BadHello)
+		}
+		body := b[head:end]
+		b = b[end:]
 		if !seen.first(n) {
 			return h.malformed(BadExtensions)
 		}

@@ -87,10 +87,8 @@ func (p *requestParser) target() Cause {
 	if method == "CONNECT" {
 		return Connect
 	}
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f {
-			return BadTarget
-		}
+	if !above(t, ' ') {
+		return BadTarget
 	}
 	switch {
 	case len(t) == 0:
@@ -142,10 +140,8 @@ func (p *requestParser) header(line Span) Cause {
 	if n == 0 || n == len(b) || b[n] != ':' {
 		return BadHeader
 	}
-	for _, c := range b[n+1:] {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return BadHeader
-		}
+	if !isValue(b[n+1:]) {
+		return BadHeader
 	}
 	raw := Span{line.From + n + 1, line.To}
 	return p.known(b[:n], raw, Span{line.From, line.To + 2})

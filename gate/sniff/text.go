@@ -1,5 +1,7 @@
 package sniff
 
+import "encoding/binary"
+
 // isToken is the set tchar of RFC 9110 §5.6.2.
 var isToken = func() (t [256]bool) {
 	for _, c := range "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" {
@@ -7,6 +9,52 @@ var isToken = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// ones has every byte 1, and high the highest bit of every byte.
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
+// above reports whether all bytes are above c, which is below 0x7f, and none is
+// DEL. It looks at eight at a time.
+func above(b []byte, c byte) bool {
+	least := uint64(c+1) * ones
+	for len(b) >= 8 {
+		if w := binary.LittleEndian.Uint64(b); lower(w, least) != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, x := range b {
+		if x <= c || x == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// lower is not 0 if a byte of w is below that of least, or DEL. Subtracting
+// borrows into the highest bit of the first byte that is below; where w has that
+// bit set the byte is above, and where there is nothing to find nothing borrows.
+func lower(w, least uint64) uint64 {
+	del := w ^ 0x7f*ones
+	return ((w-least)&^w | (del-ones)&^del) & high
+}
+
+// isValue reports whether b may be the value of a field: no control characters
+// but tabs, RFC 9110 §5.5.
+func isValue(b []byte) bool {
+	if above(b, ' '-1) {
+		return true
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
