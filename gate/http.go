@@ -22,6 +22,7 @@ type httpConn struct {
 	in *[]byte // what was read of the client and not used yet; nil is nothing
 	at int     // where in it that begins
 
+	alone  func() // ends it where there is no upstream connection
 	up     *side
 	upBuf  *[]byte // what was read of the upstream and not forwarded
 	reused bool    // the upstream connection has answered before
@@ -39,14 +40,25 @@ func (h *httpConn) serve() {
 		b := append((*lend())[:0], h.head...)
 		h.in, h.conn.head = &b, nil
 	}
-	h.onEnd(func() { h.client.Close() })
+	h.alone = func() { h.client.Close() }
+	h.onEnd(h.alone)
 	defer h.close()
-	for first := true; ; first = false {
-		r, ok := h.next(first)
-		if !ok || !h.request(&r) {
+	for deadline := h.begun.Add(h.s.timeouts.head); h.one(deadline); deadline = time.Now().Add(h.s.timeouts.head) {
+		if h.in == nil && !h.await() {
 			return
 		}
 	}
+}
+
+// one reads a request by the deadline and has it answered. It reports whether
+// the connection goes on. It stands alone for the sake of its frame: who waits
+// for a request must not hold a place for it, or an idle connection costs twice
+// the stack.
+//
+//go:noinline
+func (h *httpConn) one(deadline time.Time) bool {
+	r, ok := h.next(deadline)
+	return ok && h.request(&r)
 }
 
 // close gives back all that is held.
@@ -63,6 +75,7 @@ func (h *httpConn) dropUpstream() {
 	if h.up != nil {
 		h.up.Close()
 		h.up = nil
+		h.onEnd(h.alone) // what it was holds the upstream connection's memory
 	}
 	if h.upBuf != nil {
 		giveBack(h.upBuf)
@@ -95,16 +108,9 @@ func (h *httpConn) compact() {
 	}
 }
 
-// next waits for a request and reads its head. It reports false where there is
+// next reads the head of a request. It reports false where there is
 // none: the client has gone, or was told why it must.
-func (h *httpConn) next(first bool) (r sniff.Request, ok bool) {
-	deadline := h.begun.Add(h.s.timeouts.head)
-	if !first {
-		if h.in == nil && !h.await() {
-			return r, false
-		}
-		deadline = time.Now().Add(h.s.timeouts.head)
-	}
+func (h *httpConn) next(deadline time.Time) (r sniff.Request, ok bool) {
 	_ = h.client.SetReadDeadline(deadline)
 	for scanned := 0; ; {
 		b := h.pending()
