@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-gate soak man plugincfg clean
 
 all: build
 
@@ -64,6 +64,13 @@ BENCHTIME ?= 200ms
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m $$($(GO) list ./... | grep -v /bench)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m -cpu 1,2 ./bench/...
+
+# The gate beside nginx and HAProxy; bench/gate/README.md says how.
+bench-gate:
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
+	$(GO) build -o $(BIN)/bench-gate ./bench/gate
+	$(BIN)/bench-gate -dir $(BIN)/bench-gate.files -gate $(BIN)/icp-gate
 
 # The long forms of the tests.
 soak:

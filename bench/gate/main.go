@@ -38,7 +38,7 @@ func main() {
 	}
 	pinSelf()
 	o := options{}
-	flag.StringVar(&o.world.dir, "dir", "bin/bench-gate", "directory for `files`")
+	flag.StringVar(&o.world.dir, "dir", "bin/bench-gate.files", "directory for `files`")
 	flag.IntVar(&o.world.filings, "filings", 1_000_000, "filings in the registry, and names in the maps of the others")
 	flag.StringVar(&o.gate, "gate", "bin/icp-gate", "`program` to measure")
 	ops := flag.String("ops", strings.Join(opNames(), ","), "what to measure")
