@@ -72,6 +72,9 @@ type Server struct {
 	Certificates []Certificate
 	// Block says what a blocked client gets.
 	Block Block
+	// Says is what a notice says beside the verdict; its Status, Redirect and
+	// TemplateFile are Block's to set. Default: nothing.
+	Says NoticeConfig
 	// Limits bound what clients may take.
 	Limits Limits
 	// Timeouts end what takes too long.

@@ -117,9 +117,10 @@ func refusalOf(a BlockAction) refusal {
 	return refuseAnswer
 }
 
-// Notice is what the block says of the notice.
+// Notice is what blocked clients get to see, of Says and Block.
 func (s *Server) Notice() NoticeConfig {
-	n := NoticeConfig{Status: s.Block.Status, TemplateFile: s.Block.Template}
+	n := s.Says
+	n.Status, n.TemplateFile = s.Block.Status, s.Block.Template
 	if s.Block.Action == BlockRedirect {
 		n.Redirect = s.Block.URL
 	}
