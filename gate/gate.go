@@ -156,6 +156,7 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 		l.end()
 	}
 	for _, l := range fresh {
+		l.revision = l.service.Load().edge.View().Revision()
 		g.tasks.Go(l.accept)
 	}
 	g.logs.keep(next)

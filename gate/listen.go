@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // listener accepts connections and has them served by the service in force.
@@ -18,6 +20,9 @@ type listener struct {
 	open    *conns
 	serving sync.WaitGroup
 	closing atomic.Bool
+	// revision is the registry's that open connections were last held against. It
+	// belongs to whoever holds the gate's lock.
+	revision registry.Revision
 }
 
 // accept takes connections until the listener is closed. Where the process has
