@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,13 +67,13 @@ tls://127.0.0.1:0 {
 	}
 }
 
-// quantile99 asks n times and returns what 99 of 100 requests did not exceed.
-func quantile99(t *testing.T, addr string, n int) time.Duration {
+// quantile99 asks for a time and returns what 99 of 100 requests did not exceed.
+func quantile99(t *testing.T, addr string, d time.Duration) time.Duration {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	var took []time.Duration
-	for range n {
+	for end := time.Now().Add(d); time.Now().Before(end); {
 		begun := time.Now()
 		if err := askFiled(client, addr); err != nil {
 			t.Fatal(err)
@@ -86,30 +85,39 @@ func quantile99(t *testing.T, addr string, n int) time.Duration {
 }
 
 // TestSlowhttptest: 5,000 connections of slowhttptest, with slow heads and with
-// slow bodies, leave the time of normal requests within twice what it was.
+// slow bodies, leave the time of normal requests within twice what it is when
+// another program has them: slowhttptest itself takes a core of this machine.
 func TestSlowhttptest(t *testing.T) {
 	if !soak() {
 		t.Skip("takes a minute; ICP_SOAK=1 runs it")
 	}
-	p := start(t, 1, "http://127.0.0.1:0 {\nICP\nupstream "+newOrigin(t, new(seen))+"\nlimits connections 20000\ntimeouts head 20s\n}", nil)
-	addr := p.addr(t, "http:")
-	before := quantile99(t, addr, 20_000)
+	config := "http://127.0.0.1:0 {\nICP\nupstream " + newOrigin(t, new(seen)) + "\nlimits connections 20000\ntimeouts head 20s\n}"
+	here, other := start(t, 1, config, nil).addr(t, "http:"), start(t, 1, config, nil).addr(t, "http:")
 	for _, mode := range []string{"-H", "-B"} {
-		out := filepath.Join(t.TempDir(), "slow")
-		cmd := command(t, "slowhttptest", mode, "-c", "5000", "-r", "2500", "-i", "5", "-l", "25", "-p", "5", "-g", "-o", out, "-u", "http://"+addr+"/")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "4,000 slow connections", func() bool { return established(t, addr) >= 4000 })
-		during := quantile99(t, addr, 20_000)
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		t.Logf("slowhttptest %s: p99 %s before, %s during", mode, before, during)
-		// Below a fifth of a millisecond the machine's own noise is larger.
-		if during > 2*max(before, 200*time.Microsecond) {
-			t.Errorf("slowhttptest %s: p99 %s; want twice %s at most", mode, during, before)
+		elsewhere, during := besideSlow(t, mode, other, here), besideSlow(t, mode, here, here)
+		t.Logf("slowhttptest %s: p99 %s while another program has it, %s with it", mode, elsewhere, during)
+		if during > 2*elsewhere {
+			t.Errorf("slowhttptest %s: p99 %s; want twice %s at most", mode, during, elsewhere)
 		}
 	}
+}
+
+// besideSlow measures requests to one address while slowhttptest has another.
+func besideSlow(t *testing.T, mode, slow, addr string) time.Duration {
+	t.Helper()
+	cmd := command(t, "slowhttptest", mode, "-c", "5000", "-r", "2500", "-i", "5", "-l", "60", "-p", "5", "-u", "http://"+slow+"/")
+	cmd.Dir = t.TempDir()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	eventually(t, "4,000 slow connections", func() bool { return established(t, slow) >= 4000 })
+	// slowhttptest wakes every 5 seconds for all connections at once: that is to be
+	// in both measurements equally.
+	return quantile99(t, addr, 15*time.Second)
 }
 
 // established counts the connections to an address on this machine that are open.
