@@ -6,7 +6,8 @@ BIN := bin
 PROGRAMS := coredns icp-gate icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := bind9-dnsutils chromium curl iproute2 iptables knot-dnsutils mandoc man-db unbound
+DEBIAN_PEERS := apache2-utils bind9-dnsutils chromium curl haproxy iproute2 iptables knot-dnsutils libnginx-mod-stream mandoc man-db \
+	nghttp2-client nginx openssl slowhttptest unbound wrk
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0

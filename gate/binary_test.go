@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/icpgate/icpgate/registry"
@@ -89,9 +91,15 @@ const icpBlock = `
     serves mainland
 `
 
-// start runs a configuration, in which %s stands for the icp block, in a
+// start runs a configuration, in which ICP stands for the icp block, in a
 // directory of its own with a registry. listeners is how many it opens.
 func start(t testing.TB, listeners int, config string, files map[string]string) *program {
+	t.Helper()
+	return startBy(t, nil, listeners, config, files)
+}
+
+// startBy is start by another program, to whose arguments the command is added.
+func startBy(t testing.TB, by []string, listeners int, config string, files map[string]string) *program {
 	t.Helper()
 	path, err := built()
 	if err != nil {
@@ -105,7 +113,8 @@ func start(t testing.TB, listeners int, config string, files map[string]string) 
 		}
 	}
 	p.write(t, config)
-	p.cmd = exec.Command(path, "-conf", filepath.Join(p.dir, "gate.conf"))
+	command := append(by[:len(by):len(by)], path, "-conf", filepath.Join(p.dir, "gate.conf"))
+	p.cmd = exec.Command(command[0], command[1:]...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +129,7 @@ func start(t testing.TB, listeners int, config string, files map[string]string) 
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
+		p.killSuccessors()
 		<-done
 		_ = p.cmd.Wait()
 	})
@@ -131,6 +141,19 @@ func start(t testing.TB, listeners int, config string, files map[string]string) 
 		p.addrs[m[1]] = m[2]
 	}
 	return p
+}
+
+// killSuccessors kills what the program has started anew: the processes with its
+// configuration, which no other has.
+func (p *program) killSuccessors() {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, line := range lines {
+		text, _ := os.ReadFile(line)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line)))
+		if err == nil && strings.Contains(string(text), filepath.Join(p.dir, "gate.conf")) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 func (l *logged) read(r io.Reader) {

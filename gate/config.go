@@ -72,6 +72,9 @@ type Server struct {
 	Certificates []Certificate
 	// Block says what a blocked client gets.
 	Block Block
+	// Says is what a notice says beside the verdict; its Status, Redirect and
+	// TemplateFile are Block's to set. Default: nothing.
+	Says NoticeConfig
 	// Limits bound what clients may take.
 	Limits Limits
 	// Timeouts end what takes too long.
@@ -271,12 +274,12 @@ var forwardedWords = []string{"add", "replace", "off"}
 // String returns the word of f.
 func (f Forwarded) String() string { return forwardedWords[f] }
 
-// Log is the connection log: one line a connection. The zero value is none.
+// Log is the connection log: a line for every verdict. The zero value is none.
 type Log struct {
 	On bool
 	// File is appended to. Default: standard error.
 	File string
-	// Sample writes one connection of N. Default 0: every one.
+	// Sample writes one verdict of N. Default 0: every one.
 	Sample int
 	// PrefixV4 and PrefixV6 are the bits of a client's address that are written.
 	// Default 0, 0: all.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/icpgate/icpgate/registry"
 )
 
 // watchEvery is how often it is looked for a new revision of a registry, and for
@@ -17,19 +15,18 @@ const watchEvery = time.Second
 func (g *Gate) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	seen := map[string]registry.Revision{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			g.look(seen)
+			g.look()
 		}
 	}
 }
 
-// look is one look. seen are the revisions of the last one, by listener.
-func (g *Gate) look(seen map[string]registry.Revision) {
+// look is one look.
+func (g *Gate) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.servers {
@@ -38,8 +35,10 @@ func (g *Gate) look(seen map[string]registry.Revision) {
 	for name, l := range g.listeners {
 		s := l.service.Load()
 		rev := s.edge.View().Revision()
-		old, known := seen[name]
-		if seen[name] = rev; known && old != rev && !s.established.Keep {
+		if rev == l.revision {
+			continue
+		}
+		if l.revision = rev; !s.established.Keep {
 			g.sweep(name, s)
 		}
 	}

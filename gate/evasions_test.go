@@ -195,14 +195,7 @@ func tool(t *testing.T, name string, args ...string) string {
 
 func toolIn(t *testing.T, stdin, name string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("REQUIRE_PEERS") != "" {
-			t.Fatalf("%s is not installed; it is required", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	cmd := exec.Command(path, args...)
+	cmd := command(t, name, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -210,6 +203,20 @@ func toolIn(t *testing.T, stdin, name string, args ...string) string {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return string(out)
+}
+
+// command makes a command of a program of the system; without it the test is
+// skipped by its name, or fails where peers are required.
+func command(t testing.TB, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("REQUIRE_PEERS") != "" {
+			t.Fatalf("%s is not installed; it is required", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	return exec.Command(path, args...)
 }
 
 // curl returns the status and what matters of curl's words.

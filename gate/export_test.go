@@ -92,3 +92,11 @@ func OpenCertificates(files []Certificate) (TestCertificates, error) {
 
 func (c TestCertificates) Has(name string) bool   { return c.c.find(name) != nil }
 func (c TestCertificates) Refresh() (bool, error) { return c.c.refresh() }
+
+// Directives are the legal ones beside icp, each with its arguments.
+func Directives() (list []string) {
+	for _, d := range directives {
+		list = append(list, d.name+" "+d.usage)
+	}
+	return list
+}

@@ -16,6 +16,7 @@ import (
 type Gate struct {
 	metrics *metrics
 	open    conns
+	logs    logFiles
 
 	mu        sync.Mutex // held to change what follows
 	cfg       Config
@@ -50,6 +51,7 @@ func Start(cfg Config, o Options) (*Gate, error) {
 	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, stop: stop, inherited: o.Inherited}
 	if err := g.put(cfg); err != nil {
 		stop()
+		g.logs.close()
 		return nil, err
 	}
 	g.tasks.Go(func() { g.watch(ctx) })
@@ -83,7 +85,7 @@ func (g *Gate) put(cfg Config) error {
 		closeAll(g.inherited)
 		g.inherited = nil
 	}()
-	next, err := openServers(cfg, g.metrics, g.listenAdmin)
+	next, err := openServers(cfg, g.metrics, &g.logs, g.listenAdmin)
 	if err != nil {
 		return err
 	}
@@ -154,8 +156,10 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 		l.end()
 	}
 	for _, l := range fresh {
+		l.revision = l.service.Load().edge.View().Revision()
 		g.tasks.Go(l.accept)
 	}
+	g.logs.keep(next)
 	closeServers(old)
 }
 
@@ -193,6 +197,7 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	closeServers(g.servers)
+	g.logs.close()
 	g.servers, g.listeners = nil, map[string]*listener{}
 	return err
 }
@@ -239,7 +244,9 @@ func closeAll(list []net.Listener) {
 // Check opens everything that a configuration names but its listeners, and closes
 // it again.
 func Check(cfg Config) error {
-	servers, err := openServers(cfg, newMetrics(prometheus.NewRegistry()), listenNowhere)
+	var logs logFiles
+	defer logs.close()
+	servers, err := openServers(cfg, newMetrics(prometheus.NewRegistry()), &logs, listenNowhere)
 	closeServers(servers)
 	return err
 }

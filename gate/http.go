@@ -174,7 +174,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		h.client.Close() // of whom, only listed peers may say
 		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
-		h.malformed(h.channel())
+		h.malformed(h.channel(), r.Cause)
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
 	}
@@ -183,9 +183,13 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	enforces, exempt := h.s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(a)
-		h.report(a, v, enforces)
+		id := ""
 		if v.Block && enforces {
-			h.block(r, a, v)
+			id = newRequestID()
+		}
+		h.report(a, v, enforces, r.Cause, id)
+		if id != "" {
+			h.block(r, a, v, id)
 			return false
 		}
 	}
@@ -236,7 +240,7 @@ func (h *httpConn) refuse(status int, cause sniff.Cause) {
 
 // block answers a request that may not be served. Its body is not read, and a
 // client that waits for 100 before it sends one gets the answer in its place.
-func (h *httpConn) block(r *sniff.Request, a asked, v registry.Verdict) {
+func (h *httpConn) block(r *sniff.Request, a asked, v registry.Verdict, id string) {
 	switch h.s.refusal {
 	case refuseReset:
 		h.dropUpstream()
@@ -250,7 +254,7 @@ func (h *httpConn) block(r *sniff.Request, a asked, v registry.Verdict) {
 	head := h.pending()[:r.Length]
 	b := lend()
 	*b = h.s.notices.AppendHTTP1((*b)[:0], Notice{
-		Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),
+		Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now(),
 		Accept: string(r.Field(head, "accept")), Language: string(r.Field(head, "accept-language")),
 		Head: string(r.Method.Of(head)) == "HEAD",
 	})

@@ -92,7 +92,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	}
 	c.s.metrics.sniffed(kind, cause)
 	if kind == sniff.Malformed {
-		c.malformed(channel)
+		c.malformed(channel, cause)
 		c.s.notices.ServeError(w, cause.Status(), cause.String())
 		return
 	}
@@ -103,10 +103,14 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(c.s.judge(sni, c))
 		}
-		c.report(a, v, enforces)
+		id := ""
 		if v.Block && enforces {
+			id = newRequestID()
+		}
+		c.report(a, v, enforces, cause, id)
+		if id != "" {
 			c.s.notices.ServeNotice(w, Notice{
-				Host: a.host.String(), Verdict: v, RequestID: newRequestID(), Time: time.Now(),
+				Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now(),
 				Accept: r.Header.Get("Accept"), Language: r.Header.Get("Accept-Language"), Head: r.Method == http.MethodHead,
 			})
 			return

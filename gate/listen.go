@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // listener accepts connections and has them served by the service in force.
@@ -17,6 +19,9 @@ type listener struct {
 	open    *conns
 	crew    *crew
 	closing atomic.Bool
+	// revision is the registry's that open connections were last held against. It
+	// belongs to whoever holds the gate's lock.
+	revision registry.Revision
 }
 
 func newListener(ln net.Listener, kind Scheme, open *conns) *listener {

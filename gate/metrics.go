@@ -19,20 +19,21 @@ const namespace = "icp_gate"
 // metrics are those of a gate. Labels are listeners, and words of the rules and
 // of package sniff: never a name.
 type metrics struct {
-	verdicts  *prometheus.CounterVec
-	sniffs    *prometheus.CounterVec
-	accepted  *prometheus.CounterVec
-	open      *prometheus.GaugeVec
-	bytes     *prometheus.CounterVec
-	limited   *prometheus.CounterVec
-	upstream  *prometheus.CounterVec
-	ended     *prometheus.CounterVec
-	ech       *prometheus.CounterVec
-	acceptErr *prometheus.CounterVec
-	panics    prometheus.Counter
-	decision  prometheus.Histogram
-	head      prometheus.Histogram
-	reloads   *prometheus.CounterVec
+	verdicts   *prometheus.CounterVec
+	sniffs     *prometheus.CounterVec
+	accepted   *prometheus.CounterVec
+	open       *prometheus.GaugeVec
+	bytes      *prometheus.CounterVec
+	limited    *prometheus.CounterVec
+	upstream   *prometheus.CounterVec
+	ended      *prometheus.CounterVec
+	ech        *prometheus.CounterVec
+	acceptErr  *prometheus.CounterVec
+	panics     prometheus.Counter
+	logDropped prometheus.Counter
+	decision   prometheus.Histogram
+	head       prometheus.Histogram
+	reloads    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -43,23 +44,24 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets})
 	}
 	m := &metrics{
-		verdicts:  vec("verdicts_total", "Counter of connections and requests by verdict.", "listener", "protocol", "verdict", "reason", "mode"),
-		sniffs:    vec("sniffs_total", "Counter of heads by what they turned out to be.", "listener", "outcome", "cause"),
-		accepted:  vec("connections_total", "Counter of accepted connections.", "listener"),
-		open:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "open_connections", Help: "Gauge of open connections."}, []string{"listener"}),
-		bytes:     vec("bytes_total", "Counter of bytes relayed, by direction: in from clients, out to them.", "listener", "direction"),
-		limited:   vec("limited_total", "Counter of connections refused by a limit.", "listener", "limit"),
-		upstream:  vec("upstream_failures_total", "Counter of connections and requests that no upstream answered.", "listener"),
-		ended:     vec("ended_total", "Counter of connections ended because their name is blocked since.", "listener"),
-		ech:       vec("ech_total", "Counter of hellos with encrypted_client_hello, in earnest or as GREASE.", "listener"),
-		acceptErr: vec("accept_failures_total", "Counter of failures to accept, for lack of descriptors for example.", "listener"),
-		panics:    prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "panics_total", Help: "Counter of connections ended by a defect of this program."}),
-		decision:  seconds("decision_duration_seconds", "Histogram of the time to decide, of one decision in 64.", prometheus.ExponentialBuckets(100e-9, 4, 9)),
-		head:      seconds("head_duration_seconds", "Histogram of the time until a head was there, of one connection in 16.", prometheus.ExponentialBuckets(10e-6, 4, 11)),
-		reloads:   vec("reloads_total", "Counter of configurations and data files read anew, by result.", "data", "result"),
+		verdicts:   vec("verdicts_total", "Counter of connections and requests by verdict.", "listener", "protocol", "verdict", "reason", "mode"),
+		sniffs:     vec("sniffs_total", "Counter of heads by what they turned out to be.", "listener", "outcome", "cause"),
+		accepted:   vec("connections_total", "Counter of accepted connections.", "listener"),
+		open:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "open_connections", Help: "Gauge of open connections."}, []string{"listener"}),
+		bytes:      vec("bytes_total", "Counter of bytes relayed, by direction: in from clients, out to them.", "listener", "direction"),
+		limited:    vec("limited_total", "Counter of connections refused by a limit.", "listener", "limit"),
+		upstream:   vec("upstream_failures_total", "Counter of connections and requests that no upstream answered.", "listener"),
+		ended:      vec("ended_total", "Counter of connections ended because their name is blocked since.", "listener"),
+		ech:        vec("ech_total", "Counter of hellos with encrypted_client_hello, in earnest or as GREASE.", "listener"),
+		acceptErr:  vec("accept_failures_total", "Counter of failures to accept, for lack of descriptors for example.", "listener"),
+		panics:     prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "panics_total", Help: "Counter of connections ended by a defect of this program."}),
+		logDropped: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "connection_log_dropped_total", Help: "Counter of lines of the connection log that could not be written, or not as fast as they came."}),
+		decision:   seconds("decision_duration_seconds", "Histogram of the time to decide, of one decision in 64.", prometheus.ExponentialBuckets(100e-9, 4, 9)),
+		head:       seconds("head_duration_seconds", "Histogram of the time until a head was there, of one connection in 16.", prometheus.ExponentialBuckets(10e-6, 4, 11)),
+		reloads:    vec("reloads_total", "Counter of configurations and data files read anew, by result.", "data", "result"),
 	}
 	reg.MustRegister(m.verdicts, m.sniffs, m.accepted, m.open, m.bytes, m.limited, m.upstream, m.ended, m.ech, m.acceptErr,
-		m.panics, m.decision, m.head, m.reloads, registries{})
+		m.panics, m.logDropped, m.decision, m.head, m.reloads, registries{})
 	return m
 }
 

@@ -112,7 +112,7 @@ type Notices struct {
 // notice once.
 func NewNotices(cfg NoticeConfig) (*Notices, error) {
 	if err := cfg.check(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("notice: %w", err)
 	}
 	s := &Notices{cfg: cfg}
 	if cfg.Status == http.StatusUnavailableForLegalReasons && cfg.BlockedBy != "" {
@@ -136,24 +136,24 @@ func NewNotices(cfg NoticeConfig) (*Notices, error) {
 // check refuses what cannot be shown or sent.
 func (c *NoticeConfig) check() error {
 	if c.Status != 0 && c.Status != http.StatusForbidden && c.Status != http.StatusUnavailableForLegalReasons {
-		return fmt.Errorf("notice: status %d; expect 403 or 451", c.Status)
+		return fmt.Errorf("status %d; expect 403 or 451", c.Status)
 	}
 	for _, u := range []struct{ what, value string }{
 		{"blocked-by", c.BlockedBy}, {"redirect", c.Redirect}, {"filing URL", c.FilingURL},
 		{"access URL", c.AccessURL}, {"contact URL", c.Contact.URL},
 	} {
 		if u.value != "" && !isNoticeURL(u.value) {
-			return fmt.Errorf("notice: %s %q; expect a URL such as https://www.example.com/icp", u.what, u.value)
+			return fmt.Errorf("%s %q; expect a URL such as https://www.example.com/icp", u.what, u.value)
 		}
 	}
 	if m := c.Contact.Mail; m != "" {
 		if a, err := mail.ParseAddress(m); err != nil || a.Address != m {
-			return fmt.Errorf("notice: contact mail %q; expect an address such as icp@example.com", m)
+			return fmt.Errorf("contact mail %q; expect an address such as icp@example.com", m)
 		}
 	}
 	for _, t := range []struct{ what, value string }{{"provider", c.Provider}, {"contact", c.Contact.Text}, {"contact mail", c.Contact.Mail}} {
 		if i := strings.IndexFunc(t.value, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
-			return fmt.Errorf("notice: %s %q holds a character that cannot be shown at byte %d; expect one line of text", t.what, t.value, i+1)
+			return fmt.Errorf("%s %q holds a character that cannot be shown at byte %d; expect one line of text", t.what, t.value, i+1)
 		}
 	}
 	return nil

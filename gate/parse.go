@@ -148,6 +148,7 @@ func init() {
 		{"original-dst", "redirect|tproxy CIDR...", false, (*parser).originalDst},
 		{"tls", "CERT KEY [page]", true, (*parser).tls},
 		{"block", "page|redirect URL|alert|rst|fin [status 403|451] [template FILE]", false, (*parser).block},
+		{"notice", "[provider NAME] [contact TEXT] [contact-url URL] [contact-mail ADDR] [filing URL] [access URL] [blocked-by URL]", true, (*parser).notice},
 		{"limits", "[connections N] [per-client N] [prefix V4 V6] [head BYTES] [body-rate BYTES|off]", true, (*parser).limits},
 		{"timeouts", "[head D] [idle D] [dial D] [drain D]", true, (*parser).timeouts},
 		{"established", "close D|keep", false, (*parser).established},

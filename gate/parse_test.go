@@ -98,6 +98,9 @@ mixed://192.0.2.7:8443 http://unix:run/x.sock {
 	tls a.crt a.key
 	tls b.crt b.key
 	block page status 451 template page.html
+	notice provider "Example Cloud" contact "400-000-0000, 9-17"
+	notice contact-url https://help.example.com/icp contact-mail icp@example.com
+	notice filing https://beian.example.com/ access https://beian.example.com/access blocked-by https://www.example.com/
 	limits connections 1000 per-client 50
 	limits prefix 24 56 head 16k body-rate 1024
 	timeouts head 3s idle 30s
@@ -133,10 +136,15 @@ mixed://192.0.2.7:8443 http://unix:run/x.sock {
 		ProxyFrom:    []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8::5/128")},
 		Certificates: []gate.Certificate{{in("a.crt"), in("a.key"), false}, {in("b.crt"), in("b.key"), false}},
 		Block:        gate.Block{Action: gate.BlockPage, Status: 451, Template: in("page.html")},
-		Limits:       gate.Limits{Connections: 1000, PerClient: 50, PrefixV4: 24, PrefixV6: 56, Head: 16384, BodyRate: 1024},
-		Timeouts:     gate.Timeouts{Head: 3 * time.Second, Idle: 30 * time.Second, Dial: time.Second, Drain: 10 * time.Second},
-		Established:  gate.Established{After: 20 * time.Second},
-		UpgradeOff:   true, H2C: true, ECHRefuse: true, Forwarded: gate.ForwardedReplace,
+		Says: gate.NoticeConfig{
+			Provider: "Example Cloud", BlockedBy: "https://www.example.com/",
+			Contact:   gate.NoticeContact{Text: "400-000-0000, 9-17", URL: "https://help.example.com/icp", Mail: "icp@example.com"},
+			FilingURL: "https://beian.example.com/", AccessURL: "https://beian.example.com/access",
+		},
+		Limits:      gate.Limits{Connections: 1000, PerClient: 50, PrefixV4: 24, PrefixV6: 56, Head: 16384, BodyRate: 1024},
+		Timeouts:    gate.Timeouts{Head: 3 * time.Second, Idle: 30 * time.Second, Dial: time.Second, Drain: 10 * time.Second},
+		Established: gate.Established{After: 20 * time.Second},
+		UpgradeOff:  true, H2C: true, ECHRefuse: true, Forwarded: gate.ForwardedReplace,
 		Log: gate.Log{On: true, File: in("gate.log"), Sample: 100, PrefixV4: 24, PrefixV6: 48},
 	}
 	if len(got.Servers) != 1 || !reflect.DeepEqual(got.Servers[0], want) {
@@ -348,6 +356,17 @@ func TestParseRefuses(t *testing.T) {
 		{"template", site("http://:80", "block page template none.html"), []string{"none.html"}},
 		{"template without", site("http://:80", "block page template"), []string{"template FILE"}},
 		{"block rest", site("http://:80", "block page 451"), []string{`"451"`, "status 403|451"}},
+
+		{"notice", site("http://:80", "notice"), []string{":7", "[provider NAME]"}},
+		{"notice word", site("http://:80", "notice name x"), []string{`"name"`, "provider, contact"}},
+		{"notice twice", site("http://:80", "notice provider A\nnotice provider B"), []string{":8", "notice provider", ":7"}},
+		{"notice empty", site("http://:80", `notice provider ""`), []string{"provider is empty"}},
+		{"notice line", site("http://:80", "notice contact \"a\nb\""), []string{"contact", "one line"}},
+		{"notice mail", site("http://:80", "notice contact-mail icp"), []string{`"icp"`, "icp@example.com"}},
+		{"notice URL", site("http://:80", "notice filing javascript:alert(1)"), []string{"filing", "https://"}},
+		{"notice unseen", site("tls://:443", "notice provider A"), []string{":7", "no effect", "tls CERT KEY"}},
+		{"notice with rst", site("http://:80", "block rst\nnotice provider A"), []string{":8", "no effect", "block rst"}},
+		{"notice blocked-by", site("http://:80", "notice blocked-by https://example.com/"), []string{":7", "status 451"}},
 
 		{"limits", site("http://:80", "limits"), []string{"connections N"}},
 		{"limits word", site("http://:80", "limits conns 5"), []string{`"conns"`, "connections, per-client"}},

@@ -9,7 +9,7 @@ import (
 // what has no effect: its author believed in one.
 func (p *parser) check() error {
 	for _, check := range []func() (directive, problem string){
-		p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
+		p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
 	} {
 		if directive, problem := check(); problem != "" {
 			return fmt.Errorf("%s - %s", p.at(directive), problem)

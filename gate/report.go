@@ -1,13 +1,21 @@
 package gate
 
 import (
+	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 )
 
-// report counts a verdict, and tells of one that blocks, or would.
-func (c *conn) report(a asked, v registry.Verdict, enforced bool) {
+// report counts a verdict, has it written where there is a connection log, and
+// tells of one that blocks, or would. id is what a client that is told of it can
+// name it by; "" otherwise.
+func (c *conn) report(a asked, v registry.Verdict, enforced bool, cause sniff.Cause, id string) {
 	c.s.metrics.verdict(a.channel, v, enforced)
+	if c.s.log != nil {
+		c.logged(a, v, enforced, cause, id)
+	}
 	if v.Block {
 		c.blocked(a, v, enforced)
 	}
@@ -30,9 +38,20 @@ func (c *conn) blocked(a asked, v registry.Verdict, enforced bool) {
 	})
 }
 
+// logged has a verdict written to the connection log.
+func (c *conn) logged(a asked, v registry.Verdict, enforced bool, cause sniff.Cause, id string) {
+	c.s.log.write(logLine{
+		at: time.Now(), listener: c.s.name, channel: a.channel, client: c.from.Addr(), dest: c.dest.addr(),
+		host: a.host, verdict: v, enforced: enforced, cause: cause, id: id,
+	})
+}
+
 // malformed counts a head that cannot be read in one way, which is refused.
-func (c *conn) malformed(channel registry.Channel) registry.Verdict {
+func (c *conn) malformed(channel registry.Channel, cause sniff.Cause) registry.Verdict {
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
 	c.s.metrics.verdict(channel, v, true)
+	if c.s.log != nil {
+		c.logged(asked{channel: channel}, v, true, cause, "")
+	}
 	return v
 }

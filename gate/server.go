@@ -20,16 +20,17 @@ type server struct {
 	notices   *Notices
 	certs     *certificates // nil without
 	metrics   *metrics
+	log       *connLog // nil is none
 }
 
 // listenFunc is net.Listen, or in place of it.
 type listenFunc func(network, address string) (net.Listener, error)
 
 // openServers opens all blocks, or none.
-func openServers(cfg Config, m *metrics, admin listenFunc) (list []*server, err error) {
+func openServers(cfg Config, m *metrics, logs *logFiles, admin listenFunc) (list []*server, err error) {
 	for _, c := range cfg.Servers {
 		c.ICP.Listen = admin
-		s, err := openServer(c, m)
+		s, err := openServer(c, m, logs)
 		if err != nil {
 			closeServers(list)
 			return nil, fmt.Errorf("%s: %w", c.At, err)
@@ -39,7 +40,7 @@ func openServers(cfg Config, m *metrics, admin listenFunc) (list []*server, err 
 	return list, nil
 }
 
-func openServer(cfg Server, m *metrics) (s *server, err error) {
+func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	s = &server{cfg: cfg, metrics: m, limiter: newLimiter(cfg.Limits)}
 	if s.notices, err = NewNotices(cfg.Notice()); err != nil {
 		return nil, err
@@ -48,6 +49,9 @@ func openServer(cfg Server, m *metrics) (s *server, err error) {
 		if s.certs, err = openCertificates(cfg.Certificates); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
+	}
+	if s.log, err = logs.open(cfg.Log, m); err != nil {
+		return nil, err
 	}
 	cfg.ICP.Observer = m
 	if s.edge, err = edge.Open(cfg.ICP); err != nil {
@@ -74,7 +78,7 @@ func (s *server) service(name string, l *listener, bound []netip.AddrPort) *serv
 		name: name, judging: judging{edge: s.edge, places: where.judged}, metrics: s.metrics.of(name),
 		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout)},
 		limits:   sniff.Limits{Head: lim.Head}, bodyRate: lim.BodyRate, limiter: s.limiter,
-		upstream: s.upstreams, notices: s.notices, certs: s.certs,
+		upstream: s.upstreams, notices: s.notices, certs: s.certs, log: s.log,
 		refusal:    refusalOf(s.cfg.Block.Action),
 		echRefused: s.cfg.ECHRefuse, forwarded: s.cfg.Forwarded, websocket: !s.cfg.UpgradeOff, h2c: s.cfg.H2C,
 		proxies: newProxyPeers(s.cfg.ProxyFrom), original: s.cfg.OriginalDst.Mode, established: s.cfg.Established,
@@ -117,9 +121,10 @@ func refusalOf(a BlockAction) refusal {
 	return refuseAnswer
 }
 
-// Notice is what the block says of the notice.
+// Notice is what blocked clients get to see, of Says and Block.
 func (s *Server) Notice() NoticeConfig {
-	n := NoticeConfig{Status: s.Block.Status, TemplateFile: s.Block.Template}
+	n := s.Says
+	n.Status, n.TemplateFile = s.Block.Status, s.Block.Template
 	if s.Block.Action == BlockRedirect {
 		n.Redirect = s.Block.URL
 	}

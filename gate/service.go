@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"time"
 
@@ -24,7 +23,7 @@ type service struct {
 	upstream dialer
 	notices  answerer
 	metrics  *counters
-	log      *slog.Logger // of connections; nil is none
+	log      *connLog // nil is none
 
 	proxies  *proxyPeers // who must send a PROXY header
 	original OriginalMode

@@ -86,7 +86,7 @@ func (c *conn) drop(in *[]byte) {
 // client see why.
 func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if h.Kind == sniff.Malformed {
-		return true, c.malformed(registry.ChannelHTTPS)
+		return true, c.malformed(registry.ChannelHTTPS, h.Cause)
 	}
 	enforces, exempt := c.s.treatment(c.from.Addr())
 	if exempt || h.Kind == sniff.NoName {
@@ -96,6 +96,6 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
-	c.report(a, v, true)
+	c.report(a, v, true, h.Cause, "")
 	return true, v
 }

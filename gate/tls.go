@@ -31,7 +31,7 @@ func (c *conn) serveTLS() {
 	case hello.Kind != sniff.Malformed:
 		v = c.s.judge(a, c)
 	}
-	c.report(a, v, enforces)
+	c.report(a, v, enforces, hello.Cause, "")
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
 		if v.Block && c.showsPage(a) {
 			c.endTLS(in, a)

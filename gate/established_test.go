@@ -1,0 +1,154 @@
+package gate_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// newEcho is a server with TLS that sends back the lines that it gets.
+func newEcho(t testing.TB) string {
+	t.Helper()
+	c := newCertificate(t, "filed.example", "cancelled.example")
+	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// tunnel is a TLS connection through a gate to an echo.
+type tunnel struct {
+	*tls.Conn
+	lines *bufio.Reader
+}
+
+func newTunnel(t testing.TB, addr, name string) tunnel {
+	t.Helper()
+	c := tls.Client(dialTCP(t, addr), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return tunnel{c, bufio.NewReader(c)}
+}
+
+// echo sends a line and returns what comes back; the error where none does.
+func (c tunnel) echo(t testing.TB, line string) string {
+	t.Helper()
+	if _, err := io.WriteString(c, line+"\n"); err != nil {
+		return err.Error()
+	}
+	got, err := c.lines.ReadString('\n')
+	if err != nil {
+		return err.Error()
+	}
+	return got[:len(got)-1]
+}
+
+// startLive starts a gate here whose registry is changed by live.
+func startLive(t testing.TB, text string, live *index.Live) (*gate.Gate, *prometheus.Registry) {
+	t.Helper()
+	cfg, err := parseConf(confDir(t), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range cfg.Servers {
+		cfg.Servers[i].ICP.Registry, cfg.Servers[i].ICP.Live = "", live
+		cfg.Servers[i].ICP.Provider = registry.Aliyun
+	}
+	reg := prometheus.NewRegistry()
+	g, err := gate.Start(cfg, gate.Options{Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	return g, reg
+}
+
+// TestEstablished: a revision that cancels a name ends its tunnels and its
+// requests, the latter with their responses, and nobody else's.
+func TestEstablished(t *testing.T) {
+	live := new(index.Live)
+	cancelled := filing("cancelled.example", registry.Aliyun)
+	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), cancelled))
+	asked, finish := make(chan struct{}), make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-finish
+		fmt.Fprint(w, "to its end")
+	}))
+	defer web.Close()
+	echo := newEcho(t)
+	at := func(lines string) string {
+		return " {\nicp {\nregistry r.snap\n}\nserves mainland\n" + lines + "\n}\n"
+	}
+	g, reg := startLive(t, "tls://127.0.0.1:0"+at("upstream "+echo)+"tls://127.0.0.2:0"+at("established keep\nupstream "+echo)+
+		"http://127.0.0.3:0"+at("established close 1h\nupstream "+web.Listener.Addr().String()), live)
+	addrs := map[string]string{}
+	for _, a := range g.Listeners() {
+		host, _, _ := net.SplitHostPort(a.String())
+		addrs[host] = a.String()
+	}
+	filed, gone := newTunnel(t, addrs["127.0.0.1"], "filed.example"), newTunnel(t, addrs["127.0.0.1"], "cancelled.example")
+	kept := newTunnel(t, addrs["127.0.0.2"], "cancelled.example")
+	running := dialTCP(t, addrs["127.0.0.3"])
+	fmt.Fprint(running, "GET / HTTP/1.1\r\nHost: cancelled.example\r\n\r\n")
+	<-asked
+
+	cancelled.Status = registry.StatusCancelled
+	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), cancelled))
+	if got := gone.echo(t, "hello"); got == "hello" {
+		if _, err := gone.Read(make([]byte, 1)); err == nil {
+			t.Error("the cancelled name's tunnel goes on")
+		}
+	}
+	eventually(t, "two connections were ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == 2 })
+	for name, c := range map[string]tunnel{"filed": filed, "kept": kept} {
+		if got := c.echo(t, "still here"); got != "still here" {
+			t.Errorf("the tunnel %s: got %s", name, got)
+		}
+	}
+	close(finish)
+	r := bufio.NewReader(running)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "to its end" {
+		t.Errorf("the running response: got %q, %v", body, err)
+	}
+	if _, err := r.ReadByte(); err != io.EOF {
+		t.Errorf("behind it: got %v; want the end", err)
+	}
+	if err := handshake(addrs["127.0.0.2"], "cancelled.example"); err == nil {
+		t.Error("a new connection for the cancelled name was taken")
+	}
+}
