@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-dns soak man plugincfg clean
 
 all: build
 
@@ -64,6 +64,11 @@ BENCHTIME ?= 200ms
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m $$($(GO) list ./... | grep -v /bench)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m -cpu 1,2 ./bench/...
+
+# What the policy costs in name servers; see bench/dns/README.md. It takes about
+# twenty minutes.
+bench-dns: build
+	$(GO) run ./bench/dns
 
 # The long forms of the tests.
 soak:
