@@ -3,6 +3,7 @@ package icp
 import (
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -34,7 +35,9 @@ type message struct {
 // judge is the slow path: every address of m gets its decision, and what is
 // withheld follows from them.
 func (in *inspector) judge(m *dns.Msg) *dns.Msg {
-	msg := message{in: in, m: m}
+	msg := messages.Get().(*message)
+	defer msg.done()
+	msg.in, msg.m = in, m
 	name, readable := in.asked(m.Answer)
 	msg.asked.init(in, name, readable)
 	msg.asked.chain = m.Answer
@@ -44,6 +47,16 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	effect := msg.effect()
 	msg.report(effect)
 	return msg.apply(effect)
+}
+
+// messages are kept for the next ones: on the stack one would be most of what the
+// goroutine of a query has at first.
+var messages = sync.Pool{New: func() any { return new(message) }}
+
+// done gives the message up; nothing of it is in use by then.
+func (msg *message) done() {
+	*msg = message{}
+	messages.Put(msg)
 }
 
 // judgeAnswer decides on all addresses of the answer section by the asked name.

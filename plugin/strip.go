@@ -170,7 +170,7 @@ func (in *inspector) stripUnfiledECH(m *dns.Msg) *dns.Msg {
 	if !slices.ContainsFunc(m.Answer, has) && !slices.ContainsFunc(m.Extra, has) {
 		return m
 	}
-	var j judge
+	j := new(judge)
 	name, readable := in.asked(m.Answer)
 	j.init(in, name, readable)
 	if !j.unfiled() {
