@@ -144,8 +144,11 @@ func (w *logWriter) open() error {
 	if w.path == "" || w.file != nil && w.inPlace() {
 		return nil
 	}
-	f, err := os.OpenFile(w.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, logMode)
-	if err != nil {
+	f, err := os.OpenFile(w.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|dontWait, logMode)
+	switch {
+	case nobodyReads(err):
+		return fmt.Errorf("%s is a pipe that nobody reads; start its reader first", w.path)
+	case err != nil:
 		return err
 	}
 	if info, err := f.Stat(); err != nil || info.IsDir() {
