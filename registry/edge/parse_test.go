@@ -32,7 +32,7 @@ func parseIn(root, block string) (edge.Config, error) {
 	return edge.Parse(&d, root)
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
