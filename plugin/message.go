@@ -78,10 +78,11 @@ func (msg *message) judgeAnswer() {
 	}
 }
 
-// chains reports whether records of a type only lead to others or sign them.
+// chains reports whether records of a type only lead to others, sign them, or
+// are about the message.
 func chains(rrtype uint16) bool {
 	switch rrtype {
-	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeRRSIG:
+	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeRRSIG, dns.TypeOPT, dns.TypeTSIG:
 		return true
 	}
 	return false
