@@ -156,11 +156,21 @@ func (s *server) sockets() map[string]bool {
 	return links
 }
 
+// freePort returns a port that nobody has for UDP or TCP: most servers want both.
 func freePort() (int, error) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var err error
+	for range 20 {
+		var pc net.PacketConn
+		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return 0, err
+		}
+		var l net.Listener
+		l, err = net.Listen("tcp", pc.LocalAddr().String())
+		pc.Close()
+		if err == nil {
+			l.Close()
+			return pc.LocalAddr().(*net.UDPAddr).Port, nil
+		}
 	}
-	defer pc.Close()
-	return pc.LocalAddr().(*net.UDPAddr).Port, nil
+	return 0, err
 }
