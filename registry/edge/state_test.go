@@ -175,6 +175,30 @@ func TestStateStart(t *testing.T) {
 	}
 }
 
+// TestStateOddNames: a source may be called what a pattern would be, or by the
+// longest name that there is.
+func TestStateOddNames(t *testing.T) {
+	for _, name := range []string{"r[1].snap", "r*?.snap", "r\\\\.snap", strings.Repeat("r", 255)} {
+		dir := t.TempDir()
+		path, state := filepath.Join(dir, name), filepath.Join(dir, "a[1]")
+		snapshot(t, filepath.Join(dir, "plain"), 1, "a.test")
+		if err := os.Rename(filepath.Join(dir, "plain"), path); err != nil {
+			t.Fatal(err)
+		}
+		cfg := edge.Config{Registry: path, State: state}
+		e := open(t, cfg)
+		copied := edge.StateOf(e)
+		e.Close()
+		half := filepath.Join(filepath.Dir(copied), "."+filepath.Base(copied)+".123")
+		write(t, half, "half")
+		e = open(t, cfg)
+		if _, err := os.Stat(half); !os.IsNotExist(err) || !filed(e, "a.test") {
+			t.Errorf("%.20q: got %v; want the half copy gone", name, err)
+		}
+		e.Close()
+	}
+}
+
 // TestStateOfAnotherProcess: one process writes, the others map what it wrote,
 // and one of them writes when it has gone.
 func TestStateOfAnotherProcess(t *testing.T) {
