@@ -3,6 +3,9 @@
 package edge_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,5 +101,59 @@ func TestLogToPipe(t *testing.T) {
 	e.Close()
 	if n := edge.Dropped(edge.DropWrite) - before; n != 1 {
 		t.Errorf("got %d lines lost; want 1", n)
+	}
+}
+
+// TestLogTorn: a write that ends within a line, as on a full disk, spoils that line
+// alone; and what is missing is told, however often telling it failed.
+func TestLogTorn(t *testing.T) {
+	pipe := fifo(t)
+	reader := func() *os.File {
+		r, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := reader()
+	e := logging(t, newClock(), edge.Log{On: true, File: pipe, Sample: 1})
+	before := edge.Dropped(edge.DropWrite)
+	const many = 800 // more than a pipe holds
+	for range many {
+		e.Blocked(blocked("a.example", ""))
+	}
+	text := make([]byte, 100_000)
+	if _, err := io.ReadFull(r, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil { // within a line
+		t.Fatal(err)
+	}
+	gone := func() int { return int(edge.Dropped(edge.DropWrite) - before) }
+	for range 3 { // each would have told of those before
+		n := gone()
+		e.Blocked(blocked("b.example", ""))
+		until(t, "more to be lost", func() bool { return gone() > n })
+	}
+	r = reader()
+	e.Blocked(blocked("c.example", ""))
+	e.Close()
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, spoilt, told := 0, 0, 0
+	for l := range bytes.Lines(append(text, rest...)) {
+		var line map[string]any
+		if json.Unmarshal(l, &line) != nil {
+			spoilt++
+			continue
+		}
+		whole++
+		n, _ := line["suppressed"].(float64)
+		told += int(n)
+	}
+	if whole+gone() != many+4 || spoilt > 1 || told != gone() {
+		t.Errorf("got %d whole and %d spoilt lines, %d lost and %d told of; want %d in all, and all that are lost told of", whole, spoilt, gone(), told, many+4)
 	}
 }
