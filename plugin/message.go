@@ -30,6 +30,7 @@ type message struct {
 	owners  map[string]*judge // of names in the other sections, lower case
 	glue    map[string]bool   // names of NS records, lower case
 	targets map[string]bool   // to which the answer sends the client, lower case
+	moved   map[string]bool   // below which DNAMEs of the answer send it, lower case
 }
 
 // judge is the slow path: every address of m gets its decision, and what is
@@ -199,16 +200,31 @@ func (msg *message) isTarget(owner string) bool {
 			msg.addTargets(msg.m.Extra)
 		}
 	}
-	if msg.targets[owner] {
-		return true
+	return msg.targets[owner] || msg.isMoved(owner)
+}
+
+// isMoved reports whether a DNAME of the answer leads to a name at or below which
+// owner is: the alias that follows is the client's to make (RFC 6672 §3.4). A
+// message may hold thousands of both, so no list of one is walked for each of the
+// other.
+func (msg *message) isMoved(owner string) bool {
+	if msg.moved == nil {
+		msg.moved = map[string]bool{}
+		for _, rr := range msg.m.Answer {
+			if d, ok := rr.(*dns.DNAME); ok {
+				msg.moved[strings.ToLower(d.Target)] = true
+			}
+		}
 	}
-	for _, rr := range msg.m.Answer {
-		// The alias that follows from it is the client's to make (RFC 6672 §3.4).
-		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Target, owner) {
+	if len(msg.moved) == 0 {
+		return false
+	}
+	for i, end := 0, false; !end; i, end = dns.NextLabel(owner, i) {
+		if msg.moved[owner[i:]] {
 			return true
 		}
 	}
-	return false
+	return msg.moved["."]
 }
 
 // addTargets gathers where records send the client.
