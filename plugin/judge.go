@@ -124,11 +124,18 @@ func readName(e *edge.Edge, s string) (registry.Domain, error) {
 func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
 	s := in.question.Name
 	d, err := hostName(in.edge, s)
-	for range answer {
+	var known map[string]string // once a second alias is asked for
+	for hop := range answer {
 		if err != nil || d.Labels() < 2 {
 			break
 		}
-		target, ok := alias(answer, s)
+		if hop == 1 {
+			known = aliases(answer)
+		}
+		target, ok := known[strings.ToLower(s)]
+		if hop == 0 {
+			target, ok = alias(answer, s)
+		}
 		if !ok || !d.NotJudged() && !(appended(s, target) && in.edge.Exemption(d).Granted) {
 			break
 		}
@@ -146,6 +153,21 @@ func alias(answer []dns.RR, owner string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// aliases is alias for every name: a message may hold thousands of them, and a
+// chain would walk them all for each.
+func aliases(answer []dns.RR) map[string]string {
+	all := map[string]string{}
+	for _, rr := range answer {
+		if c, ok := rr.(*dns.CNAME); ok {
+			owner := strings.ToLower(c.Hdr.Name)
+			if _, dup := all[owner]; !dup {
+				all[owner] = c.Target
+			}
+		}
+	}
+	return all
 }
 
 // appended reports whether a name is its target with a search domain behind it.

@@ -48,6 +48,44 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
+// TestLongChain: out of a zone without public sites, a chain is followed to its
+// end, whatever its length and the case of its names.
+func TestLongChain(t *testing.T) {
+	w := newWorld(t)
+	for _, n := range []int{1, 2, 3, 2000} {
+		for end, withheld := range map[string]bool{"www.unfiled.test.": true, "www.accessed.test.": false, "h0.cluster.local.": false} {
+			p := icp.Open(t, w.cfg, chain(t, n, end), ".")
+			m := ask(t, p, query{name: "H0.cluster.local", qtype: dns.TypeA, edns: true})
+			if got := len(addresses(m)) == 0; got != withheld {
+				t.Errorf("%d aliases to %s: withheld %t; want %t", n, end, got, withheld)
+			}
+		}
+	}
+}
+
+func BenchmarkLongChain(b *testing.B) {
+	w := newWorld(b)
+	p := icp.Open(b, w.cfg, chain(b, 3000, "www.unfiled.test."), ".")
+	for b.Loop() {
+		ask(b, p, query{name: "h0.cluster.local", qtype: dns.TypeA})
+	}
+}
+
+// chain leads from h0.cluster.local over n aliases, told last to first, to an
+// address of end.
+func chain(t testing.TB, n int, end string) plugin.Handler {
+	return answering{answer: []string{end + " 60 IN A " + ours}, edit: func(m *dns.Msg) {
+		for i := range n {
+			h := dns.RR_Header{Name: fmt.Sprintf("H%d.cluster.local.", n-1-i), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 60}
+			target := fmt.Sprintf("h%d.Cluster.local.", n-i)
+			if i == 0 {
+				target = end
+			}
+			m.Answer = append(m.Answer, &dns.CNAME{Hdr: h, Target: target})
+		}
+	}}.handler(t)
+}
+
 // TestMoved: a DNAME leads to the names at and below its target, and to no other.
 func TestMoved(t *testing.T) {
 	w := newWorld(t)
