@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench bench-gate soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate soak man plugincfg clean
 
 all: build
 
@@ -72,6 +72,11 @@ bench-gate:
 	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
 	$(GO) build -o $(BIN)/bench-gate ./bench/gate
 	$(BIN)/bench-gate -dir $(BIN)/bench-gate.files -gate $(BIN)/icp-gate
+
+# What the policy costs in name servers; see bench/dns/README.md. It takes about
+# twenty minutes.
+bench-dns: build
+	$(GO) run ./bench/dns
 
 # The long forms of the tests.
 soak:

@@ -1,7 +1,9 @@
 package icp
 
 import (
+	"context"
 	"net"
+	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/nonwriter"
 	"github.com/miekg/dns"
@@ -127,21 +129,54 @@ func (in *inspector) findSOA(m *dns.Msg) *dns.SOA {
 	return nil
 }
 
+// soaPatience is how long the zone's SOA record is waited for: the client waits
+// for its answer meanwhile.
+const soaPatience = 200 * time.Millisecond
+
 // askSOA asks the plugins below for the zone of the asked name: who answers with
-// authority knows it without asking anybody. nil if the client has gone or they
-// do not answer.
+// authority mostly knows it without asking anybody, but it may be a server behind
+// them that does, or does not. nil if the client has gone or nobody answers in
+// time.
 func (in *inspector) askSOA() *dns.Msg {
 	if in.icp.Next == nil || in.ctx.Err() != nil {
 		return nil
 	}
-	r := new(dns.Msg)
-	r.SetQuestion(in.question.Name, dns.TypeSOA)
-	w := nonwriter.New(in.ResponseWriter)
-	if _, err := in.icp.Next.ServeDNS(in.ctx, w, r); err != nil {
+	ctx, cancel := context.WithTimeout(in.ctx, soaPatience)
+	w := nonwriter.New(lasting{in.ResponseWriter, in.LocalAddr(), in.RemoteAddr()})
+	answered := make(chan *dns.Msg, 1)
+	go func() {
+		defer cancel()
+		var m *dns.Msg
+		defer func() {
+			// The server catches what panics only where it called itself.
+			if recover() != nil {
+				m = nil
+			}
+			answered <- m
+		}()
+		r := new(dns.Msg)
+		r.SetQuestion(in.question.Name, dns.TypeSOA)
+		if _, err := in.icp.Next.ServeDNS(ctx, w, r); err == nil {
+			m = w.Msg
+		}
+	}()
+	select {
+	case m := <-answered:
+		return m
+	case <-ctx.Done():
 		return nil
 	}
-	return w.Msg
 }
+
+// lasting is a writer that can be asked for its addresses when the question that
+// it was for is long answered.
+type lasting struct {
+	dns.ResponseWriter
+	local, remote net.Addr
+}
+
+func (w lasting) LocalAddr() net.Addr  { return w.local }
+func (w lasting) RemoteAddr() net.Addr { return w.remote }
 
 // apex returns the best name for a made SOA record: for an authoritative answer
 // the owner of the zone's NS records, or the server block's zone; else the asked

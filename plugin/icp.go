@@ -26,6 +26,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/metrics"
 	"github.com/miekg/dns"
+	ot "github.com/opentracing/opentracing-go"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -55,26 +56,43 @@ func (p *ICP) Name() string { return name }
 func (p *ICP) Ready() bool { return edge.Ready() }
 
 // ServeDNS implements plugin.Handler: it lets the others answer and inspects
-// what they write.
+// what they write. All that can be done before they are called is done in wrap:
+// a query has a goroutine of its own, which begins with a small stack, and every
+// byte that is held here while the others work may make it grow once more.
 func (p *ICP) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	ctx, w = p.wrap(ctx, w, r)
+	if w == nil {
+		return dns.RcodeServerFailure, nil
+	}
+	if _, ours := w.(*inspector); !ours || p.Next == nil || ot.SpanFromContext(ctx) != nil {
+		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+	}
+	// NextOrFailure without a span to follow, and without its writer, which would
+	// only tell the inspector who writes.
+	return p.Next.ServeDNS(ctx, w, r)
+}
+
+// wrap returns context and writer for the plugins below: as they are, or marked
+// and inspected. The writer is nil if nothing can be served.
+func (p *ICP) wrap(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (context.Context, dns.ResponseWriter) {
 	e := p.edge.Load()
 	if e == nil || len(r.Question) == 0 {
-		return dns.RcodeServerFailure, nil
+		return ctx, nil
 	}
 	outer, nested := ctx.Value(inspectorKey{}).(*inspector)
 	if !inspects(r) || nested && !strings.EqualFold(outer.question.Name, r.Question[0].Name) {
-		return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+		return ctx, w
 	}
 	zone := p.zones.Matches(r.Question[0].Name)
 	if zone == "" {
 		// Still marked: a lookup within this one is no client's question either.
-		return plugin.NextOrFailure(name, p.Next, context.WithValue(ctx, inspectorKey{}, foreign), w, r)
+		return context.WithValue(ctx, inspectorKey{}, foreign), w
 	}
 	mode := p.cfg.Policy.Mode
 	if e.TreatsClients() {
 		switch e.Treatment(clientAddr(w)) {
 		case edge.ExemptClient:
-			return plugin.NextOrFailure(name, p.Next, ctx, w, r)
+			return ctx, w
 		case edge.MonitoredClient:
 			mode = registry.Monitor
 		}
@@ -82,7 +100,7 @@ func (p *ICP) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (i
 	in := p.inspector(ctx, e, w, r)
 	in.outer, in.zone, in.mode = outer, zone, mode
 	in.ctx = context.WithValue(ctx, inspectorKey{}, in)
-	return plugin.NextOrFailure(name, p.Next, in.ctx, in, r)
+	return in.ctx, in
 }
 
 // inspector makes the writer for one query. Everything of the request that a

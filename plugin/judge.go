@@ -17,7 +17,7 @@ import (
 type judge struct {
 	ctx     context.Context // of the question
 	edge    *edge.Edge
-	notices edge.Block
+	notices *edge.Block
 	query   registry.Query
 	hints   edge.Hints
 	chain   []dns.RR // the answer whose aliases tell the product, until they were asked
@@ -30,6 +30,7 @@ type judge struct {
 	// seen are the decisions so far; more kinds than fit are decided anew.
 	seen [4]decision
 	n    int
+	last decision // one that is not among them
 }
 
 // decision is what one kind of address gets.
@@ -45,29 +46,32 @@ type decision struct {
 // unreadable stands in for a name that no filing can have. RFC 6761 reserves it.
 var unreadable = registry.MustParseDomain("unreadable.invalid")
 
-// init makes j the judge of a name. A name that no host can have, such as a
-// label with a dot in it, is judged as one that is not filed.
+// init makes j, which is zero, the judge of a name. A name that no host can
+// have, such as a label with a dot in it, is judged as one that is not filed.
 func (j *judge) init(in *inspector, name registry.Domain, readable bool) {
-	*j = judge{ctx: in.ctx, edge: in.edge, notices: in.icp.cfg.Block}
+	j.ctx, j.edge, j.notices = in.ctx, in.edge, &in.icp.cfg.Block
 	if readable {
-		j.query = j.edge.Query(registry.Host{Name: name}, registry.ChannelDNS)
+		j.edge.Prepare(&j.query, registry.Host{Name: name}, registry.ChannelDNS)
 		j.hints = j.edge.Hints(name)
 		return
 	}
-	j.query = j.edge.Query(registry.Host{Name: unreadable}, registry.ChannelDNS)
+	j.edge.Prepare(&j.query, registry.Host{Name: unreadable}, registry.ChannelDNS)
 	j.query.Exemption = registry.Exemption{}
 	j.cover.Loaded, j.covered = j.edge.Loaded(), true
 }
 
-// at decides on an address of the name.
-func (j *judge) at(a netip.Addr) decision {
+// at decides on an address of the name; the result holds until the next call.
+// Like all that runs under WriteMsg it copies no Query: the stack of a query's
+// goroutine is short, and to grow it costs more than the verdict.
+func (j *judge) at(a netip.Addr) *decision {
 	w := j.edge.Locate(a)
 	if j.notices.Notice(a.Unmap()) {
-		return decision{place: w.Place, verdict: registry.Verdict{Reason: registry.NotJudged}}
+		j.last = decision{place: w.Place, verdict: registry.Verdict{Reason: registry.NotJudged}}
+		return &j.last
 	}
 	for i := range j.seen[:j.n] {
 		if d := &j.seen[i]; d.place == w.Place && d.owner == w.Provider && d.networks == w.Product {
-			return *d
+			return d
 		}
 	}
 	if w.Place == registry.Mainland && !j.covered {
@@ -76,12 +80,13 @@ func (j *judge) at(a netip.Addr) decision {
 	if j.chain != nil && (w.Provider == "" || w.Product == registry.ProductUnknown) {
 		j.along()
 	}
-	q := edge.At(j.query, w, j.hints)
-	d := decision{w.Place, w.Provider, w.Product, q.Product, q.AddressProvider, registry.Decide(q, j.cover)}
+	j.hints.Complete(&j.query, &w)
+	d := &j.last
 	if j.n < len(j.seen) {
-		j.seen[j.n] = d
+		d = &j.seen[j.n]
 		j.n++
 	}
+	*d = decision{w.Place, w.Provider, w.Product, j.query.Product, j.query.AddressProvider, j.query.Decide(&j.cover)}
 	return d
 }
 
@@ -119,11 +124,18 @@ func readName(e *edge.Edge, s string) (registry.Domain, error) {
 func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
 	s := in.question.Name
 	d, err := hostName(in.edge, s)
-	for range answer {
+	var known map[string]string // once a second alias is asked for
+	for hop := range answer {
 		if err != nil || d.Labels() < 2 {
 			break
 		}
-		target, ok := alias(answer, s)
+		if hop == 1 {
+			known = aliases(answer)
+		}
+		target, ok := known[strings.ToLower(s)]
+		if hop == 0 {
+			target, ok = alias(answer, s)
+		}
 		if !ok || !d.NotJudged() && !(appended(s, target) && in.edge.Exemption(d).Granted) {
 			break
 		}
@@ -141,6 +153,21 @@ func alias(answer []dns.RR, owner string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// aliases is alias for every name: a message may hold thousands of them, and a
+// chain would walk them all for each.
+func aliases(answer []dns.RR) map[string]string {
+	all := map[string]string{}
+	for _, rr := range answer {
+		if c, ok := rr.(*dns.CNAME); ok {
+			owner := strings.ToLower(c.Hdr.Name)
+			if _, dup := all[owner]; !dup {
+				all[owner] = c.Target
+			}
+		}
+	}
+	return all
 }
 
 // appended reports whether a name is its target with a search domain behind it.

@@ -3,6 +3,7 @@ package icp
 import (
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -29,12 +30,15 @@ type message struct {
 	owners  map[string]*judge // of names in the other sections, lower case
 	glue    map[string]bool   // names of NS records, lower case
 	targets map[string]bool   // to which the answer sends the client, lower case
+	moved   map[string]bool   // below which DNAMEs of the answer send it, lower case
 }
 
 // judge is the slow path: every address of m gets its decision, and what is
 // withheld follows from them.
 func (in *inspector) judge(m *dns.Msg) *dns.Msg {
-	msg := message{in: in, m: m}
+	msg := messages.Get().(*message)
+	defer msg.done()
+	msg.in, msg.m = in, m
 	name, readable := in.asked(m.Answer)
 	msg.asked.init(in, name, readable)
 	msg.asked.chain = m.Answer
@@ -44,6 +48,16 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	effect := msg.effect()
 	msg.report(effect)
 	return msg.apply(effect)
+}
+
+// messages are kept for the next ones: on the stack one would be most of what the
+// goroutine of a query has at first.
+var messages = sync.Pool{New: func() any { return new(message) }}
+
+// done gives the message up; nothing of it is in use by then.
+func (msg *message) done() {
+	*msg = message{}
+	messages.Put(msg)
 }
 
 // judgeAnswer decides on all addresses of the answer section by the asked name.
@@ -65,10 +79,11 @@ func (msg *message) judgeAnswer() {
 	}
 }
 
-// chains reports whether records of a type only lead to others or sign them.
+// chains reports whether records of a type only lead to others, sign them, or
+// are about the message.
 func chains(rrtype uint16) bool {
 	switch rrtype {
-	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeRRSIG:
+	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeRRSIG, dns.TypeOPT, dns.TypeTSIG:
 		return true
 	}
 	return false
@@ -185,16 +200,31 @@ func (msg *message) isTarget(owner string) bool {
 			msg.addTargets(msg.m.Extra)
 		}
 	}
-	if msg.targets[owner] {
-		return true
+	return msg.targets[owner] || msg.isMoved(owner)
+}
+
+// isMoved reports whether a DNAME of the answer leads to a name at or below which
+// owner is: the alias that follows is the client's to make (RFC 6672 §3.4). A
+// message may hold thousands of both, so no list of one is walked for each of the
+// other.
+func (msg *message) isMoved(owner string) bool {
+	if msg.moved == nil {
+		msg.moved = map[string]bool{}
+		for _, rr := range msg.m.Answer {
+			if d, ok := rr.(*dns.DNAME); ok {
+				msg.moved[strings.ToLower(d.Target)] = true
+			}
+		}
 	}
-	for _, rr := range msg.m.Answer {
-		// The alias that follows from it is the client's to make (RFC 6672 §3.4).
-		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Target, owner) {
+	if len(msg.moved) == 0 {
+		return false
+	}
+	for i, end := 0, false; !end; i, end = dns.NextLabel(owner, i) {
+		if msg.moved[owner[i:]] {
 			return true
 		}
 	}
-	return false
+	return msg.moved["."]
 }
 
 // addTargets gathers where records send the client.

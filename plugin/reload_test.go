@@ -20,19 +20,20 @@ import (
 // each several times, while clients ask without a break: no question may go
 // unanswered, no verdict be wrong, and nothing of what was replaced be kept.
 //
-// With ICP_SOAK=1 the registry is large and the memory is held to 1.2 times the
-// steady one.
+// With ICP_SOAK=1 the registry is large, the load goes on for a while between the
+// changes, and the memory is held to 1.2 times the steady one.
 func TestReloadUnderLoad(t *testing.T) {
 	w := newWorld(t)
-	more := moreFilings(20_000)
+	more, between := moreFilings(20_000), int64(300)
 	soak := os.Getenv("ICP_SOAK") == "1"
 	if soak {
-		more = moreFilings(1_000_000)
+		more, between = moreFilings(1_000_000), 5000
 	}
 	filed := func(extra ...registry.Filing) []registry.Filing {
 		return append(append(extra, filing("always.test", registry.Aliyun)), more...)
 	}
-	up := newUpstream(t, "always.test. 60 IN A "+ours, "never.test. 60 IN A "+ours, "turns.test. 60 IN A "+ours, "exempt.test. 60 IN A "+ours)
+	up := newUpstream(t, "always.test. 60 IN A "+ours, "never.test. 60 IN A "+ours, "turns.test. 60 IN A "+ours, "exempt.test. 60 IN A "+ours,
+		"moves.test. 60 IN A 198.51.100.77", "grows.test. 60 IN A 192.0.2.77")
 	w.registry(t, filed()...)
 	w.file(t, "exempt", "# nobody\n")
 	// A port of its own: after a reload it must be the same one.
@@ -46,7 +47,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	steady := memory() - before
 	const times = 5
 	for i := range times {
-		load.await(300)
+		load.await(between)
 		w.registry(t, filed(filing("turns.test", registry.Aliyun))...)
 		icp.Refresh()
 		wantAddresses(t, s.ask(t, query{name: "turns.test", qtype: dns.TypeA, edns: true}), ours)
@@ -54,14 +55,22 @@ func TestReloadUnderLoad(t *testing.T) {
 		icp.Refresh()
 		wantBlocked(t, s.ask(t, query{name: "turns.test", qtype: dns.TypeA, edns: true}), "not filed")
 
-		w.file(t, "exempt", fmt.Sprintf("exempt.test\n# %d\n", i))
-		icp.Refresh()
-		wantAddresses(t, s.ask(t, query{name: "exempt.test", qtype: dns.TypeA, edns: true}), ours)
-		w.file(t, "exempt", fmt.Sprintf("# nobody, %d\n", i))
-		icp.Refresh()
-		wantBlocked(t, s.ask(t, query{name: "exempt.test", qtype: dns.TypeA, edns: true}), "not filed")
+		for _, d := range []struct{ file, name, addr, pass, block string }{
+			{"exempt", "exempt.test", ours, "exempt.test", ""},
+			{"networks", "moves.test", "198.51.100.77", networks, networks + "198.51.100.77 tencent ecs ap-guangzhou mainland"},
+			{"mainland", "grows.test", "192.0.2.77", mainland, mainland + "192.0.2.0/24"},
+		} {
+			load.await(between)
+			w.file(t, d.file, fmt.Sprintf("%s\n# %d\n", d.block, i))
+			icp.Refresh()
+			wantBlocked(t, s.ask(t, query{name: d.name, qtype: dns.TypeA, edns: true}), "not filed")
+			load.await(between)
+			w.file(t, d.file, fmt.Sprintf("%s\n# once more %d\n", d.pass, i))
+			icp.Refresh()
+			wantAddresses(t, s.ask(t, query{name: d.name, qtype: dns.TypeA, edns: true}), d.addr)
+		}
 
-		load.await(300)
+		load.await(between)
 		if err := s.reload(t, w.corefile(corefile(fmt.Sprint("ttl ", 6+i)))); err != nil {
 			t.Fatal(err)
 		}
@@ -74,14 +83,15 @@ func TestReloadUnderLoad(t *testing.T) {
 			t.Errorf("%d registries in %d handlers; want one in one", n, icp.Opened())
 		}
 	}
-	load.await(300)
+	load.await(between)
 	load.stop()
 	after := memory() - before
 	runtime.KeepAlive(more)
 	if soak && float64(after) > 1.2*float64(steady) {
 		t.Errorf("%d bytes in use after the reloads; want 1.2 times %d at most", after, steady)
 	}
-	t.Logf("%d questions while %d reloads of each kind went on; %d bytes before, %d after", load.asked.Load(), times, steady, after)
+	t.Logf("%d questions, %.0f a second, while %d reloads of each kind went on; %d bytes before, %d after",
+		load.asked.Load(), load.rate(), times, steady, after)
 	if n := load.lost.Load(); n != 0 {
 		t.Errorf("%d of %d questions were lost, the first: %v", n, load.asked.Load(), load.first.Load())
 	}
@@ -114,26 +124,34 @@ func freePort(t *testing.T) string {
 type load struct {
 	asked, lost, wrong atomic.Int64
 	first              atomic.Value // what went wrong first, as text
+	start, stopped     time.Time
 	end                chan struct{}
 	clients            sync.WaitGroup
 }
 
-// startLoad begins to ask from several sockets, each with one question under way
-// and about 5,000 a second in all.
+// The load: so many sockets, each with one question under way.
+const (
+	loadRate    = 5000 // questions a second, of all clients
+	loadClients = 16
+)
+
+// startLoad begins to ask. A client that had to wait for an answer asks faster
+// afterwards, so that the rate is held.
 func startLoad(addr string) *load {
-	l := &load{end: make(chan struct{})}
-	const clients = 4
-	for range clients {
+	l := &load{end: make(chan struct{}), start: time.Now()}
+	const each = loadClients * time.Second / loadRate
+	for c := range time.Duration(loadClients) {
 		l.clients.Go(func() {
-			pace := time.NewTicker(time.Second / (5000 / clients))
-			defer pace.Stop()
 			conn, err := dns.DialTimeout("udp", addr, time.Second)
 			if err != nil {
 				l.fail(&l.lost, err.Error())
 				return
 			}
 			defer conn.Close()
-			for i := 0; ; i++ {
+			pace := time.NewTimer(0)
+			defer pace.Stop()
+			for i := time.Duration(0); ; i++ {
+				pace.Reset(time.Until(l.start.Add(i*each + c*each/loadClients)))
 				select {
 				case <-l.end:
 					return
@@ -145,6 +163,9 @@ func startLoad(addr string) *load {
 	}
 	return l
 }
+
+// rate is how many questions were asked a second.
+func (l *load) rate() float64 { return float64(l.asked.Load()) / l.stopped.Sub(l.start).Seconds() }
 
 func (l *load) ask(conn *dns.Conn, filed bool) {
 	name := "never.test."
@@ -185,6 +206,7 @@ func (l *load) await(questions int64) {
 func (l *load) stop() {
 	close(l.end)
 	l.clients.Wait()
+	l.stopped = time.Now()
 }
 
 // memory returns the bytes in use when nothing is left to collect.

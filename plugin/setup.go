@@ -21,6 +21,9 @@ func init() { plugin.Register(name, setup) }
 // starts and closed when it stops: at a reload the new block opens before the
 // old one closes, so that what both name is neither read twice nor dropped.
 func setup(c *caddy.Controller) error {
+	if err := checkOrder(); err != nil {
+		return plugin.Error(name, err)
+	}
 	p, err := parse(c)
 	if err != nil {
 		return plugin.Error(name, err)

@@ -48,8 +48,13 @@ func (msg *message) strip() *dns.Msg {
 	if msg.withheld {
 		msg.in.explain(m, msg.reason)
 	}
+	if !msg.in.edns { // as explain has it
+		m.Answer, m.Extra = slices.DeleteFunc(m.Answer, isOPT), slices.DeleteFunc(m.Extra, isOPT)
+	}
 	return msg.in.cap(m)
 }
+
+func isOPT(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 
 // withhold removes the addresses that drop says, and the records that have no
 // other content; changed gathers what it touched. The records are the caller's
@@ -170,7 +175,7 @@ func (in *inspector) stripUnfiledECH(m *dns.Msg) *dns.Msg {
 	if !slices.ContainsFunc(m.Answer, has) && !slices.ContainsFunc(m.Extra, has) {
 		return m
 	}
-	var j judge
+	j := new(judge)
 	name, readable := in.asked(m.Answer)
 	j.init(in, name, readable)
 	if !j.unfiled() {

@@ -94,11 +94,15 @@ func (v Verdict) Worse(w Verdict) Verdict {
 // Decide judges a query by what the registry knows of its host. It is total and
 // pure: no error, no allocation, no lock, and for equal arguments the same
 // verdict. The order of the tests is that of rule book §2.
-func Decide(q Query, c Coverage) Verdict {
+func Decide(q Query, c Coverage) Verdict { return q.Decide(&c) }
+
+// Decide is the function of that name without a copy of its arguments, which it
+// leaves as they are: for callers whose stack is short.
+func (q *Query) Decide(c *Coverage) Verdict {
 	if q.notJudged() {
 		return Verdict{Reason: NotJudged}
 	}
-	v := q.decideAt(&c)
+	v := q.decideAt(c)
 	if q.Exemption.Holds(q.Now) && (q.Exemption.Authority || v.Reason != Blacklisted && v.Reason != Restricted) {
 		v = Verdict{Reason: Exempt}
 	}

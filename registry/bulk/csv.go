@@ -17,6 +17,7 @@ type csvReader struct {
 	ends   []int  // where they end in out
 	fields []string
 	record string // what fields are cut from
+	pieced bool   // record is put together from its fields: their broken ends may make a character
 	length int    // of the record in the file
 }
 
@@ -70,7 +71,7 @@ func (c *csvReader) lineError(err error) error {
 
 // split cuts a record without quotes.
 func (c *csvReader) split(text string) {
-	c.fields, c.record = c.fields[:0], text
+	c.fields, c.record, c.pieced = c.fields[:0], text, false
 	for {
 		i := strings.IndexByte(text, c.comma)
 		if i < 0 {
@@ -102,7 +103,7 @@ func (c *csvReader) quoted(n int) error {
 // cutOut makes fields of out.
 func (c *csvReader) cutOut() {
 	text, from := string(c.out), 0
-	c.fields, c.record = c.fields[:0], text
+	c.fields, c.record, c.pieced = c.fields[:0], text, true
 	for _, end := range c.ends {
 		c.fields = append(c.fields, text[from:end])
 		from = end

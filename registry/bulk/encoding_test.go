@@ -64,6 +64,16 @@ func TestBadBytesDoNotChangeTheEncoding(t *testing.T) {
 	}
 }
 
+// TestBrokenEnds: a character cut in two by a separator is two broken fields,
+// though it would be whole without.
+func TestBrokenEnds(t *testing.T) {
+	text := "domain,site_name,entity_name\na.com,\"中文中\xe4\xb8\",\"\xad文中文\"\nb.com,\"中文\",\"\"\n"
+	got, report, err := load(t, bulk.Options{}, text)
+	if err != nil || len(got) != 1 || show(got[0]) != "domains=b.com; site=中文" || report.Refused != 1 {
+		t.Errorf("got %d filings, refused %v, error %v; want b.com, one refused", len(got), report.RefusedRows, err)
+	}
+}
+
 func TestParseEncoding(t *testing.T) {
 	for in, want := range map[string]bulk.Encoding{"auto": 0, "UTF-8": bulk.EncodingUTF8, "utf8": bulk.EncodingUTF8, "GBK": bulk.EncodingGB18030, "gb2312": bulk.EncodingGB18030, "gb18030": bulk.EncodingGB18030} {
 		if got, err := bulk.ParseEncoding(in); err != nil || got != want {

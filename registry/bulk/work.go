@@ -119,7 +119,7 @@ func (w *worker) table(it *item, text string) {
 		if broken := (*brokenRecord)(nil); errors.As(err, &broken) {
 			w.end(line, &remarks{refused: wholeRow(broken.reason, broken.hint)})
 		} else if !isBlank(fields) {
-			w.record(it.columns, fields, decoded || isText(r.record), line)
+			w.record(it.columns, fields, decoded || !r.pieced && isText(r.record), line)
 		}
 	}
 }

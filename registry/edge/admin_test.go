@@ -48,6 +48,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"bad host", "GET", "/explain?host=a..b", nil, 400, "host: "},
 		{"two hosts", "GET", "/explain?host=a.test&host=b.test", nil, 400, "host: given 2 times"},
 		{"unknown parameter", "GET", "/explain?host=a.test&adr=192.0.2.1", nil, 400, "adr: unknown parameter; expect host, addr"},
+		{"unprintable parameter", "GET", "/status?%1b[2J=1", nil, 400, `"\x1b[2J": unknown parameter`},
 		{"parameter of another page", "GET", "/status?host=a.test", nil, 400, "host: unknown parameter"},
 		{"bad address", "GET", "/explain?host=a.test&addr=1.2.3", nil, 400, `addr: address "1.2.3"`},
 		{"too many addresses", "GET", "/explain?host=a.test" + strings.Repeat("&addr=192.0.2.1", 33), nil, 400, "addr: more than 32"},
@@ -165,6 +166,11 @@ func TestAdminStatus(t *testing.T) {
 	e := open(t, edge.Config{Registry: path, Bindings: bindings, Label: "dns://.:53", Now: c.now})
 	write(t, bindings, "??? ??? ???\n")
 	e.Refresh()
+	for range 2 {
+		if _, _, err := e.Find("例子.example.com"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := request("GET", "/status", "Accept", "application/json")
 	var s struct{ Blocks []edge.Status }
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || len(s.Blocks) != 1 {
@@ -174,6 +180,9 @@ func TestAdminStatus(t *testing.T) {
 	if b.Label != "dns://.:53" || !b.Ready || b.Mode != "enforce" || b.Fail != "open" || b.Registry.Source != path ||
 		b.Registry.Filings != 1 || b.Registry.Revision.Rev != 7 || *b.Registry.Age != 100_000_000 {
 		t.Errorf("got %+v; want what the block says and the registry holds", b)
+	}
+	if b.Registry.Thin != nil || b.Registry.Cache == nil || *b.Registry.Cache != (edge.CacheStatus{Hits: 1, Misses: 1, Entries: 1}) {
+		t.Errorf("got cache %+v, thin %+v; want what was looked up, and no service", b.Registry.Cache, b.Registry.Thin)
 	}
 	results := map[string]string{}
 	for _, d := range b.Data {
@@ -186,7 +195,7 @@ func TestAdminStatus(t *testing.T) {
 		t.Errorf("got results %v; want the registry's a success, the bindings' an error", results)
 	}
 	text := request("GET", "/status").Body.String()
-	for _, want := range []string{"block 1  dns://.:53", "mode         enforce", bindings + ":1", e.Index().Info().Revision.String()} {
+	for _, want := range []string{"block 1  dns://.:53", "mode         enforce", "cache        1 entries, 1 hits, 1 misses, 0 evictions", bindings + ":1", e.Index().Info().Revision.String()} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got\n%s; want %q in it", text, want)
 		}

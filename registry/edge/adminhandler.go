@@ -11,8 +11,10 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/icpgate/icpgate/registry/explain"
 )
@@ -85,11 +87,17 @@ type problem struct {
 }
 
 func (p *problem) Error() string {
-	if p.param == "" {
+	param := p.param
+	switch {
+	case param == "":
 		return p.err.Error()
+	case strings.ContainsFunc(param, unprintable):
+		param = strconv.Quote(param) // or it might steer the terminal of who reads it
 	}
-	return p.param + ": " + p.err.Error()
+	return param + ": " + p.err.Error()
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func badParam(param string, err error) error {
 	return &problem{http.StatusBadRequest, param, err}

@@ -58,7 +58,10 @@ func revisionPage(ask) (answer, error) {
 }
 
 func (s RegistryStatus) revision() string {
-	if !s.Loaded {
+	switch {
+	case s.Thin != nil:
+		return "thin" // every answer is of the service's own
+	case !s.Loaded:
 		return "none"
 	}
 	return s.Revision.String()
@@ -104,7 +107,10 @@ func (s Status) writeText(b *bufio.Writer, number int) {
 		age := time.Duration(*r.Age * float64(time.Second)).Round(time.Second)
 		row("made", r.MadeAt.Format(time.RFC3339)+", "+age.String()+" ago")
 	}
-	row("filings", r.Filings)
+	if r.Thin == nil {
+		row("filings", r.Filings)
+	}
+	r.writeCounters(row)
 	for _, d := range s.Data {
 		if len(d.Files) == 0 {
 			continue
@@ -114,6 +120,23 @@ func (s Status) writeText(b *bufio.Writer, number int) {
 	for _, w := range s.Warnings {
 		row("warning", w)
 	}
+}
+
+// writeCounters prints how it goes with the cache and the service.
+func (s RegistryStatus) writeCounters(row func(word string, value any)) {
+	if c := s.Cache; c != nil {
+		row("cache", fmt.Sprintf("%d entries, %d hits, %d misses, %d evictions", c.Entries, c.Hits, c.Misses, c.Evictions))
+	}
+	t := s.Thin
+	if t == nil {
+		return
+	}
+	answered := "never answered"
+	if t.AnsweredAt != nil {
+		answered = "answered " + t.AnsweredAt.Format(time.RFC3339)
+	}
+	row("thin", fmt.Sprintf("connected %t, %s, %d requests, %d errors, %d timeouts, %d stale, %d unanswered",
+		t.Connected, answered, t.Requests, t.Errors, t.Timeouts, t.Stale, t.Unanswered))
 }
 
 // sightingsPage lists what was blocked.

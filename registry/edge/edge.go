@@ -272,8 +272,10 @@ func (e *Edge) Locate(a netip.Addr) place.Where { return e.places.get().Lookup(a
 // sentence each.
 func (e *Edge) Warnings() []string {
 	all := e.places.get().Warnings()
-	if e.registry != nil && e.registry.get().warning != "" {
-		all = append([]string{e.registry.get().warning}, all...)
+	if e.registry != nil {
+		if w := e.registry.get().warning.Load(); w != nil {
+			all = append([]string{*w}, all...)
+		}
 	}
 	return all
 }

@@ -19,16 +19,18 @@ type follower struct {
 	live  index.Live
 	since atomic.Int64 // Unix seconds from which the registry ages
 
-	mu      sync.Mutex // held to load and to release
-	state   *state     // nil: in memory
-	mapped  bool       // what is in force is the copy
-	warning string     // why it is in memory though nobody said so
+	mu     sync.Mutex // held to load and to release
+	state  *state     // nil: in memory
+	told   bool       // an operator named the state directory
+	mapped bool       // what is in force is the copy
+
+	warning atomic.Pointer[string] // why it is in memory though nobody said so; nil: it is not
 }
 
 // newFollower makes a follower that has loaded nothing. An explicit directory
 // must be usable; the default one need not.
 func newFollower(path string, cfg *Config) (*follower, error) {
-	f := &follower{path: path}
+	f := &follower{path: path, told: cfg.State != ""}
 	if cfg.InMemory {
 		return f, nil
 	}
@@ -41,12 +43,18 @@ func newFollower(path string, cfg *Config) (*follower, error) {
 	}
 	switch {
 	case err == nil:
-	case cfg.State != "":
+	case f.told:
 		return nil, err
 	default:
-		f.warning = fmt.Sprintf("registry: %s; %s is read into memory and not shared with other processes (option \"state\" names another directory)", err, path)
+		f.warn(err)
 	}
 	return f, nil
+}
+
+// warn says why the registry is in memory.
+func (f *follower) warn(err error) {
+	w := fmt.Sprintf("registry: %s; %s is read into memory and not shared with other processes (option \"state\" names another directory)", err, f.path)
+	f.warning.Store(&w)
 }
 
 // load puts what the files say in force; errSame if it is already.
@@ -101,8 +109,20 @@ func (f *follower) lead(now *index.Index) (*index.Index, error) {
 	x, err := index.Copy(copied, f.path)
 	if err == nil {
 		f.mapped = true
+		f.warning.Store(nil)
+		return x, nil
 	}
-	return x, err
+	if f.told {
+		return nil, err
+	}
+	// Nobody asked for a copy: a full disk is no reason to do without the registry.
+	x, bad := index.ReadFile(f.path)
+	if bad != nil {
+		return nil, err
+	}
+	f.mapped = false
+	f.warn(err)
+	return x, nil
 }
 
 // due reports whether the lock has come to this process, which then has to see

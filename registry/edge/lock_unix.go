@@ -3,6 +3,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -36,3 +37,10 @@ func checkOwner(dir string, info os.FileInfo) error {
 	}
 	return nil
 }
+
+// dontWait opens a pipe at once, with or without a reader, and lets no thread hang
+// on a write to it. It means nothing for other files.
+const dontWait = syscall.O_NONBLOCK
+
+// nobodyReads reports whether err is that of opening a pipe without a reader.
+func nobodyReads(err error) bool { return errors.Is(err, syscall.ENXIO) }

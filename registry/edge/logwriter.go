@@ -24,6 +24,7 @@ type logWriter struct {
 	suppressed atomic.Uint64 // lines that are missing before the next one
 
 	file *os.File
+	torn bool          // the file ends within a line
 	refs int           // guarded by logs.mu
 	stop chan struct{} // closed by the last release
 	done chan struct{} // closed when the goroutine has ended
@@ -110,42 +111,67 @@ const logBatch = 256
 // write writes a line and those that wait behind it.
 func (w *logWriter) write(l entry) {
 	var b bytes.Buffer
-	n := uint64(1)
-	l.encode(&b)
-	for len(w.queue) > 0 && n < logBatch {
-		(<-w.queue).encode(&b)
-		n++
-	}
-	if err := w.put(b.Bytes()); err != nil {
-		dropped[DropWrite].Add(n)
-		w.suppressed.Add(n)
-	}
-}
-
-// put appends to the file; to a new one if it was moved away.
-func (w *logWriter) put(b []byte) error {
-	if w.path == "" {
-		_, err := w.out.Write(b)
-		return err
+	batch := []entry{l}
+	for len(w.queue) > 0 && len(batch) < logBatch {
+		batch = append(batch, <-w.queue)
 	}
 	if err := w.open(); err != nil {
-		return err
+		w.lose(batch)
+		return
 	}
-	_, err := w.file.Write(b)
-	return err
+	if w.torn {
+		b.WriteByte('\n')
+	}
+	for _, l := range batch {
+		l.encode(&b)
+	}
+	n, err := w.to().Write(b.Bytes())
+	if err == nil {
+		w.torn = false
+		return
+	}
+	written := b.Bytes()[:n]
+	whole := bytes.Count(written, []byte("\n"))
+	if w.torn && n > 0 {
+		whole-- // the end of the torn line
+	}
+	if n > 0 {
+		w.torn = written[n-1] != '\n'
+	}
+	w.lose(batch[whole:])
+}
+
+// lose counts lines that were not written, and what they would have told of others.
+func (w *logWriter) lose(batch []entry) {
+	n := uint64(len(batch))
+	dropped[DropWrite].Add(n)
+	for _, l := range batch {
+		n += l.suppressed
+	}
+	w.suppressed.Add(n)
+}
+
+func (w *logWriter) to() io.Writer {
+	if w.path == "" {
+		return w.out
+	}
+	return w.file
 }
 
 // logMode is that of a new file: who may read it is a matter of its group.
 const logMode = 0o640
 
 // open opens the file unless it is open, and is still the one at its path: log
-// rotation moves it away.
+// rotation moves it away, and the next line goes to a new one.
 func (w *logWriter) open() error {
 	if w.path == "" || w.file != nil && w.inPlace() {
 		return nil
 	}
-	f, err := os.OpenFile(w.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, logMode)
-	if err != nil {
+	f, err := os.OpenFile(w.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|dontWait, logMode)
+	switch {
+	case nobodyReads(err):
+		return fmt.Errorf("%s is a pipe that nobody reads; start its reader first", w.path)
+	case err != nil:
 		return err
 	}
 	if info, err := f.Stat(); err != nil || info.IsDir() {
@@ -155,7 +181,7 @@ func (w *logWriter) open() error {
 	if w.file != nil {
 		w.file.Close()
 	}
-	w.file = f
+	w.file, w.torn = f, false
 	return nil
 }
 

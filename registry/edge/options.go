@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/icpgate/icpgate/registry"
@@ -72,6 +73,9 @@ func (p *parser) nat64(args []string) error {
 		if err != nil || !prefix.Addr().Is6() || prefix.Addr().Is4In6() || !translates(prefix.Bits()) {
 			return fmt.Errorf("prefix %q; expect an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052), for example 2001:db8:64::/96", a)
 		}
+		if slices.Contains(p.cfg.NAT64, prefix.Masked()) {
+			return fmt.Errorf("prefix %s is given twice", prefix.Masked())
+		}
 		p.cfg.NAT64 = append(p.cfg.NAT64, prefix.Masked())
 	}
 	return nil
@@ -113,7 +117,7 @@ func (p *parser) block(args []string) error {
 	}
 	for _, s := range addrs {
 		a, err := netip.ParseAddr(s)
-		if err != nil || a.Zone() != "" || a.IsUnspecified() {
+		if err != nil || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a == broadcast {
 			return fmt.Errorf("%q is no address of a notice host; expect for example 192.0.2.1 or 2001:db8::1", s)
 		}
 		if a = a.Unmap(); p.cfg.Block.Notice(a) {
@@ -123,6 +127,8 @@ func (p *parser) block(args []string) error {
 	}
 	return nil
 }
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 func (p *parser) clients(args []string) error {
 	if len(args) < 2 {

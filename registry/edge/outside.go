@@ -75,6 +75,9 @@ func (p *parser) admin(args []string) error {
 func (p *parser) log(args []string) error {
 	l := Log{On: true, Sample: 1, ClientV4: DefaultClientV4, ClientV6: DefaultClientV6}
 	if len(args) > 0 && args[0] != "sample" && args[0] != "client-prefix" {
+		if args[0] == "" {
+			return errors.New("\"\" is no file; expect the path of one, or none for the standard output")
+		}
 		l.File = p.join(args[0])
 		args = args[1:]
 	}

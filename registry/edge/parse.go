@@ -157,6 +157,8 @@ func (p *parser) file(path string) (string, error) {
 		return "", fmt.Errorf("file %q cannot be read: %w", full, err)
 	case info.IsDir():
 		return "", fmt.Errorf("%q is a directory; expect a file", full)
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%q is no regular file (mode %s); expect one", full, info.Mode())
 	}
 	return full, nil
 }

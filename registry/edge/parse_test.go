@@ -32,7 +32,7 @@ func parseIn(root, block string) (edge.Config, error) {
 	return edge.Parse(&d, root)
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -193,6 +193,7 @@ func TestParseErrors(t *testing.T) {
 		{"networks without file", block("networks"), []string{"networks: 0 arguments"}},
 		{"bad nat64", block("nat64 2001:db8::/97"), []string{"2001:db8::/97", "RFC 6052"}},
 		{"nat64 of IPv4", block("nat64 192.0.2.0/32"), []string{"192.0.2.0/32"}},
+		{"nat64 twice the same", block("nat64 2001:db8:64::/96 2001:db8:64::1/96"), []string{"2001:db8:64::/96", "twice"}},
 		{"nat64 without prefix", block("nat64"), []string{"nat64 PREFIX..."}},
 		{"confirm none", block("confirm 0"), []string{`"0"`, "from 1 to 3"}},
 		{"confirm word", block("confirm all"), []string{`"all"`}},
@@ -200,6 +201,8 @@ func TestParseErrors(t *testing.T) {
 		{"block without action", block("block"), []string{"block nodata|"}},
 		{"redirect nowhere", block("block redirect"), []string{"redirect 192.0.2.1"}},
 		{"redirect to a name", block("block redirect notice.example"), []string{"notice.example"}},
+		{"redirect to many", block("block redirect 224.0.0.1"), []string{"224.0.0.1", "notice host"}},
+		{"redirect to all", block("block redirect 255.255.255.255"), []string{"255.255.255.255", "notice host"}},
 		{"redirect twice to one", block("block redirect 192.0.2.1 ::ffff:192.0.2.1"), []string{"twice"}},
 		{"address without redirect", block("block nodata 192.0.2.1"), []string{"192.0.2.1", "only redirect"}},
 		{"bad exemption", block("exempt a..example"), []string{"a..example"}},
@@ -228,6 +231,7 @@ func TestParseErrors(t *testing.T) {
 		{"admin without port", block("admin 192.0.2.1"), []string{`"192.0.2.1"`, ":9154"}},
 		{"admin at port 0", block("admin :0"), []string{`":0"`, ":9154"}},
 		{"admin twice", block("admin :9154\nadmin :9155"), []string{"Corefile:4", "line 3"}},
+		{"log to nothing", block(`log ""`), []string{"Corefile:3", `""`, "standard output"}},
 		{"log to two files", block("log a b"), []string{`"b"`, "[FILE] [sample N]"}},
 		{"log sample of none", block("log sample 0"), []string{`"0"`, "from 1"}},
 		{"log sample alone", block("log sample"), []string{"sample 100"}},

@@ -7,22 +7,23 @@ import (
 
 // Query returns the question for a host, with all that does not depend on the
 // address: provider, policy, profile, exemption, time. At completes it.
-func (e *Edge) Query(host registry.Host, ch registry.Channel) registry.Query {
-	now := e.now().Unix()
-	q := registry.Query{
-		Host: host, Channel: ch,
-		Provider: e.cfg.Provider,
-		Policy:   e.cfg.Policy,
-		Profile:  e.profiles.get().For(e.cfg.Provider),
-		Now:      now,
-	}
+func (e *Edge) Query(host registry.Host, ch registry.Channel) (q registry.Query) {
+	e.Prepare(&q, host, ch)
+	return q
+}
+
+// Prepare is Query in place: q has to be zero.
+func (e *Edge) Prepare(q *registry.Query, host registry.Host, ch registry.Channel) {
+	q.Now = e.now().Unix()
+	q.Host, q.Channel = host, ch
+	q.Provider, q.Policy = e.cfg.Provider, e.cfg.Policy
 	if e.stale.Load() {
 		q.Policy.Fail = e.cfg.OnStale.fail()
 	}
+	q.Profile = e.profiles.get().For(e.cfg.Provider)
 	if host.Kind() == registry.NameHost {
-		q.Exemption = e.exemption(host.Name, now)
+		q.Exemption = e.exemption(host.Name, q.Now)
 	}
-	return q
 }
 
 // Exemption returns the operator's exemption of a name; the zero Exemption if
@@ -80,6 +81,13 @@ func (e *Edge) Along(h Hints, target registry.Domain) Hints {
 // latter only where it does not name another owner than the networks do, since
 // it says nothing of their addresses then.
 func At(q registry.Query, w place.Where, h Hints) registry.Query {
+	h.Complete(&q, &w)
+	return q
+}
+
+// Complete is At in place, without copies: what an earlier call has set is set
+// anew.
+func (h *Hints) Complete(q *registry.Query, w *place.Where) {
 	q.Place = w.Place
 	q.AddressProvider = w.Provider
 	if q.AddressProvider == "" {
@@ -94,5 +102,4 @@ func At(q registry.Query, w place.Where, h Hints) registry.Query {
 	}
 	q.Acceleration = h.Binding.Acceleration
 	q.Origin = h.Binding.Origin
-	return q
 }

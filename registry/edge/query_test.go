@@ -13,7 +13,7 @@ import (
 )
 
 // full opens an Edge with all kinds of files.
-func full(t *testing.T) *edge.Edge {
+func full(t testing.TB) *edge.Edge {
 	t.Helper()
 	dir := t.TempDir()
 	in := func(name, text string) string {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ func hold[T any](key, data string, files []string, every time.Duration, o Observ
 		s = &shared[T]{key: key, data: data, files: files, load: load, stop: make(chan struct{}), done: make(chan struct{})}
 		s.stamps = stampAll(files)
 		start := time.Now()
-		v, err := load()
+		v, err := s.read(s.stamps)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	}
 	s.stamps = stamps
 	start := time.Now()
-	v, err := s.load()
+	v, err := s.read(stamps[:len(s.files)])
 	if err == errSame {
 		return r, nil
 	}
@@ -167,6 +168,17 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 		tell = append(tell, o.Observer)
 	}
 	return Reload{Data: s.data, Files: s.files, Err: err, Took: time.Since(start)}, tell
+}
+
+// read loads the data. What is no file is not even opened: a pipe that nobody
+// writes to would keep setup, and later the watch, waiting for ever.
+func (s *shared[T]) read(stamps []stamp) (v T, err error) {
+	for i, st := range stamps {
+		if st != nil && !st.Mode().IsRegular() {
+			return v, fmt.Errorf("%q is no regular file (mode %s)", s.files[i], st.Mode())
+		}
+	}
+	return s.load()
 }
 
 // lastRead is what became of the last time that data were read.

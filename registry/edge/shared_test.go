@@ -34,7 +34,7 @@ func snapshot(t testing.TB, path string, rev uint64, names ...string) {
 }
 
 // open opens an Edge for the time of the test.
-func open(t *testing.T, cfg edge.Config) *edge.Edge {
+func open(t testing.TB, cfg edge.Config) *edge.Edge {
 	t.Helper()
 	e, err := edge.Open(cfg)
 	if err != nil {

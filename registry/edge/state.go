@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // What lies in the directory of a source.
@@ -48,8 +49,7 @@ func openState(dir, source string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %q cannot be made: %w", dir, err)
 	}
-	sum := sha256.Sum256([]byte(source))
-	s := &state{dir: filepath.Join(dir, fmt.Sprintf("%s-%x", filepath.Base(source), sum[:8]))}
+	s := &state{dir: filepath.Join(dir, dirOf(source))}
 	if err := os.Mkdir(s.dir, 0o700); err != nil && !os.IsExist(err) {
 		return nil, fmt.Errorf("state directory %q cannot be used: %w", dir, err)
 	}
@@ -73,6 +73,18 @@ func openState(dir, source string) (*state, error) {
 	return s, nil
 }
 
+// maxReadable is how much of the name of a source stands in that of its
+// directory, which may have 255 bytes in all.
+const maxReadable = 200
+
+// dirOf names the directory of a source: readable, and different for each.
+func dirOf(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	base := filepath.Base(source)
+	base = strings.ToValidUTF8(base[:min(len(base), maxReadable)], "")
+	return fmt.Sprintf("%s-%x", base, sum[:8])
+}
+
 // snapshot is the path of the copy.
 func (s *state) snapshot() string { return filepath.Join(s.dir, snapshotName) }
 
@@ -91,9 +103,12 @@ func (s *state) hold() (taken bool, err error) {
 // clean removes what a process that died left half written. Only the holder of
 // the lock writes, so nobody is still at it.
 func (s *state) clean() {
-	left, _ := filepath.Glob(filepath.Join(s.dir, "."+snapshotName+".*")) // fails for a bad pattern only
-	for _, path := range left {
-		_ = os.Remove(path) // what stays is in nobody's way, and is tried again
+	// Not filepath.Glob: a directory may be called "a[1]".
+	left, _ := os.ReadDir(s.dir) // what stays is in nobody's way, and is tried again
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), "."+snapshotName+".") {
+			_ = os.Remove(filepath.Join(s.dir, e.Name()))
+		}
 	}
 }
 

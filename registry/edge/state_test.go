@@ -3,6 +3,7 @@ package edge_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -175,6 +176,30 @@ func TestStateStart(t *testing.T) {
 	}
 }
 
+// TestStateOddNames: a source may be called what a pattern would be, or by the
+// longest name that there is.
+func TestStateOddNames(t *testing.T) {
+	for _, name := range []string{"r[1].snap", "r*?.snap", "r\\\\.snap", strings.Repeat("r", 255)} {
+		dir := t.TempDir()
+		path, state := filepath.Join(dir, name), filepath.Join(dir, "a[1]")
+		snapshot(t, filepath.Join(dir, "plain"), 1, "a.test")
+		if err := os.Rename(filepath.Join(dir, "plain"), path); err != nil {
+			t.Fatal(err)
+		}
+		cfg := edge.Config{Registry: path, State: state}
+		e := open(t, cfg)
+		copied := edge.StateOf(e)
+		e.Close()
+		half := filepath.Join(filepath.Dir(copied), "."+filepath.Base(copied)+".123")
+		write(t, half, "half")
+		e = open(t, cfg)
+		if _, err := os.Stat(half); !os.IsNotExist(err) || !filed(e, "a.test") {
+			t.Errorf("%.20q: got %v; want the half copy gone", name, err)
+		}
+		e.Close()
+	}
+}
+
 // TestStateOfAnotherProcess: one process writes, the others map what it wrote,
 // and one of them writes when it has gone.
 func TestStateOfAnotherProcess(t *testing.T) {
@@ -256,6 +281,50 @@ func TestStateUnusable(t *testing.T) {
 	}
 	if edge.Held() == 0 {
 		t.Error("nothing is held")
+	}
+}
+
+// TestStateFull: where the copy cannot be written, the usual directory is done
+// without, with a warning, at the start and later; one that was asked for is not.
+func TestStateFull(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.snap")
+	snapshot(t, path, 1, "a.test")
+	t.Setenv("XDG_STATE_HOME", dir)
+	e := open(t, edge.Config{Registry: path})
+	copied := edge.StateOf(e)
+	block := func() {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(copied), os.MkdirAll(filepath.Join(copied, "full"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w := e.Warnings(); len(w) > 0 {
+		t.Fatalf("got warnings %q before anything is wrong", w)
+	}
+	block()
+	snapshot(t, path, 2, "b.test")
+	e.Refresh()
+	if w := e.Warnings(); !filed(e, "b.test") || len(w) == 0 || !strings.Contains(w[0], copied) || !strings.Contains(w[0], "memory") {
+		t.Errorf("got warnings %q; want the new file in force and one that names %q", w, copied)
+	}
+	e.Close()
+	e = open(t, edge.Config{Registry: path})
+	if w := e.Warnings(); !filed(e, "b.test") || len(w) == 0 {
+		t.Errorf("got warnings %q; want the file in force and one", w)
+	}
+	if err := os.RemoveAll(copied); err != nil {
+		t.Fatal(err)
+	}
+	snapshot(t, path, 3, "c.test")
+	e.Refresh()
+	if w := e.Warnings(); !filed(e, "c.test") || len(w) > 0 || !bytes.Equal(contents(t, copied), contents(t, path)) {
+		t.Errorf("got warnings %q; want the new file copied", w)
+	}
+	e.Close()
+	block()
+	if _, err := edge.Open(edge.Config{Registry: path, State: filepath.Join(dir, "icpgate")}); err == nil || !strings.Contains(err.Error(), copied) {
+		t.Errorf("got %v; want an error that names %q", err, copied)
 	}
 }
 

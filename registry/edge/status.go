@@ -35,6 +35,28 @@ type RegistryStatus struct {
 	Addresses   int               `json:"addresses"`
 	Blacklisted int               `json:"blacklisted"`
 	Bytes       int64             `json:"bytes"`
+	Cache       *CacheStatus      `json:"cache,omitempty"` // before it; none: no cache
+	Thin        *ThinStatus       `json:"thin,omitempty"`  // of a service that is asked name by name
+}
+
+// CacheStatus are the counters of the cache before a registry, which blocks may
+// share.
+type CacheStatus struct {
+	Hits      uint64 `json:"hits"`
+	Misses    uint64 `json:"misses"`
+	Evictions uint64 `json:"evictions"`
+	Entries   int    `json:"entries"`
+}
+
+// ThinStatus is how it goes with a registry service since it was first named.
+type ThinStatus struct {
+	Connected  bool       `json:"connected"` // the last call succeeded
+	AnsweredAt *time.Time `json:"answered_at,omitempty"`
+	Requests   uint64     `json:"requests"`   // calls of the service
+	Errors     uint64     `json:"errors"`     // calls that failed
+	Timeouts   uint64     `json:"timeouts"`   // look-ups that waited in vain
+	Stale      uint64     `json:"stale"`      // look-ups that an old answer served
+	Unanswered uint64     `json:"unanswered"` // look-ups of which nothing is known
 }
 
 // DataStatus is what became of data that an option names when they were last
@@ -71,6 +93,14 @@ func (e *Edge) registryStatus() RegistryStatus {
 	if !info.MadeAt.IsZero() {
 		age := e.now().Sub(info.MadeAt).Seconds()
 		s.MadeAt, s.Age = &info.MadeAt, &age
+	}
+	if e.remote != nil {
+		s.Source = shown(e.cfg.Service)
+		s.Cache, s.Thin = e.remote.get().status()
+	}
+	if c := e.cacheInUse(); c != nil {
+		x := c.Stats()
+		s.Cache = &CacheStatus{Hits: x.Hits, Misses: x.Misses, Evictions: x.Evictions, Entries: x.Entries}
 	}
 	return s
 }

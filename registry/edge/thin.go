@@ -101,6 +101,19 @@ func (r *remote) holding() Holding {
 	return h
 }
 
+// status is what /status tells of the service.
+func (r *remote) status() (*CacheStatus, *ThinStatus) {
+	s := r.thin.Stats()
+	t := &ThinStatus{
+		Connected: r.answered.Load() > 0 && !r.away.Load(),
+		Requests:  s.Requests, Errors: s.Errors, Timeouts: s.Timeouts, Stale: s.Stale, Unanswered: s.Unanswered,
+	}
+	if at := r.since().UTC(); !at.IsZero() {
+		t.AnsweredAt = &at
+	}
+	return &CacheStatus{Hits: s.Hits, Misses: s.Misses, Evictions: s.Evictions, Entries: s.Entries}, t
+}
+
 func (r *remote) since() time.Time {
 	if at := r.answered.Load(); at > 0 {
 		return time.Unix(at, 0)

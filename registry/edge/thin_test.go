@@ -99,6 +99,33 @@ func TestThin(t *testing.T) {
 	}
 }
 
+// TestThinStatus: /status tells how it goes with the service.
+func TestThinStatus(t *testing.T) {
+	s := newService(t, "secret-1")
+	e := open(t, thinConfig(t, s, "secret-1"))
+	until(t, "the service's first answer", e.Ready)
+	a := registry.MustParseDomain("www.a.test")
+	for range 2 {
+		e.Coverage(a)
+	}
+	r := e.Status().Registry
+	if r.Source != s.URL || *r.Cache != (edge.CacheStatus{Hits: 1, Misses: 1, Entries: 1}) ||
+		!r.Thin.Connected || r.Thin.AnsweredAt == nil || r.Thin.Requests != 1 || r.Thin.Errors != 0 {
+		t.Errorf("got source %s, cache %+v, thin %+v; want one call and one hit", r.Source, r.Cache, r.Thin)
+	}
+	s.down.Store(true)
+	e.Coverage(registry.MustParseDomain("b.test"))
+	if r := e.Status().Registry; r.Thin.Connected || r.Thin.Errors == 0 || r.Thin.Unanswered != 1 {
+		t.Errorf("got thin %+v; want no connection, and one look-up without an answer", r.Thin)
+	}
+	text := request("GET", "/status").Body.String()
+	for _, want := range []string{"registry     " + s.URL, "revision     thin", "cache        1 entries, 1 hits", "thin         connected false, answered 2", ", 1 unanswered"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got\n%s; want %q in it", text, want)
+		}
+	}
+}
+
 func holding(t *testing.T, source string) edge.Holding {
 	t.Helper()
 	for s, h := range edge.Registries() {

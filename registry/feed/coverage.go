@@ -156,6 +156,9 @@ func (w *coverage) read(labels int) (c registry.Coverage, err error) {
 		if n := len(c.Filings); n > 0 && c.Filings[n-1].Filed < f.Filed {
 			return c, fmt.Errorf("filing %d: it is more specific than the one before", i+1)
 		}
+		if f.Filed > w.Cut {
+			return c, fmt.Errorf("filing %d: filed under %d labels, while all names that share %d have this answer", i+1, f.Filed, w.Cut)
+		}
 		c.Filings = append(c.Filings, f)
 	}
 	return c, nil

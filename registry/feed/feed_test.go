@@ -124,6 +124,18 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
+// TestAnswerBeyondTheCut: an answer for all names below one cannot rest on what is
+// filed further down; it would be taken for the answer of others.
+func TestAnswerBeyondTheCut(t *testing.T) {
+	names := []registry.Domain{registry.MustParseDomain("www.a.example")}
+	for cut, ok := range map[int]bool{2: false, 3: true, 4: true} {
+		b := fmt.Sprintf(`{"revision":"7-9:3","answers":[{"cut":%d,"filings":[{"filed":3,"kind":"site","status":"normal"}]}]}`, cut)
+		if _, err := feed.ParseAnswer([]byte(b), names); (err == nil) != ok {
+			t.Errorf("cut %d: got %v; want it taken: %v", cut, err, ok)
+		}
+	}
+}
+
 func TestHandlerErrors(t *testing.T) {
 	view := newView(t)
 	for name, tt := range map[string]struct {
@@ -184,7 +196,7 @@ func FuzzParseAnswer(f *testing.F) {
 				t.Errorf("%s: got %+v", asked[i], c)
 			}
 			for _, f := range c.Filings {
-				if f.Filed == 0 || int(f.Filed) > asked[i].Labels() || f.Kind == registry.KindIP {
+				if f.Filed == 0 || int(f.Filed) > asked[i].Labels() || f.Filed > c.Cut || f.Kind == registry.KindIP {
 					t.Errorf("%s: got %+v", asked[i], f)
 				}
 			}

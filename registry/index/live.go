@@ -134,7 +134,7 @@ func (l *Live) Compact(ctx context.Context, path string) error {
 	if v == nil {
 		return fmt.Errorf("snapshot %q is not made: there is no registry; load one first", path)
 	}
-	if err := v.write(ctx, path); err != nil {
+	if err := standBack(func() error { return v.write(ctx, path) }); err != nil {
 		return fmt.Errorf("the registry at %s cannot be compacted: %w", v.Revision(), err)
 	}
 	x, err := Map(path)

@@ -3,7 +3,9 @@ package index_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -221,6 +223,32 @@ func TestMergeErrors(t *testing.T) {
 	}
 	if y, err := index.ReadFile(path); err != nil || !bytes.Equal(y.Image(), x.Image()) {
 		t.Errorf("the old snapshot is another one, %v", err)
+	}
+}
+
+// TestMergeMisplaced: a table in which names do not lie where its header says
+// makes no snapshot, whatever its checksums are.
+func TestMergeMisplaced(t *testing.T) {
+	var fs []registry.Filing
+	for i := range 5000 {
+		fs = append(fs, filingOf(fmt.Sprintf("n%d.example", i)))
+	}
+	good := build(t, testOptions, fs).Image()
+	buckets, spill := binary.LittleEndian.Uint32(good[112:]), binary.LittleEndian.Uint32(good[120:])
+	for name, change := range map[string]struct{ at, to uint32 }{
+		"nothing": {120, spill}, "spill": {120, spill - 1}, "fewer buckets": {112, buckets / 2}, "more buckets": {112, buckets + 1},
+	} {
+		b := slices.Clone(good)
+		binary.LittleEndian.PutUint32(b[change.at:], change.to)
+		index.FixSums(b)
+		x, err := index.Load(b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		err = index.Merge(context.Background(), filepath.Join(t.TempDir(), "x"), x, index.Changes{}, index.Options{})
+		if (err == nil) != (name == "nothing") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

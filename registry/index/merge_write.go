@@ -197,7 +197,8 @@ func (x *Index) entries(wait []entryOf, b uint64) ([]entryOf, error) {
 		} else {
 			e.sum = x.key.name(string(r.appendText(text[:0])))
 		}
-		if good = !r.bad && id != 0 && e.h1 == h1; !good {
+		from := home(e.sum, x.table.buckets)
+		if good = !r.bad && id != 0 && e.h1 == h1 && from <= b && b-from <= uint64(x.table.spill); !good {
 			return false
 		}
 		n++

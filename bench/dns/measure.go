@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// warmLimit ends the warming of a server that is too slow to answer all names
+// in it.
+const warmLimit = 20 * time.Second
+
+// warm asks for all names of a set once.
+func (s *server) warm(file string) error {
+	_, err := s.dnsperf(file, "-n", "1", "-l", seconds(warmLimit))
+	return err
+}
+
+// measure puts the server under full load and returns its CPU-µs per query.
+func (s *server) measure(file string, d time.Duration) (float64, error) {
+	before, err := s.cpu()
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.dnsperf(file, "-l", seconds(d))
+	if err != nil {
+		return 0, err
+	}
+	after, err := s.cpu()
+	return float64((after - before).Microseconds()) / float64(n), err
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
+
+var completed = regexp.MustCompile(`Queries completed:\s+(\d+)`)
+
+// dnsperf keeps a hundred queries under way and returns how many were answered.
+func (s *server) dnsperf(file string, args ...string) (int, error) {
+	args = append([]string{"-c", loadCore, "dnsperf", "-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", file, "-c", "4", "-q", "100"}, args...)
+	out, err := exec.Command("taskset", args...).CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("dnsperf: %w: %s", err, out)
+	}
+	m := completed.FindSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("dnsperf says nothing of completed queries:\n%s", out)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s answers nothing", s.kind.name)
+	}
+	return n, err
+}
+
+// samples is how many names of a set are looked at before it is measured.
+const samples = 500
+
+// wrong returns the share of names in a set that get another answer than the
+// policy has for them.
+func (s *server) wrong(file, set string) (float64, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	c, bad, n := new(dns.Client), 0, 0
+	for lines := bufio.NewScanner(f); n < samples && lines.Scan(); n++ {
+		name, _, _ := strings.Cut(lines.Text(), " ")
+		r, _, err := c.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA), s.addr())
+		if err != nil {
+			return 0, err
+		}
+		if !right(r, name, s.kind.policy && (set == "block" || set == "mix" && blockedInMix(n))) {
+			bad++
+		}
+	}
+	return float64(bad) / float64(n), nil
+}
+
+// right reports whether a name got its address, or none if it is to be blocked.
+func right(r *dns.Msg, name string, blocked bool) bool {
+	if blocked {
+		return len(r.Answer) == 0 && (r.Rcode == dns.RcodeSuccess || r.Rcode == dns.RcodeNameError)
+	}
+	if len(r.Answer) != 1 {
+		return false
+	}
+	a, ok := r.Answer[0].(*dns.A)
+	return ok && a.A.String() == addressOf(name).String()
+}
+
+// median returns the middle one of values; 0 of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	mid := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[mid]
+	}
+	return (sorted[mid-1] + sorted[mid]) / 2
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// server is a running name server under test.
+type server struct {
+	kind kind
+	port int
+	cmd  *exec.Cmd
+	load time.Duration // from its start to its first answer
+}
+
+// serverCore and loadCore keep server and load apart.
+const (
+	serverCore = "0"
+	loadCore   = "1"
+)
+
+// startLimit is for loading 5 M names as RPZ.
+const startLimit = 3 * time.Minute
+
+// start runs a server and waits for its first answer.
+func start(k kind, w world, upstream int) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir := w.path(strings.ReplaceAll(k.name, " ", "-"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	args, err := k.configure(w, dir, port, upstream)
+	if err != nil {
+		return nil, err
+	}
+	logFile, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer logFile.Close()
+	s := &server{kind: k, port: port, cmd: exec.Command("taskset", append([]string{"-c", serverCore}, args...)...)}
+	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
+	begin := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := s.await(begin); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("%s: %w; its log is %s", k.name, err, logFile.Name())
+	}
+	return s, nil
+}
+
+// await waits for an answer and checks that no other process gives it: several
+// sockets may share a port.
+func (s *server) await(begin time.Time) error {
+	m := new(dns.Msg).SetQuestion("await.example.", dns.TypeA)
+	for time.Since(begin) < startLimit {
+		if r, err := dns.Exchange(m, s.addr()); err == nil && r.Rcode != dns.RcodeServerFailure {
+			s.load = time.Since(begin)
+			return s.owns()
+		}
+		if s.pidGone() {
+			return errors.New("it has ended")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("no answer within %s", startLimit)
+}
+
+func (s *server) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// pidGone reports whether the process is a zombie or no more.
+func (s *server) pidGone() bool {
+	fields, err := s.stat()
+	return err != nil || fields[0] == "Z"
+}
+
+func (s *server) stop() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// stat returns the fields of /proc/PID/stat behind the command's name.
+func (s *server) stat() ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	text := string(b)
+	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:]), nil
+}
+
+// tick is the unit of utime and stime, USER_HZ on Linux.
+const tick = 10 * time.Millisecond
+
+// cpu returns the time that the process has used.
+func (s *server) cpu() (time.Duration, error) {
+	fields, err := s.stat()
+	if err != nil {
+		return 0, err
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+}
+
+// rss returns the resident memory in MiB.
+func (s *server) rss() int {
+	fields, err := s.stat()
+	if err != nil {
+		return 0
+	}
+	pages, _ := strconv.Atoi(fields[21])
+	return pages * os.Getpagesize() >> 20
+}
+
+// owns checks that the process alone has sockets on its port.
+func (s *server) owns() error {
+	f, err := os.Open("/proc/net/udp")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mine := s.sockets()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", s.port)) && !mine["socket:["+fields[9]+"]"] {
+			return fmt.Errorf("another process listens on port %d too", s.port)
+		}
+	}
+	return nil
+}
+
+func (s *server) sockets() map[string]bool {
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
+	links := map[string]bool{}
+	for _, fd := range fds {
+		if link, err := os.Readlink(fd); err == nil {
+			links[link] = true
+		}
+	}
+	return links
+}
+
+// freePort returns a port that nobody has for UDP or TCP: most servers want both.
+func freePort() (int, error) {
+	var err error
+	for range 20 {
+		var pc net.PacketConn
+		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return 0, err
+		}
+		var l net.Listener
+		l, err = net.Listen("tcp", pc.LocalAddr().String())
+		pc.Close()
+		if err == nil {
+			l.Close()
+			return pc.LocalAddr().(*net.UDPAddr).Port, nil
+		}
+	}
+	return 0, err
+}

@@ -1,0 +1,68 @@
+package icp_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
+
+	icp "github.com/icpgate/icpgate/plugin"
+)
+
+// TestZoneNotTold: a plugin that answers with authority, and does not tell its
+// zone, holds no block answer back and brings nothing down.
+func TestZoneNotTold(t *testing.T) {
+	w := newWorld(t)
+	end := make(chan struct{})
+	defer close(end)
+	answers := answering{answer: []string{"www.unfiled.test. 300 IN A " + ours}, authoritative: true}.handler(t)
+	for how, soa := range map[string]func(dns.ResponseWriter) (int, error){
+		"never":          func(dns.ResponseWriter) (int, error) { <-end; return 0, nil },
+		"with a panic":   func(dns.ResponseWriter) (int, error) { panic("no zone") },
+		"with an error":  func(dns.ResponseWriter) (int, error) { return dns.RcodeServerFailure, nil },
+		"with a message": func(w dns.ResponseWriter) (int, error) { return 0, w.WriteMsg(new(dns.Msg)) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			next := plugin.HandlerFunc(func(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+				if r.Question[0].Qtype == dns.TypeSOA {
+					return soa(w)
+				}
+				return answers.ServeDNS(ctx, w, r)
+			})
+			m := ask(t, icp.Open(t, w.cfg, next, "test."), query{name: "www.unfiled.test", qtype: dns.TypeA, edns: true})
+			wantBlocked(t, m, "not filed")
+			checkSOA(t, m, true, "test.")
+		})
+	}
+}
+
+// TestUnaskedOPT: an OPT record that comes from behind, in whatever section, is
+// not handed to a client that sent none with an answer that was changed.
+func TestUnaskedOPT(t *testing.T) {
+	w := newWorld(t)
+	opt := func() dns.RR { return &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Class: 1232}} }
+	for where, edit := range map[string]func(*dns.Msg){
+		"answer":     func(m *dns.Msg) { m.Answer = append(m.Answer, opt()) },
+		"additional": func(m *dns.Msg) { m.Extra = append(m.Extra, opt(), opt()) },
+	} {
+		for kind, addrs := range map[string][]string{"blocked": nil, "stripped": {abroad}} {
+			t.Run(kind+", "+where, func(t *testing.T) {
+				answer := []string{"unfiled.test. 300 IN A " + ours}
+				for _, a := range addrs {
+					answer = append(answer, "unfiled.test. 300 IN A "+a)
+				}
+				next := answering{answer: answer, edit: edit}.handler(t)
+				m := ask(t, icp.Open(t, w.cfg, next, "."), query{name: "unfiled.test", qtype: dns.TypeA})
+				for _, rr := range append(m.Answer, m.Extra...) {
+					if rr.Header().Rrtype == dns.TypeOPT {
+						t.Errorf("got %v; the client sent no OPT record", rr)
+					}
+				}
+				if got := addresses(m); !equal(got, addrs) {
+					t.Errorf("got %v; want %v", got, addrs)
+				}
+			})
+		}
+	}
+}
