@@ -160,8 +160,12 @@ stream {
 		name, url string
 		serve     func(t *testing.T)
 	}{
-		{"haproxy, v1", "http://" + plain + "/", func(t *testing.T) { serveBy(t, plain, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg")) }},
-		{"haproxy, v2", "https://" + secure + "/", func(t *testing.T) { serveBy(t, secure, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg")) }},
+		{"haproxy, v1", "http://" + plain + "/", func(t *testing.T) {
+			serveBy(t, plain, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg"))
+		}},
+		{"haproxy, v2", "https://" + secure + "/", func(t *testing.T) {
+			serveBy(t, secure, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg"))
+		}},
 		{"nginx", "http://" + nginx + "/", func(t *testing.T) {
 			if _, err := os.Stat("/usr/lib/nginx/modules/ngx_stream_module.so"); err != nil && os.Getenv("REQUIRE_PEERS") == "" {
 				t.Skip("nginx's stream module is not installed (Debian: libnginx-mod-stream)")
