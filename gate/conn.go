@@ -11,7 +11,8 @@ import (
 // are set before it is served and do not change.
 type conn struct {
 	s      *service
-	crew   *crew // runs what runs beside
+	all    *conns // that it is one of
+	crew   *crew  // runs what runs beside
 	client *side
 	from   netip.AddrPort // the client; the zero AddrPort where nobody knows
 	dest   destination    // where the client went
@@ -78,6 +79,7 @@ func (c *conn) end() {
 type conns struct {
 	shards [connShards]connShard
 	open   atomic.Int64
+	heads  atomic.Uint64 // that were read, so that somebody can see whether it is quiet
 }
 
 const connShards = 16

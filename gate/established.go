@@ -15,11 +15,13 @@ const watchEvery = time.Second
 func (g *Gate) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
+	q := quiet{giving: giveMemoryBack}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			q.look(g.open.heads.Load())
 			g.look()
 		}
 	}

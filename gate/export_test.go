@@ -100,3 +100,6 @@ func Directives() (list []string) {
 	}
 	return list
 }
+
+// Quiet returns the look of a quiet.
+func Quiet(giving func()) func(heads uint64) { return (&quiet{giving: giving}).look }

@@ -164,6 +164,7 @@ func (h *httpConn) await() bool {
 // request judges a request and has it answered. It reports whether the
 // connection goes on.
 func (h *httpConn) request(r *sniff.Request) bool {
+	h.all.heads.Add(1)
 	b := h.pending()
 	h.s.metrics.sniffed(r.Kind, r.Cause)
 	switch {

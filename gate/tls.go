@@ -56,6 +56,7 @@ func (c *conn) showsPage(a asked) bool {
 // readHello reads until the hello is all there, or cannot be one. What was read
 // is in the buffer; nil where that is nothing.
 func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
+	c.all.heads.Add(1)
 	_ = c.client.SetReadDeadline(c.begun.Add(c.s.timeouts.head))
 	if len(c.head) > 0 {
 		b := append((*lend())[:0], c.head...)
