@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http serves no single connection of which bytes were read already; x/net/http2 does.
+
 package gate
 
 import (

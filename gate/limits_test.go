@@ -10,8 +10,10 @@ import (
 
 func TestLimiterConnections(t *testing.T) {
 	m := newLimiter(Limits{Connections: 2})
-	if !m.acquire() || !m.acquire() || m.acquire() {
-		t.Fatal("2 connections: the third must be refused, the first two not")
+	for i, want := range []bool{true, true, false} {
+		if got := m.acquire(); got != want {
+			t.Fatalf("connection %d of 2: got %v; want %v", i+1, got, want)
+		}
 	}
 	if got := m.connections(); got != 2 {
 		t.Errorf("%d open; want 2", got)

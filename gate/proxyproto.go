@@ -24,11 +24,8 @@ const (
 	maxProxyHeader = proxyV2Fixed + 4096
 )
 
-// Causes that a connection is refused for before its head is read.
-var (
-	errProxyMissing  = errors.New("a peer that must send a PROXY header sent none")
-	errProxyUnlisted = errors.New("a PROXY header from a peer that is not listed")
-)
+// errProxyMissing is why a connection is refused before its head is read.
+var errProxyMissing = errors.New("a peer that must send a PROXY header sent none")
 
 // proxyPeers are the peers that must send a PROXY header. The nil pointer lists
 // none. It is immutable and safe for concurrent use.

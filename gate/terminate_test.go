@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the same as in evasions_test.go: a client of one connection.
+
 package gate_test
 
 import (

@@ -17,9 +17,6 @@ type origin struct {
 	tls net.Listener
 }
 
-// originHeader marks what comes from the origin.
-const originHeader = "X-Origin: bench"
-
 func serveOrigin(w world) (*origin, error) {
 	dir := w.path("origin")
 	ports, err := freePorts(roleHTTP)

@@ -64,12 +64,11 @@ func thinConfig(t *testing.T, s *service, secret string) edge.Config {
 // until waits for what a goroutine brings about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(10 * time.Second); !ok(); <-again.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
-		}
-		select {
-		case <-time.After(time.Millisecond):
 		}
 	}
 }

@@ -89,7 +89,7 @@ func TestClientErrors(t *testing.T) {
 	}{
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "token is right"},
 		"server error": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "500"},
-		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 307) }, "redirects"},
+		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) }, "redirects"},
 		"another type": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/html") }, "application/json"},
 		"no JSON":      {func(w http.ResponseWriter, _ *http.Request) { ok(w) }, "EOF"},
 		"too few answers": {func(w http.ResponseWriter, _ *http.Request) {
