@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/icpgate/icpgate/bench/rig"
 )
 
 // options are what the command line says.
@@ -167,9 +169,9 @@ func (o options) print(s *server, r, none row) {
 	}
 	fmt.Printf("| %s | %s | %.1f | %d |", s.kind.name, names, s.load.Seconds(), s.rss())
 	for _, set := range o.sets {
-		fmt.Printf(" %.2f", median(r.cost[set]))
-		if ratios := ratiosOf(r.cost[set], none.cost[set]); median(ratios) != 1 {
-			fmt.Printf(" (%+.1f %%)", 100*(median(ratios)-1))
+		fmt.Printf(" %.2f", rig.Median(r.cost[set]))
+		if ratios := ratiosOf(r.cost[set], none.cost[set]); rig.Median(ratios) != 1 {
+			fmt.Printf(" (%+.1f %%)", 100*(rig.Median(ratios)-1))
 		}
 		if w := r.wrong[set]; w > 0 {
 			fmt.Printf(" (%.0f %% wrong)", 100*w)

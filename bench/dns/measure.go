@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,17 +94,4 @@ func right(r *dns.Msg, name string, blocked bool) bool {
 	}
 	a, ok := r.Answer[0].(*dns.A)
 	return ok && a.A.String() == addressOf(name).String()
-}
-
-// median returns the middle one of values; 0 of none.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	mid := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[mid]
-	}
-	return (sorted[mid-1] + sorted[mid]) / 2
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/icpgate/icpgate/bench/rig"
 	"github.com/miekg/dns"
 )
 
@@ -135,7 +136,7 @@ func (s *server) owns() error {
 		return err
 	}
 	defer f.Close()
-	mine := s.sockets()
+	mine := rig.Sockets(s.cmd.Process.Pid)
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
 		if strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", s.port)) && !mine["socket:["+fields[9]+"]"] {
@@ -143,17 +144,6 @@ func (s *server) owns() error {
 		}
 	}
 	return nil
-}
-
-func (s *server) sockets() map[string]bool {
-	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
-	links := map[string]bool{}
-	for _, fd := range fds {
-		if link, err := os.Readlink(fd); err == nil {
-			links[link] = true
-		}
-	}
-	return links
 }
 
 // freePort returns a port that nobody has for UDP or TCP: most servers want both.

@@ -8,11 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/icpgate/icpgate/bench/corpus"
+	"github.com/icpgate/icpgate/bench/rig"
 	"github.com/icpgate/icpgate/registry"
-	"github.com/icpgate/icpgate/registry/index"
 )
 
 // The made-up mainland: as many prefixes as real lists have, a quarter of the
@@ -66,48 +65,13 @@ func (w world) prepare() error {
 	if err := w.writeQueries(w.rpz); err != nil {
 		return err
 	}
-	if err := writeOnce(w.path("mainland"), writeMainland); err != nil {
+	if err := rig.WriteOnce(w.path("mainland"), writeMainland); err != nil {
 		return err
 	}
-	if err := writeOnce(w.zone(), w.writeZone); err != nil {
+	if err := rig.WriteOnce(w.zone(), w.writeZone); err != nil {
 		return err
 	}
-	return w.writeSnapshot()
-}
-
-// writeOnce writes a file beside and renames it, unless it is there.
-func writeOnce(path string, write func(*bufio.Writer)) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b := bufio.NewWriterSize(f, 1<<20)
-	write(b)
-	if err := b.Flush(); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func (w world) writeSnapshot() error {
-	if _, err := os.Stat(w.snapshot()); err == nil {
-		return nil
-	}
-	b := index.NewBuilder(index.Options{MadeAt: time.Unix(1_700_000_000, 0)})
-	for i := range w.filings {
-		if err := b.Add(corpus.Filing(i)); err != nil {
-			return err
-		}
-	}
-	x, err := b.Build()
-	if err != nil {
-		return err
-	}
-	return index.WriteFile(w.snapshot(), x)
+	return rig.WriteSnapshot(w.snapshot(), w.filings)
 }
 
 func writeMainland(b *bufio.Writer) {
@@ -145,7 +109,7 @@ func passes(i int) bool { return corpus.Filing(i).Status == registry.StatusNorma
 // parts, so that a cache holds the same whatever is measured.
 func (w world) writeQueries(n int) error {
 	for _, set := range sets {
-		err := writeOnce(w.queries(set, n), func(b *bufio.Writer) {
+		err := rig.WriteOnce(w.queries(set, n), func(b *bufio.Writer) {
 			r := rand.New(rand.NewPCG(1, uint64(n)))
 			for k := range w.hot {
 				name, in := hotName(r, k, n)

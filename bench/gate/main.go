@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/icpgate/icpgate/bench/rig"
 )
 
 // options are what the command line says.
@@ -187,7 +189,7 @@ func (o options) print(op operation, proxies []*proxy, costs [][]float64) {
 	fmt.Printf("| %s |", op.title)
 	gate, better := 0.0, 0.0
 	for i, p := range proxies {
-		m := median(costs[i])
+		m := rig.Median(costs[i])
 		switch {
 		case m == 0:
 			fmt.Print(" - |")
@@ -208,17 +210,4 @@ func (o options) print(op operation, proxies []*proxy, costs [][]float64) {
 		bar = fmt.Sprint(op.bar)
 	}
 	fmt.Printf(" %.2f | %s |\n", gate/better, bar)
-}
-
-// median returns the middle one of values; 0 of none.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	mid := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[mid]
-	}
-	return (sorted[mid-1] + sorted[mid]) / 2
 }

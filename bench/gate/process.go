@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/icpgate/icpgate/bench/rig"
 )
 
 // The proxy has a core of its own.
@@ -65,7 +67,7 @@ func (p *process) await() error {
 // listens reports whether the process has all its ports. It is an error if
 // another one has one of them.
 func (p *process) listens() (bool, error) {
-	mine, n := p.sockets(), 0
+	mine, n := rig.Sockets(p.cmd.Process.Pid), 0
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(table)
 		if errors.Is(err, os.ErrNotExist) {
@@ -98,17 +100,6 @@ func (p *process) has(addr string) bool {
 		}
 	}
 	return false
-}
-
-func (p *process) sockets() map[string]bool {
-	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
-	links := map[string]bool{}
-	for _, fd := range fds {
-		if link, err := os.Readlink(fd); err == nil {
-			links[link] = true
-		}
-	}
-	return links
 }
 
 // gone reports whether the process is a zombie or no more.

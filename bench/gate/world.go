@@ -6,11 +6,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/icpgate/icpgate/bench/corpus"
+	"github.com/icpgate/icpgate/bench/rig"
 	"github.com/icpgate/icpgate/registry"
-	"github.com/icpgate/icpgate/registry/index"
 )
 
 // world is the directory with everything that is measured with.
@@ -56,46 +55,11 @@ func (w *world) prepare() (err error) {
 		{w.closedScript(), func(b *bufio.Writer) { w.writeScript(b, "close") }},
 	}
 	for _, f := range files {
-		if err := writeOnce(f.path, f.write); err != nil {
+		if err := rig.WriteOnce(f.path, f.write); err != nil {
 			return err
 		}
 	}
-	return w.writeSnapshot()
-}
-
-// writeOnce writes a file beside and renames it, unless it is there.
-func writeOnce(path string, write func(*bufio.Writer)) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b := bufio.NewWriterSize(f, 1<<20)
-	write(b)
-	if err := b.Flush(); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func (w world) writeSnapshot() error {
-	if _, err := os.Stat(w.snapshot()); err == nil {
-		return nil
-	}
-	b := index.NewBuilder(index.Options{MadeAt: time.Unix(1_700_000_000, 0)})
-	for i := range w.filings {
-		if err := b.Add(corpus.Filing(i)); err != nil {
-			return err
-		}
-	}
-	x, err := b.Build()
-	if err != nil {
-		return err
-	}
-	return index.WriteFile(w.snapshot(), x)
+	return rig.WriteSnapshot(w.snapshot(), w.filings)
 }
 
 // writeMap writes the names whose filing lets them pass.
