@@ -278,6 +278,7 @@ func tlsEvasions() []evasion {
 		{"T04", "the first record carries one byte", sent(hello.Records(msg, 1)), "passed"},
 		{"T05", "one byte a record", sent(hello.Records(msg, slices.Repeat([]int{1}, len(msg)-1)...)), "passed"},
 		{"T05b", "one byte a record, 300 records", sent(hello.Records(long, slices.Repeat([]int{1}, 300)...)), "alert 50"},
+		{"T07", "Chromium, whose hello comes in two segments", shuffled, "loads, ERR_SSL_UNRECOGNIZED_NAME_ALERT"},
 		{"T08", "one byte now and then", func(t *testing.T, w *evaded) string { return dribble(t, w.quickTLS, filed) }, "closed"},
 		{"T10", "half a hello and the end", sent(filed[:40]), "closed"},
 		{"T11", "mixed case", named("WWW.Filed.Example"), "passed"},
@@ -435,6 +436,7 @@ func httpEvasions() []evasion {
 		{"H46", "chunk extensions", func(t *testing.T, w *evaded) string {
 			return post("Transfer-Encoding: chunked", "1;a\nb\r\n0\r\n\r\n")(t, w) + " " + post("Transfer-Encoding: chunked", "1;"+strings.Repeat("a", 1<<20))(t, w)
 		}, "400 400"},
+		{"H48", "a body shorter than its length, then a reset", cutOff, "cut off, the next by another connection"},
 		{"H50", "websocket", func(t *testing.T, w *evaded) string {
 			return said(get(filed+"\r\nConnection: Upgrade\r\nUpgrade: websocket"))(t, w)
 		}, "200"},
@@ -501,6 +503,7 @@ func otherEvasions() []evasion {
 			local := "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 			return raw(t, w.proxied, []byte(local+"GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n"), false)
 		}, "200"},
+		{"P07", "names that lead elsewhere by themselves", ledAway, "200 200 200 405 passed, elsewhere 0"},
 		{"X01", "both on one port", func(t *testing.T, w *evaded) string {
 			return raw(t, w.mixed, []byte("GET / HTTP/1.1\r\nHost: unfiled.example\r\n\r\n"), false) + " " + raw(t, w.mixed, hello.For("unfiled.example"), false)
 		}, "403 alert 112"},
