@@ -35,12 +35,11 @@ func newTLSConfig(certs *certificates, protocols ...string) *tls.Config {
 // request. Where it is blocked and there is a certificate for it, the client gets
 // the page; otherwise the hello is refused as where TLS passes through.
 func (c *conn) terminateTLS() {
-	in, hello := c.readHello()
+	in, hello, a := c.readHello()
 	if hello.Kind == sniff.More || hello.Kind == sniff.Other {
 		c.drop(in)
 		return
 	}
-	a := hostOf(hello.Kind, hello.Name, registry.ChannelHTTPS)
 	if refused, v := c.refusesHello(hello, a); refused {
 		if in != nil {
 			giveBack(in)

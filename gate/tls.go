@@ -12,7 +12,7 @@ import (
 // serveTLS passes a TLS connection through unopened, or refuses it, by the name
 // in its hello.
 func (c *conn) serveTLS() {
-	in, hello := c.readHello()
+	in, hello, a := c.readHello()
 	defer func() {
 		if in != nil {
 			giveBack(in)
@@ -23,7 +23,6 @@ func (c *conn) serveTLS() {
 		return
 	}
 	enforces, exempt := c.s.treatment(c.from.Addr())
-	a := hostOf(hello.Kind, hello.Name, registry.ChannelHTTPS)
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
 	switch {
 	case exempt:
@@ -54,8 +53,9 @@ func (c *conn) showsPage(a asked) bool {
 }
 
 // readHello reads until the hello is all there, or cannot be one. What was read
-// is in the buffer; nil where that is nothing.
-func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
+// is in the buffer; nil where that is nothing. The name is copied into a: in the
+// hello it may lie in a buffer that is lent to others afterwards.
+func (c *conn) readHello() (in *[]byte, h sniff.Hello, a asked) {
 	c.all.heads.Add(1)
 	_ = c.client.SetReadDeadline(c.begun.Add(c.s.timeouts.head))
 	if len(c.head) > 0 {
@@ -72,12 +72,14 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello) {
 				if h.ECH {
 					c.s.metrics.ech.Inc()
 				}
-				return in, h
+				a = hostOf(h.Kind, h.Name, registry.ChannelHTTPS)
+				h.Name, h.ALPN = nil, nil
+				return in, h, a
 			}
 		}
 		if _, err := c.client.read(&in); err != nil {
 			c.s.metrics.sniffed(sniff.More, sniff.NoCause)
-			return in, h
+			return in, h, a
 		}
 	}
 }
