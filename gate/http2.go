@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -83,6 +85,8 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	switch {
 	case r.Method == http.MethodConnect:
 		kind, cause = sniff.Malformed, sniff.Connect
+	case !sniff.PathTarget(r.Method, r.RequestURI):
+		kind, cause = sniff.Malformed, sniff.BadTarget
 	case len(fields) > 1 || len(fields) == 1 && fields[0] != r.Host:
 		kind, cause = sniff.Malformed, sniff.HostDiffers
 	case kind == sniff.NoName:
@@ -126,6 +130,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 func (h *h2) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme = "http"
 	r.Out.Host = r.In.Host
+	asItCame(r.Out.URL, r.In.RequestURI)
 	c, _ := r.In.Context().Value(h2Conn{}).(*conn)
 	// Connections are kept by this; dial knows what is meant.
 	r.Out.URL.Host = "upstream"
@@ -137,6 +142,17 @@ func (h *h2) rewrite(r *httputil.ProxyRequest) {
 		scheme = "https"
 	}
 	forwardFields(r.Out.Header, r.In.Header, h.s.forwarded, c.from.Addr(), scheme)
+}
+
+// asItCame has the target be written as the client wrote it: package url would
+// escape it anew, and the proxy take out what it does not understand of a query.
+func asItCame(u *url.URL, target string) {
+	path, query, has := strings.Cut(target, "?")
+	u.RawQuery, u.ForceQuery = query, has
+	// With two slashes an opaque target would be taken for one with an authority.
+	if path != "*" && !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+	}
 }
 
 // forwardFields tells an upstream of the client, as appendHead does.

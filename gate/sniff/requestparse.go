@@ -419,3 +419,14 @@ func Authority(s string) (kind Kind, host string, cause Cause) {
 	}
 	return kind, s[span.From:span.To], NoCause
 }
+
+// PathTarget reports whether a target is a path, with or without a query, or *
+// for OPTIONS, of bytes that stand in a request line as they are. It is for
+// targets that come by themselves, as :path of HTTP/2: whom they are for is said
+// elsewhere, so that one with an authority is none.
+func PathTarget(method, target string) bool {
+	if target == "*" {
+		return method == "OPTIONS"
+	}
+	return len(target) > 0 && target[0] == '/' && above([]byte(target), ' ')
+}
