@@ -1,5 +1,5 @@
 // Command dns measures what the policy costs in name servers: CPU-µs of the
-// server process per query under dnsperf, with and without it, in one run.
+// server process per query under load, with and without it, in one run.
 //
 //	go run ./bench/dns -coredns bin/coredns
 //
@@ -60,9 +60,9 @@ func (o options) bench() error {
 	if err := o.world.prepare(); err != nil || o.prepare {
 		return err
 	}
-	for _, tool := range []string{"dnsperf", "taskset"} {
+	for _, tool := range []string{"taskset"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%s is missing (on Debian: apt-get install dnsperf util-linux)", tool)
+			return fmt.Errorf("%s is missing (on Debian: apt-get install util-linux)", tool)
 		}
 	}
 	upstream, err := serveUpstream()
@@ -121,9 +121,14 @@ type row struct {
 
 // set measures all servers of a group with one set of queries.
 func (o options) set(servers []*server, rows []row, set string) error {
+	queries := make([][][]byte, len(servers))
 	for i, s := range servers {
 		file := o.world.queries(set, s.kind.filings(o.world))
-		if err := s.warm(file); err != nil {
+		var err error
+		if queries[i], err = readQueries(file); err != nil {
+			return err
+		}
+		if err := s.warm(queries[i]); err != nil {
 			return err
 		}
 		wrong, err := s.wrong(file, set)
@@ -140,7 +145,7 @@ func (o options) set(servers []*server, rows []row, set string) error {
 	}
 	for range o.rounds {
 		for i, s := range servers {
-			cost, err := s.measure(o.world.queries(set, s.kind.filings(o.world)), o.run)
+			cost, err := s.measure(queries[i], o.run)
 			if err != nil {
 				return err
 			}
@@ -167,7 +172,7 @@ func (o options) print(s *server, r, none row) {
 	if s.kind.policy {
 		names = fmt.Sprint(s.kind.filings(o.world))
 	}
-	fmt.Printf("| %s | %s | %.1f | %d |", s.kind.name, names, s.load.Seconds(), s.rss())
+	fmt.Printf("| %s | %s | %.1f | %d |", s.kind.name, names, s.loadTime.Seconds(), s.rss())
 	for _, set := range o.sets {
 		fmt.Printf(" %.2f", rig.Median(r.cost[set]))
 		if ratios := ratiosOf(r.cost[set], none.cost[set]); rig.Median(ratios) != 1 {

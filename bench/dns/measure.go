@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,18 +15,18 @@ import (
 const warmLimit = 20 * time.Second
 
 // warm asks for all names of a set once.
-func (s *server) warm(file string) error {
-	_, err := s.dnsperf(file, "-n", "1", "-l", seconds(warmLimit))
+func (s *server) warm(queries [][]byte) error {
+	_, err := s.load(queries, warmLimit, len(queries))
 	return err
 }
 
 // measure puts the server under full load and returns its CPU-µs per query.
-func (s *server) measure(file string, d time.Duration) (float64, error) {
+func (s *server) measure(queries [][]byte, d time.Duration) (float64, error) {
 	before, err := s.cpu()
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.dnsperf(file, "-l", seconds(d))
+	n, err := s.load(queries, d, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -37,22 +34,19 @@ func (s *server) measure(file string, d time.Duration) (float64, error) {
 	return float64((after - before).Microseconds()) / float64(n), err
 }
 
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
-
-var completed = regexp.MustCompile(`Queries completed:\s+(\d+)`)
-
-// dnsperf keeps a hundred queries under way and returns how many were answered.
-func (s *server) dnsperf(file string, args ...string) (int, error) {
-	args = append([]string{"-c", loadCore, "dnsperf", "-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", file, "-c", "4", "-q", "100"}, args...)
-	out, err := exec.Command("taskset", args...).CombinedOutput()
+// load keeps a hundred queries under way and returns how many were answered.
+func (s *server) load(queries [][]byte, limit time.Duration, count int) (n int, err error) {
+	l, err := newLoad(s.port, queries)
 	if err != nil {
-		return 0, fmt.Errorf("dnsperf: %w: %s", err, out)
+		return 0, err
 	}
-	m := completed.FindSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("dnsperf says nothing of completed queries:\n%s", out)
-	}
-	n, err := strconv.Atoi(string(m[1]))
+	defer l.close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n, err = l.run(limit, count)
+	}()
+	<-done
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%s answers nothing", s.kind.name)
 	}

@@ -18,16 +18,16 @@ import (
 
 // server is a running name server under test.
 type server struct {
-	kind kind
-	port int
-	cmd  *exec.Cmd
-	load time.Duration // from its start to its first answer
+	kind     kind
+	port     int
+	cmd      *exec.Cmd
+	loadTime time.Duration // from its start to its first answer
 }
 
 // serverCore and loadCore keep server and load apart.
 const (
-	serverCore = "0"
-	loadCore   = "1"
+	serverCore = 0
+	loadCore   = 1
 )
 
 // startLimit is for loading 5 M names as RPZ.
@@ -52,7 +52,7 @@ func start(k kind, w world, upstream int) (*server, error) {
 		return nil, err
 	}
 	defer logFile.Close()
-	s := &server{kind: k, port: port, cmd: exec.Command("taskset", append([]string{"-c", serverCore}, args...)...)}
+	s := &server{kind: k, port: port, cmd: exec.Command("taskset", append([]string{"-c", strconv.Itoa(serverCore)}, args...)...)}
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
 	begin := time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -71,7 +71,7 @@ func (s *server) await(begin time.Time) error {
 	m := new(dns.Msg).SetQuestion("await.example.", dns.TypeA)
 	for time.Since(begin) < startLimit {
 		if r, err := dns.Exchange(m, s.addr()); err == nil && r.Rcode != dns.RcodeServerFailure {
-			s.load = time.Since(begin)
+			s.loadTime = time.Since(begin)
 			return s.owns()
 		}
 		if s.pidGone() {
