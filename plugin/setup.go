@@ -62,6 +62,7 @@ func parse(c *caddy.Controller) (*ICP, error) {
 
 // start opens what the block names.
 func (p *ICP) start() error {
+	holdStacks()
 	sweep()
 	e, err := edge.Open(p.cfg)
 	if err != nil {
