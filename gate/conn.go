@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,8 @@ type conn struct {
 	mu     sync.Mutex
 	asked  asked  // whom the client means at the moment
 	tunnel bool   // bytes go both ways, unread
-	ended  func() // closes what must be closed to end it; nil once it has ended
+	ended  func() // closes what must be closed to end it
+	over   bool   // it was ended from outside
 	// leaving: it ends after the running response.
 	leaving atomic.Bool
 	// idle: it waits for a request, and may be ended at once.
@@ -57,20 +59,35 @@ func (c *conn) leave() {
 	}
 }
 
-// onEnd says how to end the connection from outside.
+// onEnd says how to end the connection from outside. Where that has happened,
+// what has been opened since is closed at once.
 func (c *conn) onEnd(end func()) {
 	c.mu.Lock()
 	c.ended = end
+	over := c.over
 	c.mu.Unlock()
+	if over {
+		end()
+	}
 }
 
 // end ends it from outside.
 func (c *conn) end() {
 	c.mu.Lock()
 	end := c.ended
+	c.over = true
 	c.mu.Unlock()
 	if end != nil {
 		end()
+	}
+}
+
+// contain has a panic of a goroutine beside the connection's own end that
+// connection, and nothing else. It is deferred.
+func (c *conn) contain(then func()) {
+	if p := recover(); p != nil {
+		c.s.panicked(p, debug.Stack())
+		then()
 	}
 }
 

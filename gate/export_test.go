@@ -19,6 +19,7 @@ type TestService struct {
 	WebSocket bool
 	Idle      time.Duration
 	Head      time.Duration
+	Response  time.Duration
 	Forwarded string
 	TLSBlock  string
 	Notices   answerer
@@ -52,7 +53,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		name: "test", judging: judging{edge: t.Edge, places: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS}).judged}, upstream: dialTo(t.Upstream),
 		limiter: newLimiter(Limits{}), metrics: newMetrics(prometheus.NewRegistry()).of("test"),
 		websocket: t.WebSocket, notices: t.Notices, bodyRate: 240,
-		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: time.Minute},
+		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: or(t.Response, time.Minute)},
 		forwarded: map[string]Forwarded{"": ForwardedOff, "add": ForwardedAdd, "replace": ForwardedReplace}[t.Forwarded],
 		refusal:   map[string]refusal{"": refuseAnswer, "rst": refuseReset, "close": refuseClose}[t.TLSBlock],
 	}
@@ -103,3 +104,10 @@ func Directives() (list []string) {
 
 // Quiet returns the look of a quiet.
 func Quiet(giving func()) func(heads uint64) { return (&quiet{giving: giving}).look }
+
+// EndThenOpen ends a connection, which opens something only then.
+func EndThenOpen(end func()) {
+	c := new(conn)
+	c.end()
+	c.onEnd(end)
+}

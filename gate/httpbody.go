@@ -135,6 +135,8 @@ type upload struct {
 	rest    []byte        // of the client, behind the body; read after done
 }
 
+var errPanic = errors.New("a fault of the gate's own")
+
 // errSlow: the body comes too slowly.
 var errSlow = errors.New("the body comes too slowly")
 
@@ -145,6 +147,7 @@ func newUpload(h *httpConn, body bodyFraming) *upload {
 
 func (u *upload) run() {
 	defer u.end()
+	defer u.h.contain(func() { u.err = errPanic })
 	for {
 		now := time.Now()
 		u.renew(now)
@@ -180,6 +183,7 @@ func (u *upload) moved(n int64) error {
 func (u *upload) renew(now time.Time) {
 	idle := now.Add(u.h.s.timeouts.idle)
 	_ = u.up.SetWriteDeadline(idle)
+	_ = u.up.SetReadDeadline(now.Add(u.h.s.response)) // a response may wait for the end of the body
 	if look := u.rate.look(now); !look.IsZero() && look.Before(idle) {
 		idle = look
 	}
@@ -201,12 +205,21 @@ func (u *upload) interrupt() {
 }
 
 // end tells that it has ended, and then the upstream, which must not take what
-// came for all of it where it failed; who waits for its response hears of it.
+// came for all of it where it failed; who waits for its response hears of it. An
+// upstream that takes no more has often answered before, and the answer can
+// still be read.
 func (u *upload) end() {
 	close(u.done)
-	if u.err != nil {
+	if u.err != nil && !u.refused() {
 		u.up.Close()
 	}
+}
+
+// refused reports whether the upstream has closed before it had all. It is for
+// when it has ended.
+func (u *upload) refused() bool {
+	var taker *writeError
+	return errors.As(u.err, &taker) && !isTimeout(taker.err)
 }
 
 func (u *upload) isDone() bool {

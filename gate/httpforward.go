@@ -84,7 +84,8 @@ func asciiFold(b []byte, lower string) bool {
 // old one has been closed.
 func (h *httpConn) send(b []byte) error {
 	if h.up != nil {
-		if err := h.sendUp(b); err == nil {
+		// What it has said since, nobody asked for; it would be taken for the response.
+		if h.up.silent() && h.sendUp(b) == nil {
 			return nil
 		}
 		h.dropUpstream()
@@ -121,6 +122,10 @@ func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
 	h.upload = u
 	goes := h.respond(p)
 	h.upload = nil
+	if goes && !u.isDone() {
+		// Who answers before it has read all may take the rest for a request.
+		defer h.dropUpstream()
+	}
 	// A response may come before the body has ended. What is left of it is taken
 	// for as long as a reset would endanger the response.
 	wait := time.NewTimer(lingerTime)
@@ -132,6 +137,9 @@ func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
 		return false
 	}
 	if u.err != nil {
+		if u.refused() {
+			h.client.linger(time.Now()) // it sends on, and a reset would overtake the response
+		}
 		return false
 	}
 	u.giveRest()

@@ -32,7 +32,7 @@ func (h *httpConn) respond(p *passing) bool {
 		case resp.Status != 101:
 			return h.finalResponse(p.r, &resp)
 		case !p.upgrade:
-			return h.failed(errUnasked)
+			return h.noResponse(errUnasked) // the body may be on its way, with the client's side in use
 		default:
 			return h.tunnelUp(resp.Length)
 		}
@@ -168,7 +168,7 @@ func (h *httpConn) tunnelUp(n int) bool {
 	h.note(h.asked, true)
 	_ = h.client.SetDeadline(time.Time{})
 	_ = h.up.SetDeadline(time.Time{})
-	rel := relay{crew: h.crew, client: h.client, up: h.up, idle: h.s.timeouts.idle, in: h.s.metrics.in, out: h.s.metrics.out}
+	rel := relay{conn: h.conn, client: h.client, up: h.up, idle: h.s.timeouts.idle, in: h.s.metrics.in, out: h.s.metrics.out}
 	rel.run()
 	return false
 }

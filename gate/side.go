@@ -19,6 +19,8 @@ type side struct {
 	err  error
 	// ready is read from the system's poller. It is made once, since it escapes.
 	ready func(fd uintptr) bool
+	look  func(fd uintptr) // made once, as well
+	still bool             // what it saw
 }
 
 // newSide wraps a connection; one that a wrapper hides from the system's calls
@@ -28,7 +30,7 @@ func newSide(c net.Conn) *side {
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
-			s.ready = s.readReady
+			s.ready, s.look = s.readReady, s.peek
 		}
 	}
 	return s
@@ -84,6 +86,17 @@ func (s *side) readReady(fd uintptr) bool {
 	s.err = err
 	return true
 }
+
+// silent reports whether there is nothing to read, and no end either. Where the
+// connection is none of the system's that cannot be told, and it is.
+func (s *side) silent() bool {
+	if s.raw == nil {
+		return true
+	}
+	return s.raw.Control(s.look) == nil && s.still
+}
+
+func (s *side) peek(fd uintptr) { s.still = sysSilent(fd) }
 
 // closeWrite ends the direction away from us, so that the other end reads EOF
 // and may go on sending.

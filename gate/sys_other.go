@@ -9,3 +9,5 @@ import "errors"
 func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func isAgain(error) bool { return false }
+
+func sysSilent(uintptr) bool { return true }

@@ -5,6 +5,8 @@ package gate
 import (
 	"errors"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func sysRead(fd uintptr, b []byte) (n int, err error) {
@@ -18,3 +20,10 @@ func sysRead(fd uintptr, b []byte) (n int, err error) {
 
 // isAgain reports whether there is nothing to read yet.
 func isAgain(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+
+// sysSilent reports whether there is neither something to read nor the end.
+func sysSilent(fd uintptr) bool {
+	look := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(look[:], 0)
+	return n == 0 && err == nil
+}

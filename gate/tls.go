@@ -97,7 +97,7 @@ func (c *conn) passThrough(in *[]byte) {
 	n, err := up.Write(*in)
 	c.s.metrics.in.Add(uint64(n))
 	giveBack(in)
-	rel := relay{crew: c.crew, client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
+	rel := relay{conn: c, client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
 	if err != nil {
 		rel.abort()
 		return

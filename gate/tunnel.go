@@ -11,7 +11,7 @@ import (
 // relay is two sides whose bytes go both ways, unread. It ends when both have
 // ended, when one fails, or when neither has sent a byte for idle.
 type relay struct {
-	crew       *crew
+	conn       *conn // whose bytes they are
 	client, up *side
 	ended      atomic.Int32 // directions
 	idle       time.Duration
@@ -27,8 +27,9 @@ func (r *relay) run() {
 	r.touch(time.Now())
 	var back sync.WaitGroup
 	back.Add(1)
-	r.crew.run(func() {
+	r.conn.crew.run(func() {
 		defer back.Done()
+		defer r.conn.contain(r.abort)
 		r.direction(r.client, r.up, r.out)
 	})
 	r.direction(r.up, r.client, r.in)
