@@ -126,13 +126,16 @@ func TestBulkTLS(t *testing.T) {
 			return
 		}
 		defer c.Close()
+		written := make(chan struct{})
 		go func() {
+			defer close(written)
 			writeUneven(c, random(2, n))
 			_ = c.(*net.TCPConn).CloseWrite()
 		}()
 		h := sha256.New()
 		_, _ = io.Copy(h, c)
 		got <- hex(h)
+		<-written // or closing would cut it off
 	}()
 	l := serve(t, gate.TestService{Kind: "tls", Upstream: origin.Addr().String()})
 	c, err := net.Dial("tcp", l.Addr())
