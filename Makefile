@@ -50,10 +50,11 @@ check: build
 plugincfg:
 	ICP_PLUGINCFG=$$(deploy/plugincfg/build $(BIN)/plugincfg) && export ICP_PLUGINCFG && $(GO) test ./deploy/plugincfg
 
-# The man page of the directive.
+# The man pages of the directive and of the gate.
 man:
 	@mkdir -p $(BIN)/man
 	deploy/man >$(BIN)/man/coredns-icp.7
+	deploy/man gate >$(BIN)/man/icp-gate.8
 
 # Every fuzz target for FUZZTIME each.
 fuzz:
