@@ -149,7 +149,7 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 				delete(gone, name)
 			}
 			g.listeners[name] = l
-			l.service.Store(s.service(name, l, bound))
+			l.service.Store(s.service(name, bound))
 		}
 	}
 	for _, l := range gone {

@@ -81,26 +81,30 @@ func asciiFold(b []byte, lower string) bool {
 }
 
 // send writes to the upstream, over a new connection where there is none, or the
-// old one has been closed.
+// old one has been closed and took nothing: of what took a part, nobody knows
+// whether it was acted on.
 func (h *httpConn) send(b []byte) error {
 	if h.up != nil {
 		// What it has said since, nobody asked for; it would be taken for the response.
-		if h.up.silent() && h.sendUp(b) == nil {
-			return nil
+		if h.up.silent() {
+			if n, err := h.sendUp(b); err == nil || n > 0 {
+				return err
+			}
 		}
 		h.dropUpstream()
 	}
 	if err := h.connect(); err != nil {
 		return err
 	}
-	return h.sendUp(b)
+	_, err := h.sendUp(b)
+	return err
 }
 
-func (h *httpConn) sendUp(b []byte) error {
+func (h *httpConn) sendUp(b []byte) (int, error) {
 	_ = h.up.SetWriteDeadline(time.Now().Add(h.s.timeouts.idle))
 	n, err := h.up.Write(b)
 	h.s.metrics.in.Add(uint64(n))
-	return err
+	return n, err
 }
 
 // connect dials the upstream.

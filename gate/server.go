@@ -71,7 +71,7 @@ func closeServers(list []*server) {
 }
 
 // service is what a listener of the block does.
-func (s *server) service(name string, l *listener, bound []netip.AddrPort) *service {
+func (s *server) service(name string, bound []netip.AddrPort) *service {
 	t, lim := s.cfg.Timeouts.WithDefaults(), s.cfg.Limits.WithDefaults()
 	where := newLocator(s.edge, s.cfg.Serves)
 	v := &service{
