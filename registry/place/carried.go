@@ -27,6 +27,11 @@ func (t *Table) carried(a netip.Addr) netip.Addr {
 		}
 	}
 	switch [2]byte(b[:2]) {
+	case [2]byte{}:
+		// :: and ::1 are in no IPv4 network; the rest of 0.0.0.0/8 is not either.
+		if compatible.Contains(a) && b[12] != 0 || translated.Contains(a) {
+			return netip.AddrFrom4([4]byte(b[12:]))
+		}
 	case [2]byte{0x20, 0x02}: // 6to4, RFC 3056 §2
 		return netip.AddrFrom4([4]byte(b[2:6]))
 	case [2]byte{0x20, 0x01}:
@@ -41,9 +46,28 @@ func (t *Table) carried(a netip.Addr) netip.Addr {
 	return a
 }
 
+// tunnelled returns the IPv4 address of the host behind an ISATAP router: the last
+// half of a, as in RFC 5214 §6.1, says 5efe and where to tunnel to. Anybody may
+// give a host of any network such an address, so it can only add to what is known
+// of a, never take its place.
+func tunnelled(a netip.Addr) (netip.Addr, bool) {
+	if a.Is4() {
+		return a, false
+	}
+	b := a.As16()
+	if b[8]&^0x03 != 0 || [3]byte(b[9:12]) != [3]byte{0, 0x5e, 0xfe} {
+		return a, false
+	}
+	return netip.AddrFrom4([4]byte(b[12:])), true
+}
+
 var (
-	sixToFour = netip.MustParsePrefix("2002::/16")
-	teredo    = netip.MustParsePrefix("2001::/32")
+	// compatible are the IPv4-compatible addresses of RFC 4291 §2.5.5.1, which
+	// automatic tunnels took, and translated those of RFC 2765 §2.1 (SIIT).
+	compatible = netip.MustParsePrefix("::/96")
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96")
+	sixToFour  = netip.MustParsePrefix("2002::/16")
+	teredo     = netip.MustParsePrefix("2001::/32")
 	// wellKnownNAT64 is the Well-Known Prefix of RFC 6052 §2.1.
 	wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
 	// localNAT64 is set aside for local use by RFC 8215; networks take /96 prefixes
@@ -54,7 +78,7 @@ var (
 // carrier reports whether all addresses of p carry an IPv4 one by themselves, so
 // that p is never looked up.
 func carrier(p netip.Prefix) bool {
-	return p.Addr().Is4In6() || within(p, sixToFour) || within(p, teredo) || within(p, wellKnownNAT64) || within(p, localNAT64)
+	return p.Addr().Is4In6() || within(p, translated) || within(p, sixToFour) || within(p, teredo) || within(p, wellKnownNAT64) || within(p, localNAT64)
 }
 
 func within(p, around netip.Prefix) bool {

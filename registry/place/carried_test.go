@@ -23,11 +23,41 @@ func TestCarried(t *testing.T) {
 		"2001:0:4136:e378:8000:63bf:3fff:fdde": "192.0.2.33", // hand-inverted, as in RFC 4380 §4
 		"2001:1::1":                            "2001:1::1",
 		"2001:db8::1":                          "2001:db8::1",
-		"fe80::5efe:192.0.2.33":                "fe80::5efe:c000:221", // ISATAP is not unpacked
+		"fe80::5efe:192.0.2.33":                "fe80::5efe:c000:221", // ISATAP is asked about beside
+		"::192.0.2.33":                         "192.0.2.33",
+		"::ffff:0:192.0.2.33":                  "192.0.2.33",
+		"::ffff:1:192.0.2.33":                  "::ffff:1:c000:221",
+		"::1":                                  "::1",
+		"::":                                   "::",
+		"::0.1.2.3":                            "::1:203",
 		"fe80::1%eth0":                         "fe80::1",
 	} {
 		if got := place.Carried(netip.MustParseAddr(addr)).String(); got != want {
 			t.Errorf("carried(%s) = %s; want %s", addr, got, want)
+		}
+	}
+}
+
+// An address in ISATAP's form is in the mainland by its network or by what it
+// carries: neither may hide the other.
+func TestISATAP(t *testing.T) {
+	const rows = "192.0.2.0/24 aliyun ecs cn-beijing\n198.51.100.0/24 aliyun ecs ap-southeast-1\n" +
+		"2001:db8:1::/48 tencent cvm ap-guangzhou\n2001:db8:2::/48 tencent cvm na-siliconvalley"
+	tab := table(t, sources(t, strings.ReplaceAll(rows, "cvm", "ecs"), ""))
+	for addr, want := range map[string]registry.ProviderID{
+		"2001:db8:1::5efe:198.51.100.7":     "tencent", // a mainland host that names a foreign one
+		"2001:db8:2::5efe:192.0.2.33":       "aliyun",  // a router abroad that tunnels to the mainland
+		"2001:db8:2::200:5efe:192.0.2.33":   "aliyun",  // with the universal bit
+		"fe80::5efe:192.0.2.33":             "aliyun",
+		"2001:db8:1::5efe:192.0.2.33":       "tencent",
+		"2001:db8:2:0:8000:5efe:c000:221":   "", // another interface identifier
+		"2001:db8:2::5efe:198.51.100.7":     "",
+		"2001:db8:2::5eff:192.0.2.33":       "",
+		"2001:db8:2:0:200:5efe:203.0.113.9": "",
+	} {
+		got := tab.Lookup(netip.MustParseAddr(addr))
+		if mainland := got.Place == registry.Mainland; mainland != (want != "") || mainland && got.Provider != want {
+			t.Errorf("Lookup(%s) = %+v; want in the mainland by %q", addr, got, want)
 		}
 	}
 }

@@ -14,8 +14,10 @@
 // (phuslu/iploc, with data of IP2Location LITE). With Confirm, that many of them
 // must agree on the mainland.
 //
-// IPv6 addresses that carry an IPv4 one (mapped, NAT64, 6to4, Teredo) are judged
-// by what they carry, before any source is asked.
+// IPv6 addresses that carry an IPv4 one (mapped, compatible, translated, NAT64,
+// 6to4, Teredo) are judged by what they carry, before any source is asked. One in
+// ISATAP's form is in the mainland if its network or what it carries is: every
+// network may give its hosts such addresses.
 //
 // Special-purpose addresses (RFC 6890 and the IANA registries) are Private: a
 // list of prefixes tells where machines stand, not that the public reaches them,

@@ -97,6 +97,19 @@ func (s slowTable) row(a netip.Addr) slowNetwork {
 
 func (s slowTable) lookup(a netip.Addr) place.Where {
 	a = slowCarried(a)
+	w := s.at(a)
+	text := a.StringExpanded()
+	if a.Is6() && w.Place != registry.Mainland && (text[20:29] == "0000:5efe" || text[20:29] == "0200:5efe" ||
+		text[20:29] == "0100:5efe" || text[20:29] == "0300:5efe") {
+		b := a.As16()
+		if behind := s.at(netip.AddrFrom4([4]byte(b[12:]))); behind.Place == registry.Mainland {
+			return behind
+		}
+	}
+	return w
+}
+
+func (s slowTable) at(a netip.Addr) place.Where {
 	row := s.row(a)
 	w := row.where
 	block, documentation := slowSpecial(a)
@@ -151,7 +164,9 @@ func slowCarried(a netip.Addr) netip.Addr {
 		return netip.AddrFrom4([4]byte(b[2:6]))
 	case strings.HasPrefix(text, "2001:0000:"):
 		return netip.AddrFrom4([4]byte{255 - b[12], 255 - b[13], 255 - b[14], 255 - b[15]})
-	case strings.HasPrefix(text, "0064:ff9b:0000:0000:0000:0000:"), strings.HasPrefix(text, "0064:ff9b:0001:"):
+	case strings.HasPrefix(text, "0064:ff9b:0000:0000:0000:0000:"), strings.HasPrefix(text, "0064:ff9b:0001:"),
+		strings.HasPrefix(text, "0000:0000:0000:0000:ffff:0000:"),
+		strings.HasPrefix(text, "0000:0000:0000:0000:0000:0000:") && b[12] != 0:
 		return netip.AddrFrom4([4]byte(b[12:]))
 	}
 	return a

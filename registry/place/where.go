@@ -54,6 +54,20 @@ func (t *Table) Lookup(a netip.Addr) Where {
 		return Where{}
 	}
 	a = t.carried(a)
+	w := t.at(a)
+	if w.Place == registry.Mainland {
+		return w
+	}
+	if behind, ok := tunnelled(a); ok {
+		if b := t.at(behind); b.Place == registry.Mainland {
+			return b
+		}
+	}
+	return w
+}
+
+// at tells where a is, which carries nothing.
+func (t *Table) at(a netip.Addr) Where {
 	e := &t.unlisted
 	if i, ok := t.nets.Lookup(a); ok {
 		e = &t.entries[i]
