@@ -82,7 +82,7 @@
 // one; for each access of the covering its time, if the covering does not have
 // it, counted likewise; and u8 flags, with 1 for a uvarint count of hosts that the
 // filing covers and these with their lengths, 2 for a filing that is counted under
-// another of its names. Names of individuals are left out: the file holds no
+// another of its names and this. Names of individuals are left out: the file holds no
 // personal data of theirs.
 //
 // A name is packed as u8, with the number of its suffix in the low three bits

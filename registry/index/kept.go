@@ -166,6 +166,9 @@ func (r *reader) skipFacts(accesses int) (elsewhere bool) {
 			r.skipString()
 		}
 	}
+	if more&moreElsewhere != 0 {
+		r.front()
+	}
 	return more&moreElsewhere != 0
 }
 
@@ -231,8 +234,9 @@ func (x *Index) RecordsAddr(a netip.Addr) (recs []Record) {
 }
 
 // All goes through all filings, under each of their names by itself, in no order
-// that means anything: Site.Domains has that one name. The bool is true under
-// the first of a filing's names, so that it is true Info.Filings times. A filing
+// that means anything: Site.Domains has the first name of the filing and, where it
+// is another, that one. The bool is true under the first, so that it is true
+// Info.Filings times. A filing
 // is as Records has it, with Covers: names of individuals, FiledAddr and what
 // times have beyond a second are not there. On a nil Index there are none.
 func (x *Index) All() iter.Seq2[registry.Filing, bool] {
@@ -243,7 +247,7 @@ func (x *Index) All() iter.Seq2[registry.Filing, bool] {
 		more := true
 		x.eachKept(func(h kept) bool {
 			h.each(func(_ *registry.Covering, rec *stored) {
-				more = more && yield(rec.filing(), !rec.elsewhere)
+				more = more && yield(rec.filing(), rec.first.IsZero())
 			})
 			return more
 		})

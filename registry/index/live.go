@@ -18,6 +18,7 @@ type Live struct {
 	p          atomic.Pointer[View]
 	writing    sync.Mutex // held by who stores p
 	compacting sync.Mutex
+	digest     *Digest // of p, where it is kept; guarded by writing
 }
 
 // View returns the registry in force; nil if none was ever loaded.
@@ -38,7 +39,11 @@ func (l *Live) Swap(x *Index) *Index {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	old := l.p.Load()
-	l.p.Store(old.onto(x))
+	next := old.onto(x)
+	if next == nil || old == nil || next.Revision() != old.Revision() {
+		l.digest = nil
+	}
+	l.p.Store(next)
 	return old.Snapshot()
 }
 
@@ -76,7 +81,11 @@ func (l *Live) Apply(changes ...registry.Change) error {
 		return fmt.Errorf("revision %s cannot be applied: %w", changes[0].Revision, err)
 	}
 	e := editOverlay(v.base, v.over)
+	d := newDigester(v.base.key)
 	for i := range changes {
+		if l.digest != nil {
+			d.change(l.digest, e, &changes[i])
+		}
 		e.apply(&changes[i])
 	}
 	l.p.Store(&View{base: v.base, over: e.done(changes[0].Revision), id: lastID.Add(1)})

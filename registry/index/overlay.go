@@ -107,10 +107,7 @@ func (e *edit) item(s sum) *item {
 
 // refile gives a name or an address its filings.
 func (e *edit) refile(f *refiled) {
-	s := e.base.key.addr(f.addr)
-	if f.byName() {
-		s = e.base.key.name(f.name.String())
-	}
+	s := e.sumOf(f)
 	it := e.item(s)
 	was := it.filed
 	if was == nil {
@@ -132,6 +129,23 @@ func (e *edit) refile(f *refiled) {
 	if f.stands != was.stands {
 		e.tally(f.name.GovRegistrable(), count(f.stands)-count(was.stands))
 	}
+}
+
+// sumOf is what the name or address of f stands under.
+func (e *edit) sumOf(f *refiled) sum {
+	if f.byName() {
+		return e.base.key.name(f.name.String())
+	}
+	return e.base.key.addr(f.addr)
+}
+
+// blacklists reports whether d itself is on the blacklist after the edit so far.
+func (e *edit) blacklists(d registry.Domain) bool {
+	it := e.sets.set.find(e.base.key.name(d.String()))
+	if it == nil || it.list == listedAsBefore {
+		return e.base.blacklists(d)
+	}
+	return it.list == listedNow
 }
 
 // tally notes that more names under a government registrable name have a
@@ -162,8 +176,8 @@ func (x *Index) standingUnder(reg registry.Domain) int { return len(x.govFilings
 // relist puts a name on the blacklist or takes it off.
 func (e *edit) relist(d registry.Domain, l listing, rev uint64) {
 	s := e.base.key.name(d.String())
+	was := e.blacklists(d)
 	it := e.item(s)
-	was := it.list == listedNow || it.list == listedAsBefore && e.base.blacklists(d)
 	it.name, it.list, it.since = d, l, rev
 	if d.Labels() == 1 {
 		// As in a snapshot: a cut of 1 is not worth a rule.

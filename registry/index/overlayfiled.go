@@ -56,19 +56,22 @@ func (f *refiled) byName() bool { return !f.addr.IsValid() }
 // as it counts.
 func (x *Index) filedBefore(f *refiled) *refiled {
 	was := &refiled{}
-	var h kept
-	if f.byName() {
-		h, _ = x.keptName(f.name)
-	} else {
-		h, _ = x.keptAddr(f.addr)
-	}
+	h, _ := x.keptOf(f)
 	h.each(func(c *registry.Covering, rec *stored) {
 		was.self = append(was.self, *c)
-		was.first += count(!rec.elsewhere)
+		was.first += count(rec.first.IsZero())
 		was.stands = was.stands || f.name.IsGov() && c.Kind == registry.KindSite && c.Status.Stands()
 	})
 	runtime.KeepAlive(x)
 	return was
+}
+
+// keptOf returns what a snapshot has under the name or address of f.
+func (x *Index) keptOf(f *refiled) (kept, bool) {
+	if f.byName() {
+		return x.keptName(f.name)
+	}
+	return x.keptAddr(f.addr)
 }
 
 // order copies the filings in the order in which a snapshot would hold them.

@@ -43,7 +43,7 @@ const (
 // The bits of that byte.
 const (
 	moreCovers    = 1 << iota // hosts that the filing covers
-	moreElsewhere             // filed under another name first, and counted there
+	moreElsewhere             // filed under another name first, and counted there: that name
 )
 
 // appendRecord encodes a filing under one of its domains, or under its address if
@@ -63,22 +63,29 @@ func appendItem(b []byte, f *registry.Filing, filed registry.Domain) []byte {
 	} else {
 		b = appendName(append(b, 0), filed.String())
 	}
-	return appendFacts(b, f, elsewhere(f, filed))
+	return appendFacts(b, f, first(f, filed))
 }
 
 // elsewhere reports whether a filing is counted under another name than filed.
-func elsewhere(f *registry.Filing, filed registry.Domain) bool {
-	return len(f.Site.Domains) > 0 && f.Site.Domains[0] != filed
+func elsewhere(f *registry.Filing, filed registry.Domain) bool { return !first(f, filed).IsZero() }
+
+// first is the name under which a filing is counted, unless that is filed.
+func first(f *registry.Filing, filed registry.Domain) registry.Domain {
+	if len(f.Site.Domains) == 0 || f.Site.Domains[0] == filed {
+		return registry.Domain{}
+	}
+	return f.Site.Domains[0]
 }
 
-// appendFacts encodes what a record has beside its name and its covering.
-func appendFacts(b []byte, f *registry.Filing, elsewhere bool) []byte {
+// appendFacts encodes what a record has beside its name and its covering; first
+// is the name under which the filing is counted, if it is another.
+func appendFacts(b []byte, f *registry.Filing, first registry.Domain) []byte {
 	entity := f.Entity.Number
 	if entity == f.Site.Number.Entity() {
 		entity = registry.Number{}
 	}
 	accesses := sortedAccesses(f.Accesses)
-	more := flag(len(f.Covers) > 0)*moreCovers | flag(elsewhere)*moreElsewhere
+	more := flag(len(f.Covers) > 0)*moreCovers | flag(!first.IsZero())*moreElsewhere
 	b = appendNumber(append(b, recordHead(f, entity, accesses, more)), f.Site.Number)
 	if !entity.IsZero() {
 		b = appendNumber(b, entity)
@@ -100,6 +107,9 @@ func appendFacts(b []byte, f *registry.Filing, elsewhere bool) []byte {
 		for _, host := range f.Covers {
 			b = appendString(b, host)
 		}
+	}
+	if !first.IsZero() {
+		b = appendName(b, first.String())
 	}
 	return b
 }
@@ -171,8 +181,8 @@ func appendString(b []byte, s string) []byte {
 // stored is a filing as a snapshot has it under one name.
 type stored struct {
 	Record
-	covers    []string
-	elsewhere bool
+	covers []string
+	first  registry.Domain // the name under which it is counted; zero: this one
 }
 
 // parseRecord decodes what appendRecord wrote; false if b is none.
@@ -231,12 +241,13 @@ func (r *reader) facts(c *registry.Covering) (rec stored) {
 
 func (r *reader) more(rec *stored) {
 	more := r.u8()
-	rec.elsewhere = more&moreElsewhere != 0
-	if more&moreCovers == 0 {
-		return
+	if more&moreCovers != 0 {
+		for n := r.uvarint(); n > 0 && !r.bad; n-- {
+			rec.covers = append(rec.covers, r.string())
+		}
 	}
-	for n := r.uvarint(); n > 0 && !r.bad; n-- {
-		rec.covers = append(rec.covers, r.string())
+	if more&moreElsewhere != 0 {
+		rec.first = r.name()
 	}
 }
 
@@ -255,8 +266,11 @@ func (s *stored) filing() registry.Filing {
 		Addr:   s.Addr, Status: s.Status, Restricted: s.Restricted,
 		Accesses: s.Accesses, AccessesKnown: s.AccessesKnown, Covers: s.covers, UpdatedAt: s.UpdatedAt,
 	}
+	if !s.first.IsZero() {
+		f.Site.Domains = append(f.Site.Domains, s.first)
+	}
 	if !s.Domain.IsZero() {
-		f.Site.Domains = []registry.Domain{s.Domain}
+		f.Site.Domains = append(f.Site.Domains, s.Domain)
 	}
 	return f
 }
