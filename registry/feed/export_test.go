@@ -1,0 +1,21 @@
+package feed
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// Resign makes length, key, signature and checksum of b right, whatever else it
+// holds; b itself where it is too short to hold them.
+func Resign(b []byte, s *Signer) []byte {
+	if len(b) < frameHead+1+frameSignature {
+		return b
+	}
+	copy(b[16:], s.id[:])
+	b[8] = HighestFormat
+	binary.LittleEndian.PutUint32(b, uint32(len(b)))
+	end := len(b) - frameSignature
+	copy(b[end:], s.sign(b[frameSigned:end]))
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
+	return b
+}
