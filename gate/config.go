@@ -47,7 +47,8 @@ type Config struct {
 }
 
 // Server is one server block. The zero value of every field is its default;
-// Listeners, ICP.Registry and Upstreams (or OriginalDst) alone must be given.
+// Listeners, ICP.Registry and Upstreams (or OriginalDst) alone must be given;
+// where the listeners are asked, Peers and Serves in place of Upstreams.
 // Paths are absolute or joined to the directory of the file already.
 type Server struct {
 	// At is where the block begins, as FILE:LINE.
@@ -62,6 +63,9 @@ type Server struct {
 	// Serves says what address the listeners stand for. Default: what the
 	// connection tells.
 	Serves Serves
+	// Peers are who may ask listeners that are asked. Whoever may connect to a unix
+	// socket may ask there. Default: nobody else.
+	Peers []netip.Prefix
 	// ProxyFrom are the peers that must send a PROXY header; others must not.
 	// Default: nobody sends one.
 	ProxyFrom []netip.Prefix
@@ -120,12 +124,20 @@ const (
 	HTTP  Scheme = iota // HTTP in plaintext
 	TLS                 // TLS
 	Mixed               // both on one port, told apart by the first byte
+	QUIC                // QUIC
+	Auth                // asked by proxies over HTTP
+	GRPC                // asked by Envoy over gRPC
+	SPOE                // asked by HAProxy over SPOP
 )
 
-var schemeWords = []string{"http", "tls", "mixed"}
+var schemeWords = []string{"http", "tls", "mixed", "quic", "auth", "grpc", "spoe"}
 
 // String returns the word of s.
 func (s Scheme) String() string { return schemeWords[s] }
+
+// Asked reports whether proxies ask a listener of this scheme, in place of
+// clients whose connections it passes on.
+func (s Scheme) Asked() bool { return s >= Auth }
 
 // Upstream is one web server behind the gate.
 type Upstream struct {
@@ -149,6 +161,9 @@ type Upstream struct {
 // Serves is what address a listener stands for. The zero value leaves it to the
 // connection.
 type Serves struct {
+	// Asked: proxies tell the address when they ask, and what stands here is for
+	// when they do not. Only for listeners that are asked.
+	Asked bool
 	// Mainland: a mainland address of the edge's provider.
 	Mainland bool
 	// Addrs are public addresses; what one of them blocks is blocked.
@@ -157,7 +172,7 @@ type Serves struct {
 	Product registry.Product
 }
 
-// IsZero reports whether nothing is said.
+// IsZero reports whether no address is said; Asked is none.
 func (s Serves) IsZero() bool { return !s.Mainland && len(s.Addrs) == 0 }
 
 // OriginalDst is how connections come that a packet filter has turned to the

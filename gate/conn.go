@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -15,10 +14,9 @@ type conn struct {
 	all    *conns // that it is one of
 	crew   *crew  // runs what runs beside
 	client *side
-	from   netip.AddrPort // the client; the zero AddrPort where nobody knows
-	dest   destination    // where the client went
-	begun  time.Time
-	head   []byte // what was read before it was served, as behind a PROXY header
+	route
+	begun time.Time
+	head  []byte // what was read before it was served, as behind a PROXY header
 
 	// Of use to whom ends connections.
 	mu     sync.Mutex

@@ -67,7 +67,7 @@ func (g *Gate) sweep(name string, s *service) {
 // blocks reports whether a connection's name would be blocked now.
 func (s *service) blocks(c *conn, a asked) bool {
 	enforces, exempt := s.treatment(c.from.Addr())
-	return enforces && !exempt && s.decide(a, c).Block
+	return enforces && !exempt && s.decide(a, &c.route).Block
 }
 
 func (g *Gate) refreshCertificates(s *server) {

@@ -175,7 +175,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		h.client.Close() // of whom, only listed peers may say
 		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
-		h.malformed(h.channel(), r.Cause)
+		h.s.malformed(&h.route, h.channel(), r.Cause, "")
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
 	}
@@ -188,7 +188,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		if v.Block && enforces {
 			id = newRequestID()
 		}
-		h.report(a, v, enforces, r.Cause, id)
+		h.s.report(&h.route, a, v, enforces, r.Cause, id)
 		if id != "" {
 			h.block(r, a, v, id)
 			return false
@@ -217,9 +217,9 @@ func (h *httpConn) toH2() {
 // verdict is that of the host, and of the name that TLS was begun with: both must
 // pass.
 func (h *httpConn) verdict(a asked) registry.Verdict {
-	v := h.s.judge(a, h.conn)
+	v := h.s.judge(a, &h.route)
 	if h.hasSNI && h.sni != a && h.sni.host.Kind() != registry.NoHost {
-		v = v.Worse(h.s.judge(h.sni, h.conn))
+		v = v.Worse(h.s.judge(h.sni, &h.route))
 	}
 	return v
 }

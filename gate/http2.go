@@ -98,22 +98,22 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 	}
 	c.s.metrics.sniffed(kind, cause)
 	if kind == sniff.Malformed {
-		c.malformed(channel, cause)
+		c.s.malformed(&c.route, channel, cause, "")
 		c.s.notices.ServeError(w, cause.Status(), cause.String())
 		return
 	}
 	a := hostOf(kind, []byte(host), channel)
 	a.host.ACME = isACME([]byte(r.URL.Path))
 	if enforces, exempt := c.s.treatment(c.from.Addr()); !exempt {
-		v := c.s.judge(a, c)
+		v := c.s.judge(a, &c.route)
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
-			v = v.Worse(c.s.judge(sni, c))
+			v = v.Worse(c.s.judge(sni, &c.route))
 		}
 		id := ""
 		if v.Block && enforces {
 			id = newRequestID()
 		}
-		c.report(a, v, enforces, cause, id)
+		c.s.report(&c.route, a, v, enforces, cause, id)
 		if id != "" {
 			c.s.notices.ServeNotice(w, Notice{
 				Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now(),

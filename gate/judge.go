@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -22,18 +23,8 @@ type asked struct {
 // hostOf makes a host of what sniff found. text is copied.
 func hostOf(kind sniff.Kind, text []byte, channel registry.Channel) (a asked) {
 	a.channel, a.known = channel, true
-	switch kind {
-	case sniff.Name:
-		d, err := registry.ParseDomain(string(text))
-		a.host.Name, a.unreadable = d, err != nil
-	case sniff.Literal:
-		s := string(text)
-		if n := len(s); s[n-1] == '.' {
-			s = s[:n-1]
-		}
-		addr, err := netip.ParseAddr(s)
-		a.host.Addr, a.unreadable = addr, err != nil
-	}
+	host, ok := authz.HostOf(kind, text)
+	a.host, a.unreadable = host, !ok
 	return a
 }
 
@@ -47,14 +38,20 @@ type judging struct {
 	places func(buf []edge.Where, d destination) []edge.Where
 }
 
-// decide decides on a host for a connection. Of several judged addresses the
-// worst verdict counts.
-func (j *judging) decide(a asked, c *conn) registry.Verdict {
+// route is whence a client came and where it went.
+type route struct {
+	from netip.AddrPort // the client; the zero AddrPort where nobody knows
+	dest destination    // where the client went
+}
+
+// decide decides on a host for whoever came that way. Of several judged addresses
+// the worst verdict counts.
+func (j *judging) decide(a asked, r *route) registry.Verdict {
 	if a.unreadable {
 		return registry.Verdict{Reason: registry.Malformed, Block: true}
 	}
 	q := j.edge.Query(a.host, a.channel)
-	q.OriginPull = j.edge.Locate(c.from.Addr()).OriginPull
+	q.OriginPull = j.edge.Locate(r.from.Addr()).OriginPull
 	var (
 		buf   [4]edge.Where
 		cover registry.Coverage
@@ -69,7 +66,7 @@ func (j *judging) decide(a asked, c *conn) registry.Verdict {
 		cover = j.edge.CoverageAddr(netip.Addr{})
 	}
 	var worst registry.Verdict
-	for i, w := range j.places(buf[:0], c.dest) {
+	for i, w := range j.places(buf[:0], r.dest) {
 		v := registry.Decide(edge.At(q, w, hints), cover)
 		if i > 0 {
 			v = worst.Worse(v)

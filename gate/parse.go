@@ -143,7 +143,8 @@ var directives []directive
 func init() {
 	directives = []directive{
 		{"upstream", "ADDR|unix:PATH... [tls [NAME]] [proxy-protocol v1|v2] [check INTERVAL]", true, (*parser).upstream},
-		{"serves", "ADDR...|mainland [product P]", false, (*parser).serves},
+		{"serves", "[asked] ADDR...|mainland [product P]", false, (*parser).serves},
+		{"peers", "CIDR...", false, (*parser).peers},
 		{"proxy-protocol", "require CIDR...", false, (*parser).proxyProtocol},
 		{"original-dst", "redirect|tproxy CIDR...", false, (*parser).originalDst},
 		{"tls", "CERT KEY [page]", true, (*parser).tls},
@@ -164,9 +165,6 @@ func init() {
 func (p *parser) directive(name string) error {
 	if name == "icp" {
 		return p.icp()
-	}
-	if name == "peers" {
-		return p.d.Errf("peers belongs to auth://, grpc:// and spoe:// listeners, which this version does not have; %s", legalDirectives())
 	}
 	i := slices.IndexFunc(directives, func(d directive) bool { return d.name == name })
 	if i < 0 {

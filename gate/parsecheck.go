@@ -9,7 +9,7 @@ import (
 // what has no effect: its author believed in one.
 func (p *parser) check() error {
 	for _, check := range []func() (directive, problem string){
-		p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
+		p.checkAsked, p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
 	} {
 		if directive, problem := check(); problem != "" {
 			return fmt.Errorf("%s - %s", p.at(directive), problem)
@@ -40,8 +40,56 @@ func (s *Server) listens(schemes ...Scheme) bool {
 // seesHTTP reports whether requests can be read on some listener of the block.
 func (s *Server) seesHTTP() bool { return s.listens(HTTP, Mixed) || s.Terminates() }
 
+// asked reports whether the block's listeners are asked.
+func (s *Server) asked() bool { return len(s.Listeners) > 0 && s.Listeners[0].Scheme.Asked() }
+
+// notAsked are the directives of listeners that pass connections on.
+var notAsked = []string{
+	"upstream", "proxy-protocol", "original-dst", "tls", "established", "upgrade", "h2c", "ech", "forwarded", "limits body-rate", "timeouts dial",
+}
+
+// checkAsked holds listeners that are asked apart from the others.
+func (p *parser) checkAsked() (string, string) {
+	for _, l := range p.s.Listeners {
+		if l.Scheme.Asked() != p.s.asked() {
+			return "", fmt.Sprintf("listeners %s and %s in one block: one passes connections on, the other is asked by proxies; expect a block for each", p.s.Listeners[0], l)
+		}
+	}
+	if !p.s.asked() {
+		switch {
+		case p.given("peers"):
+			return "peers", "peers has no effect: it is for auth://, grpc:// and spoe:// listeners, which proxies ask"
+		case p.s.Serves.Asked:
+			return "serves", "serves asked has no effect: it is for auth://, grpc:// and spoe:// listeners, which proxies ask"
+		}
+		return "", ""
+	}
+	for _, d := range notAsked {
+		if p.given(d) {
+			return d, fmt.Sprintf("%s has no effect: %s passes nothing on", d, p.s.Listeners[0])
+		}
+	}
+	return p.checkPeers()
+}
+
+// checkPeers makes sure that somebody may ask, and gets an answer that is one.
+func (p *parser) checkPeers() (string, string) {
+	for _, l := range p.s.Listeners {
+		if l.Network != "unix" && len(p.s.Peers) == 0 {
+			return "", fmt.Sprintf("nobody may ask %s; add a line peers CIDR... with the addresses of the proxies that do, as in peers 127.0.0.1", l)
+		}
+	}
+	switch a := p.s.Block.Action; a {
+	case BlockDefault, BlockPage, BlockRedirect:
+		return "", ""
+	default:
+		return "block", fmt.Sprintf("block %s: a proxy that asks is always answered; expect block page or redirect", a)
+	}
+}
+
 func (p *parser) checkUpstream() (string, string) {
 	switch {
+	case p.s.asked():
 	case len(p.s.Upstreams) == 0 && p.s.OriginalDst.Mode == NoOriginal:
 		return "upstream", "no upstream; expect upstream HOST:PORT, the web server behind the gate"
 	case p.s.listens(TLS, Mixed) && !p.s.Terminates():
@@ -68,7 +116,7 @@ func (p *parser) checkOriginal() (string, string) {
 
 func (p *parser) checkBlock() (string, string) {
 	switch action := p.s.Block.Action; {
-	case (action == BlockPage || action == BlockRedirect) && !p.s.listens(HTTP, Mixed) && len(p.s.Certificates) == 0:
+	case (action == BlockPage || action == BlockRedirect) && !p.s.listens(HTTP, Mixed) && !p.s.asked() && len(p.s.Certificates) == 0:
 		return "block", fmt.Sprintf("block %s: TLS shows nothing without a certificate; expect a line tls CERT KEY page, or block alert, rst or fin", action)
 	case action == BlockAlert && !p.s.listens(TLS, Mixed):
 		return "block", "block alert: HTTP knows no alert; expect block page, redirect, rst or fin"
@@ -79,7 +127,7 @@ func (p *parser) checkBlock() (string, string) {
 }
 
 func (p *parser) checkTLS() (string, string) {
-	if p.s.listens(TLS, Mixed) {
+	if p.s.listens(TLS, Mixed) || p.s.asked() {
 		return "", ""
 	}
 	for _, d := range []string{"tls", "ech"} {
@@ -94,7 +142,7 @@ func (p *parser) checkHTTP() (string, string) {
 	if p.s.H2C && !p.s.listens(HTTP, Mixed) {
 		return "h2c", "h2c on has no effect: it is for http:// and mixed:// listeners; HTTP/2 in TLS is on where TLS ends at the gate"
 	}
-	if p.s.seesHTTP() {
+	if p.s.seesHTTP() || p.s.asked() {
 		return "", ""
 	}
 	for _, d := range []string{"upgrade", "forwarded", "limits body-rate"} {
@@ -120,6 +168,12 @@ func (p *parser) checkLimits() (string, string) {
 // load balancer or in a container all would pass as not public else.
 func (p *parser) checkServes() (string, string) {
 	s := &p.s
+	if s.asked() {
+		if s.Serves.IsZero() && !s.Serves.Asked {
+			return "", fmt.Sprintf("listener %s does not know at which address hosts are judged; add a line serves ADDR... with the addresses that the proxies' clients connect to, serves mainland, or serves asked where the proxies tell it", s.Listeners[0])
+		}
+		return "", ""
+	}
 	if !s.Serves.IsZero() || s.OriginalDst.Mode != NoOriginal || len(s.ProxyFrom) > 0 {
 		return "", ""
 	}

@@ -38,7 +38,7 @@ func (p *parser) checkNotice() (string, string) {
 		return "", ""
 	case b.Action == BlockRST || b.Action == BlockFIN:
 		return "notice", fmt.Sprintf("notice has no effect: block %s says nothing; expect block page, or no notice", b.Action)
-	case !p.s.listens(HTTP, Mixed) && len(p.s.Certificates) == 0:
+	case !p.s.listens(HTTP, Mixed) && !p.s.asked() && len(p.s.Certificates) == 0:
 		return "notice", "notice has no effect: TLS shows nothing without a certificate; expect a line tls CERT KEY [page], or an http:// listener"
 	case p.s.Says.BlockedBy != "" && b.Status != 451:
 		return "notice blocked-by", "notice blocked-by has no effect: it goes with status 451; expect block page status 451"

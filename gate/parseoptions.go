@@ -38,6 +38,11 @@ func (p *parser) serves(args []string) error {
 		}
 		p.s.Serves.Product, addrs = product, args[:i]
 	}
+	if len(addrs) > 0 && addrs[0] == "asked" {
+		if p.s.Serves.Asked, addrs = true, addrs[1:]; len(addrs) == 0 {
+			return nil
+		}
+	}
 	if len(addrs) == 0 {
 		return errUsage("serves", len(addrs))
 	}
@@ -66,6 +71,15 @@ func (p *parser) servesAddrs(addrs []string) error {
 		p.s.Serves.Addrs = append(p.s.Serves.Addrs, a)
 	}
 	return nil
+}
+
+// peers reads who may ask.
+func (p *parser) peers(args []string) (err error) {
+	if len(args) == 0 {
+		return errUsage("peers", 0)
+	}
+	p.s.Peers, err = prefixes(args)
+	return err
 }
 
 // proxyProtocol reads which peers send a PROXY header.

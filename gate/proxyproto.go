@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gaissmai/bart"
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
@@ -26,34 +25,6 @@ const (
 
 // errProxyMissing is why a connection is refused before its head is read.
 var errProxyMissing = errors.New("a peer that must send a PROXY header sent none")
-
-// proxyPeers are the peers that must send a PROXY header. The nil pointer lists
-// none. It is immutable and safe for concurrent use.
-type proxyPeers struct{ listed bart.Lite }
-
-func newProxyPeers(from []netip.Prefix) *proxyPeers {
-	if len(from) == 0 {
-		return nil
-	}
-	p := &proxyPeers{}
-	for _, f := range from {
-		p.listed.Insert(f)
-	}
-	return p
-}
-
-// lists reports whether a peer must send a PROXY header. The peer of a unix
-// socket has no address and is listed where any is: who may connect to the
-// socket is the file system's business.
-func (p *proxyPeers) lists(peer netip.Addr) bool {
-	switch {
-	case p == nil:
-		return false
-	case !peer.IsValid():
-		return true
-	}
-	return p.listed.Contains(peer.Unmap())
-}
 
 // proxied is what a PROXY header says. The zero value says nothing: the
 // addresses of the socket count.

@@ -179,7 +179,7 @@ func TestReadProxyHeaderBrokenOff(t *testing.T) {
 
 // TestProxyPeers: P01, who must and who may not.
 func TestProxyPeers(t *testing.T) {
-	p := newProxyPeers([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")})
+	p := newPeerSet([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")})
 	for addr, want := range map[string]bool{
 		"192.0.2.1": true, "::ffff:192.0.2.1": true, "192.0.3.1": false, "2001:db8::1": true, "2001:db9::1": false,
 	} {
@@ -190,7 +190,7 @@ func TestProxyPeers(t *testing.T) {
 	if !p.lists(netip.Addr{}) {
 		t.Error("the peer of a unix socket is not listed")
 	}
-	if none := newProxyPeers(nil); none.lists(netip.MustParseAddr("192.0.2.1")) || none.lists(netip.Addr{}) {
+	if none := newPeerSet(nil); none.lists(netip.MustParseAddr("192.0.2.1")) || none.lists(netip.Addr{}) {
 		t.Error("listed where nobody is")
 	}
 	for text, want := range map[string]bool{

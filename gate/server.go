@@ -81,9 +81,10 @@ func (s *server) service(name string, bound []netip.AddrPort) *service {
 		upstream: s.upstreams, notices: s.notices, certs: s.certs, log: s.log,
 		refusal:    refusalOf(s.cfg.Block.Action),
 		echRefused: s.cfg.ECHRefuse, forwarded: s.cfg.Forwarded, websocket: !s.cfg.UpgradeOff, h2c: s.cfg.H2C,
-		proxies: newProxyPeers(s.cfg.ProxyFrom), original: s.cfg.OriginalDst.Mode, established: s.cfg.Established,
+		peers: newPeerSet(s.cfg.Peers), serves: s.cfg.Serves,
+		proxies: newPeerSet(s.cfg.ProxyFrom), original: s.cfg.OriginalDst.Mode, established: s.cfg.Established,
 	}
-	if len(s.cfg.Upstreams) == 0 {
+	if s.cfg.OriginalDst.Mode != NoOriginal && len(s.cfg.Upstreams) == 0 {
 		v.upstream = originalUpstream{t.Dial}
 	}
 	if v.original != NoOriginal {

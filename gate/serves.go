@@ -11,6 +11,7 @@ import (
 // destination is what a connection tells of where its client was going. The
 // zero value tells nothing.
 type destination struct {
+	Told     netip.Addr     // by a listed peer that asks, where it may
 	Original netip.AddrPort // before a packet filter turned it, by original-dst
 	Proxied  netip.AddrPort // of the PROXY header of a listed peer
 	Local    netip.AddrPort // of the socket
@@ -30,6 +31,8 @@ func (d destination) addrPort() netip.AddrPort {
 // addr is the first that is known: the address a connection is judged at.
 func (d destination) addr() netip.Addr {
 	switch {
+	case d.Told.IsValid():
+		return d.Told
 	case d.Original.IsValid():
 		return d.Original.Addr().Unmap()
 	case d.Proxied.IsValid():
@@ -62,6 +65,8 @@ func newLocator(e *edge.Edge, serves Serves) *locator {
 // not allocate while places has room.
 func (l *locator) judged(places []edge.Where, d destination) []edge.Where {
 	switch {
+	case d.Told.IsValid():
+		return append(places, l.at(d.Told))
 	case l.serves.Mainland:
 		return append(places, edge.Where{
 			Place: registry.Mainland, Provider: l.edge.Config().Provider, Product: l.serves.Product,

@@ -25,7 +25,9 @@ type service struct {
 	metrics  *counters
 	log      *connLog // nil is none
 
-	proxies  *proxyPeers // who must send a PROXY header
+	proxies  *peerSet // who must send a PROXY header
+	peers    *peerSet // who may ask
+	serves   Serves
 	original OriginalMode
 	guard    *originalGuard // nil without original
 
@@ -43,12 +45,12 @@ type service struct {
 }
 
 // judge decides on whom a client means, and measures it now and then.
-func (s *service) judge(a asked, c *conn) registry.Verdict {
+func (s *service) judge(a asked, r *route) registry.Verdict {
 	if !timed(decisionSampling) {
-		return s.decide(a, c)
+		return s.decide(a, r)
 	}
 	start := time.Now()
-	v := s.decide(a, c)
+	v := s.decide(a, r)
 	s.metrics.m.decision.Observe(time.Since(start).Seconds())
 	return v
 }

@@ -85,16 +85,16 @@ func (c *conn) drop(in *[]byte) {
 // client see why.
 func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if h.Kind == sniff.Malformed {
-		return true, c.malformed(registry.ChannelHTTPS, h.Cause)
+		return true, c.s.malformed(&c.route, registry.ChannelHTTPS, h.Cause, "")
 	}
 	enforces, exempt := c.s.treatment(c.from.Addr())
 	if exempt || h.Kind == sniff.NoName {
 		return false, registry.Verdict{} // the Host is judged
 	}
-	v := c.s.judge(a, c)
+	v := c.s.judge(a, &c.route)
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
-	c.report(a, v, true, h.Cause, "")
+	c.s.report(&c.route, a, v, true, h.Cause, "")
 	return true, v
 }

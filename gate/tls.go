@@ -28,9 +28,9 @@ func (c *conn) serveTLS() {
 	case exempt:
 		v = registry.Verdict{Reason: registry.Exempt}
 	case hello.Kind != sniff.Malformed:
-		v = c.s.judge(a, c)
+		v = c.s.judge(a, &c.route)
 	}
-	c.report(a, v, enforces, hello.Cause, "")
+	c.s.report(&c.route, a, v, enforces, hello.Cause, "")
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
 		if v.Block && c.showsPage(a) {
 			c.endTLS(in, a)

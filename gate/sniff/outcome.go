@@ -52,6 +52,7 @@ const (
 	LineTooLong
 	TooManyHeaders
 	BadChunk
+	BadAddress // who asks does not tell the address that is asked about
 
 	// Other protocols.
 	HTTP    // plaintext HTTP where TLS belongs
@@ -64,7 +65,7 @@ const (
 var causeWords = [...]string{
 	"", "bad-record", "bad-sequence", "too-long", "too-many-records", "bad-hello", "bad-extensions", "bad-server-name", "bad-name",
 	"bad-request-line", "bad-target", "bad-version", "bad-header", "folded-header", "bad-host", "host-differs", "bad-length",
-	"bad-connection", "connect", "line-too-long", "too-many-headers", "bad-chunk",
+	"bad-connection", "connect", "line-too-long", "too-many-headers", "bad-chunk", "bad-address",
 	"http", "tls", "sslv2", "http2", "unknown",
 }
 

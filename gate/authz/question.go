@@ -1,0 +1,87 @@
+package authz
+
+import (
+	"net/netip"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// Question is what a proxy asks: may this host be served here, to this client?
+// The zero value asks for no host. It is a value.
+type Question struct {
+	// Host is whom the client means; the zero Host is nobody.
+	Host registry.Host
+	// Cause is set where that cannot be read in one way. The answer is a refusal
+	// then, in every mode, and Host says nothing.
+	Cause sniff.Cause
+	// Channel is how the proxy saw the client.
+	Channel registry.Channel
+	// Addr is the address that the client has come to, as the proxy tells. It is
+	// looked at only where the configuration says that proxies tell it. Not valid:
+	// they have not.
+	Addr netip.Addr
+	// Client is where the client is. Not valid: nobody knows, and it is treated as
+	// usual.
+	Client netip.Addr
+}
+
+// Answer is what becomes of the question.
+type Answer struct {
+	Verdict registry.Verdict
+	// Refused: the proxy must not serve the client. In mode monitor, and for
+	// clients that are exempt or monitored, a verdict that blocks is no refusal.
+	Refused bool
+	// ID is what the client and the log name the refusal by; "" for none.
+	ID string
+}
+
+// Judge answers questions, counts them and tells of what is blocked. It is used
+// concurrently.
+type Judge interface {
+	Ask(q *Question) Answer
+}
+
+// ReadAuthority sets whom the client means: a name or an address with an optional
+// port, as in the header Host.
+func (q *Question) ReadAuthority(s string) {
+	kind, host, cause := sniff.Authority(s)
+	q.read(kind, []byte(host), cause)
+}
+
+// ReadName sets whom the client means: a name without a port, as in the SNI.
+func (q *Question) ReadName(s string) {
+	q.read(sniff.KindOf([]byte(s)), []byte(s), sniff.BadName)
+}
+
+func (q *Question) read(kind sniff.Kind, text []byte, cause sniff.Cause) {
+	host, ok := HostOf(kind, text)
+	if kind == sniff.Malformed || !ok {
+		q.Host, q.Cause = registry.Host{}, cause
+		if cause == sniff.NoCause {
+			q.Cause = sniff.BadHost
+		}
+		return
+	}
+	q.Host, q.Cause = host, sniff.NoCause
+}
+
+// HostOf makes a host of what package sniff found; text is copied. It reports
+// false for a name that sniff took and the registry refuses.
+func HostOf(kind sniff.Kind, text []byte) (h registry.Host, ok bool) {
+	switch kind {
+	case sniff.Name:
+		d, err := registry.ParseDomain(string(text))
+		h.Name = d
+		return h, err == nil
+	case sniff.Literal:
+		s := string(text)
+		if n := len(s); s[n-1] == '.' {
+			s = s[:n-1]
+		}
+		addr, err := netip.ParseAddr(s)
+		h.Addr = addr
+		return h, err == nil
+	}
+	return h, true
+}
