@@ -54,6 +54,20 @@ const (
 	BadChunk
 	BadAddress // who asks does not tell the address that is asked about
 
+	// QUIC.
+	BadPacket       // a header whose lengths do not fit, or bits that must be zero
+	BadConnectionID // longer than 20 bytes, or shorter than 8 where a client chose it
+	BadFrame        // a frame that no Initial packet may hold, or that is cut short
+	SmallDatagram   // fewer than 1200 bytes where an Initial packet begins a connection
+	MixedPackets    // of several connection ids or versions in one datagram
+	NotOpened       // an Initial packet that the keys of its connection do not open
+	TwoReadings     // an Initial packet that opens with several keys or numbers
+	TooManyGaps     // more than MaxQUICGaps in what came of the handshake
+	CryptoDiffers   // two packets disagree about a byte of the handshake
+	NameDiffers     // a second hello does not name what the first one did
+	OtherVersion    // a version that is neither 1 nor 2
+	NoInitial       // packets that begin no connection
+
 	// Other protocols.
 	HTTP    // plaintext HTTP where TLS belongs
 	TLS     // TLS where plaintext belongs
@@ -66,6 +80,8 @@ var causeWords = [...]string{
 	"", "bad-record", "bad-sequence", "too-long", "too-many-records", "bad-hello", "bad-extensions", "bad-server-name", "bad-name",
 	"bad-request-line", "bad-target", "bad-version", "bad-header", "folded-header", "bad-host", "host-differs", "bad-length",
 	"bad-connection", "connect", "line-too-long", "too-many-headers", "bad-chunk", "bad-address",
+	"bad-packet", "bad-connection-id", "bad-frame", "small-datagram", "mixed-packets", "not-opened", "two-readings", "too-many-gaps",
+	"crypto-differs", "name-differs", "other-version", "no-initial",
 	"http", "tls", "sslv2", "http2", "unknown",
 }
 
@@ -95,7 +111,7 @@ func (c Cause) Alert() uint8 {
 	switch c {
 	case BadSequence:
 		return AlertUnexpectedMessage
-	case BadExtensions, BadServerName:
+	case BadExtensions, BadServerName, NameDiffers:
 		return AlertIllegalParameter
 	}
 	return AlertDecodeError

@@ -1,0 +1,273 @@
+package sniff
+
+import "bytes"
+
+// QUICHello reads the hello of one QUIC connection from the datagrams of its
+// client. The zero value wants Start. It is for one goroutine at a time, and can
+// be used again and again: it keeps its buffers.
+//
+//	if d, cause := sniff.FirstQUIC(b); cause == sniff.NoCause {
+//		q.Start(d.First.Version, d.First.DCID)
+//		seen := q.Feed(b, &work)
+//		…
+//	}
+//
+// Who may be reached follows from the hello only as long as no Initial packet
+// goes on to the server that was not read here, so a caller that forwards what
+// belongs to a connection
+//
+//   - feeds every datagram with an Initial packet, the first and all later ones,
+//     and forwards none that is not Fit;
+//   - keeps one QUICHello for each connection id, whatever addresses its client
+//     sends from: datagrams of two clients with the same id are to the server one
+//     connection, and what each of them left out may add up to another hello;
+//   - keeps it until a Handshake packet of the server has come. From then on the
+//     server has its hello, and what looks like a new one is judged anew;
+//   - gives a datagram with an id of its own another QUICHello, also where it
+//     comes from a known address.
+type QUICHello struct {
+	version  uint32
+	id       [MaxQUICID]byte
+	idLength int
+	retried  bool
+	largest  int64
+
+	// keys are those that come of id, of version 1 and 2; other are those that
+	// come of otherID, the id in a packet that is none of them.
+	keys    [len(labels)]quicKeys
+	other   quicKeys
+	otherID [1 + 1 + MaxQUICID]byte // version, length and id
+
+	stream cryptoStream
+	read   int // of the stream, when it was parsed last
+	moved  int // of the stream, at the same time
+	hello  Hello
+	hellos int
+}
+
+// QUICSeen is what a datagram brought.
+type QUICSeen struct {
+	// Hello is the hello of the connection, More until it is all there. It stays
+	// what it is when more comes, except that it becomes Malformed where that
+	// contradicts it. Its slices are valid until the next call of Feed; Length is
+	// zero.
+	Hello Hello
+	// Hellos counts those that are complete. The second one answers a
+	// HelloRetryRequest; it is part of this connection only with the same name.
+	Hellos int
+	// Opened and Failed count the Initial packets of this datagram that could be
+	// opened, and those that could not.
+	Opened, Failed int
+	// Closed reports that the client ends the connection.
+	Closed bool
+	// Anew reports that an Initial packet of the datagram opens with keys of the id
+	// that it bears, not with those of the connection: it wants to begin another.
+	Anew bool
+	// Cause is why the datagram is not Fit.
+	Cause Cause
+}
+
+// Fit reports whether the datagram may go where the hello may: all of its Initial
+// packets were opened and hold nothing that two servers could read differently.
+// While the Hello is More that means to wait for its end.
+func (s *QUICSeen) Fit() bool { return s.Cause == NoCause }
+
+// Start begins a new connection, of version 1 or 2, with the connection id that
+// its client chose for the server.
+func (q *QUICHello) Start(version uint32, id []byte) {
+	q.stream.reset()
+	*q = QUICHello{version: version, stream: q.stream, largest: -1}
+	q.setID(id)
+}
+
+func (q *QUICHello) setID(id []byte) {
+	q.idLength = copy(q.id[:], id)
+	q.keys, q.other, q.otherID = [len(labels)]quicKeys{}, quicKeys{}, [len(q.otherID)]byte{}
+}
+
+// ID is the connection id that the keys come of: the client's first one, or the
+// one of the server's Retry. It is valid until the next Start or Retry.
+func (q *QUICHello) ID() []byte { return q.id[:q.idLength] }
+
+// Version is the version that the connection began with.
+func (q *QUICHello) Version() uint32 { return q.version }
+
+// Held is how many bytes of memory the connection holds, without the QUICHello
+// itself and its ciphers, which are some 4 KB.
+func (q *QUICHello) Held() int { return cap(q.stream.held) + cap(q.stream.spare) }
+
+// Shrink gives up buffers of more than max bytes, before a QUICHello is kept for
+// later. The next call must be Start.
+func (q *QUICHello) Shrink(max int) {
+	s := cryptoStream{held: q.stream.held[:0], spare: q.stream.spare[:0], spans: q.stream.spans[:0]}
+	if cap(s.held) > max {
+		s.held = nil
+	}
+	if cap(s.spare) > max {
+		s.spare = nil
+	}
+	*q = QUICHello{stream: s}
+}
+
+// Retry takes a Retry packet of the server, which gives the connection another id
+// and other keys. It reports whether the packet counts: as clients do it refuses
+// a second one, one without a token, and one with a wrong integrity tag (RFC 9000
+// §17.2.5.2). The hello has to be the same as before. A Retry that comes after
+// other packets of the server counts for nothing; the caller knows that.
+func (q *QUICHello) Retry(p *QUICPacket) bool {
+	if p.Type != QUICRetry || q.retried || len(p.Token) == 0 || p.Version != q.version ||
+		bytes.Equal(p.SCID, q.ID()) || !retryIntact(p, q.ID()) {
+		return false
+	}
+	q.retried = true
+	q.setID(p.SCID)
+	return true
+}
+
+// Feed reads a datagram of the client.
+func (q *QUICHello) Feed(b []byte, w *QUICWork) (seen QUICSeen) {
+	seen.Cause = ScanQUIC(b, 0).Cause
+	for seen.Cause == NoCause && len(b) > 0 {
+		var p QUICPacket
+		p, b, seen.Cause = NextQUIC(b, 0)
+		switch {
+		case seen.Cause != NoCause:
+		case p.Type == QUICInitial:
+			seen.Cause = q.packet(&p, w, &seen)
+		case p.Type == QUICRetry, p.Type == QUICNegotiate:
+			seen.Cause = NoInitial // clients send none
+		case p.Type == QUICOther:
+			seen.Cause = OtherVersion
+		}
+	}
+	if q.hello.Kind != Malformed {
+		q.parse()
+	}
+	if seen.Cause == NoCause && q.hello.Kind == Malformed {
+		seen.Cause = q.hello.Cause
+	}
+	seen.Hello, seen.Hellos = q.hello, q.hellos
+	return seen
+}
+
+// packet opens an Initial packet and takes what it holds.
+func (q *QUICHello) packet(p *QUICPacket, w *QUICWork, seen *QUICSeen) Cause {
+	k := &q.keys[versionIndex(p.Version)]
+	if k.aead == nil {
+		k.derive(p.Version, q.ID(), false)
+	}
+	// A server that does not know the id, no longer perhaps, takes it for that of
+	// a new connection. AES-GCM does not bind a packet to one key: it can be made
+	// so that it opens with two.
+	anew := !bytes.Equal(p.DCID, q.ID()) && q.opensAnew(p, w)
+	payload, number, cause := k.open(p, q.largest, w)
+	switch {
+	case cause != NoCause:
+		seen.Failed++
+		seen.Anew = seen.Anew || anew
+		return cause
+	case anew:
+		seen.Failed++
+		return TwoReadings
+	}
+	seen.Opened++
+	q.largest = max(q.largest, number)
+	if cause = q.frames(payload, w, seen); cause != NoCause {
+		q.hello = Hello{}.malformed(cause)
+	}
+	return cause
+}
+
+// opensAnew reports whether a packet opens with the keys of the id it bears.
+func (q *QUICHello) opensAnew(p *QUICPacket, w *QUICWork) bool {
+	var id [len(q.otherID)]byte
+	id[0], id[1] = byte(1+versionIndex(p.Version)), byte(len(p.DCID))
+	copy(id[2:], p.DCID)
+	if q.otherID != id {
+		q.other.derive(p.Version, p.DCID, false)
+		q.otherID = id
+	}
+	_, _, cause := q.other.open(p, -1, w)
+	return cause == NoCause
+}
+
+// frames walks the payload of a packet.
+func (q *QUICHello) frames(b []byte, w *QUICWork, seen *QUICSeen) Cause {
+	// RFC 9000 §12.4, §17.2: at least one frame, and reserved bits that are zero.
+	if len(b) == 0 || w.head[0]&0x0c != 0 {
+		return BadPacket
+	}
+	for len(b) > 0 {
+		f, rest, cause := nextFrame(b)
+		if cause != NoCause {
+			return cause
+		}
+		switch f.kind {
+		case frameCrypto:
+			if cause = q.stream.add(f.offset, f.data); cause != NoCause {
+				return cause
+			}
+		case frameClose:
+			seen.Closed = true
+		}
+		b = rest
+	}
+	return NoCause
+}
+
+// parse reads the hellos of the stream that are complete, if there is more of it
+// than before or it lies elsewhere.
+func (q *QUICHello) parse() {
+	have := q.stream.have()
+	if have == q.read && q.moved == q.stream.moved {
+		return
+	}
+	if q.hellos == 0 {
+		// Nothing is put in order before the first is complete.
+		var begin [handshakeHead]byte
+		length, h := head(begin[:q.stream.peek(begin[:])])
+		if length > MaxQUICCrypto {
+			h = h.malformed(TooLong)
+		}
+		if h.Kind == Malformed {
+			q.hello = h
+			return
+		}
+		if length < 0 || have < length {
+			q.read, q.moved = have, q.stream.moved
+			return
+		}
+	}
+	b := q.stream.prefix()
+	q.read, q.moved = have, q.stream.moved
+	q.hello, q.hellos = messages(b)
+}
+
+// messages reads the hellos that b begins with, and counts them. The first one is
+// returned, unless something is wrong with those behind it.
+func messages(b []byte) (first Hello, n int) {
+	for len(b) > 0 {
+		length, h := head(b)
+		if h.Kind == More && n == maxHellos {
+			h = h.malformed(BadSequence)
+		}
+		if h.Kind == More && length >= 0 && len(b) >= length {
+			h, b = parse(b[handshakeHead:length]), b[length:]
+		}
+		switch {
+		case h.Kind == More:
+			return first, n
+		case h.Kind == Malformed:
+			return h, n
+		case n == 0:
+			first = h
+		case h.Kind != first.Kind || !bytes.EqualFold(h.Name, first.Name):
+			return h.malformed(NameDiffers), n
+		}
+		n++
+	}
+	return first, n
+}
+
+// maxHellos is how many a client sends: one, and another if the server asks for it.
+const maxHellos = 2

@@ -1,0 +1,203 @@
+package sniff
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// Sizes of AEAD_AES_128_GCM and of the sample for header protection, RFC 9001
+// §5.3, §5.4.2.
+const (
+	keySize    = 16
+	nonceSize  = 12
+	tagSize    = 16
+	sampleSize = 16
+)
+
+// quicLabels is what a version puts into the derivation of its keys.
+type quicLabels struct {
+	salt                        [20]byte // RFC 9001 §5.2, RFC 9369 §3.3.1
+	client, server, key, iv, hp []byte   // ready for expand
+	retryKey                    [keySize]byte
+	retryNonce                  [nonceSize]byte // RFC 9001 §5.8, RFC 9369 §3.3.3
+}
+
+var labels = [2]quicLabels{
+	{
+		salt:   [20]byte{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a},
+		client: label("client in", sha256.Size), server: label("server in", sha256.Size),
+		key: label("quic key", keySize), iv: label("quic iv", nonceSize), hp: label("quic hp", keySize),
+		retryKey:   [keySize]byte{0xbe, 0x0c, 0x69, 0x0b, 0x9f, 0x66, 0x57, 0x5a, 0x1d, 0x76, 0x6b, 0x54, 0xe3, 0x68, 0xc8, 0x4e},
+		retryNonce: [nonceSize]byte{0x46, 0x15, 0x99, 0xd3, 0x5d, 0x63, 0x2b, 0xf2, 0x23, 0x98, 0x25, 0xbb},
+	},
+	{
+		salt:   [20]byte{0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9},
+		client: label("client in", sha256.Size), server: label("server in", sha256.Size),
+		key: label("quicv2 key", keySize), iv: label("quicv2 iv", nonceSize), hp: label("quicv2 hp", keySize),
+		retryKey:   [keySize]byte{0x8f, 0xb4, 0xb0, 0x1b, 0x56, 0xac, 0x48, 0xe2, 0x60, 0xfb, 0xcb, 0xce, 0xad, 0x7c, 0xcc, 0x92},
+		retryNonce: [nonceSize]byte{0xd8, 0x69, 0x69, 0xbc, 0x2d, 0x7c, 0x6d, 0x99, 0x90, 0xef, 0xb0, 0x4a},
+	},
+}
+
+// versionIndex is where labels has a version that is one of the two.
+func versionIndex(version uint32) int {
+	if version == QUICv2 {
+		return 1
+	}
+	return 0
+}
+
+// label is the HkdfLabel of RFC 8446 §7.1 without context, and the 1 that counts
+// the first block of HKDF-Expand.
+func label(s string, size int) []byte {
+	s = "tls13 " + s
+	b := binary.BigEndian.AppendUint16(nil, uint16(size))
+	b = append(append(b, byte(len(s))), s...)
+	return append(b, 0, 1)
+}
+
+// hmac256 is HMAC with SHA-256 of a key and a message of up to 64 bytes each.
+// crypto/hmac does the same with five allocations a key, and derivations have
+// five keys: they would be most of what an Initial packet costs.
+func hmac256(key, msg []byte) [sha256.Size]byte {
+	const block = sha256.BlockSize
+	var inner [2 * block]byte
+	var outer [block + sha256.Size]byte
+	copy(inner[:], key)
+	copy(outer[:], key)
+	for i := range block {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	n := copy(inner[block:], msg)
+	sum := sha256.Sum256(inner[:block+n])
+	copy(outer[block:], sum[:])
+	return sha256.Sum256(outer[:])
+}
+
+// quicKeys are the keys of one side's Initial packets. The zero value has none.
+type quicKeys struct {
+	aead cipher.AEAD
+	hp   cipher.Block
+	iv   [nonceSize]byte
+}
+
+// derive makes the keys of a connection's client or server from the id that the
+// client chose, RFC 9001 §5.2.
+func (k *quicKeys) derive(version uint32, id []byte, server bool) {
+	l := &labels[versionIndex(version)]
+	side := l.client
+	if server {
+		side = l.server
+	}
+	initial := hmac256(l.salt[:], id)
+	secret := hmac256(initial[:], side)
+	key, iv, hp := hmac256(secret[:], l.key), hmac256(secret[:], l.iv), hmac256(secret[:], l.hp)
+	k.aead, k.hp = newGCM(key[:keySize]), newAES(hp[:keySize])
+	copy(k.iv[:], iv[:])
+}
+
+// newAES makes a cipher of a key of the right length, which cannot fail.
+func newAES(key []byte) cipher.Block {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func newGCM(key []byte) cipher.AEAD {
+	a, err := cipher.NewGCM(newAES(key))
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// QUICWork is memory that opening packets takes, for one goroutine, which uses
+// the same for all its connections. The zero value is ready.
+type QUICWork struct {
+	mask, sample [sampleSize]byte
+	nonce        [nonceSize]byte
+	head, plain  []byte
+	kept         []byte // a payload while other numbers are tried
+}
+
+// open takes the protection off an Initial packet. largest is the highest number
+// opened before, -1 at first. The payload is valid until the next call.
+//
+// A number is cut to its last bytes, and which one is meant depends on what the
+// receiver has seen. Another may have seen fewer packets than we, so all numbers
+// are tried that it could take: of two that open, one hides what the other
+// reads.
+func (k *quicKeys) open(p *QUICPacket, largest int64, w *QUICWork) (payload []byte, number int64, c Cause) {
+	copy(w.sample[:], p.Raw[p.Number+4:])
+	k.hp.Encrypt(w.mask[:], w.sample[:])
+	first := p.Raw[0] ^ w.mask[0]&0x0f
+	size := int(first&3) + 1
+	w.head = append(w.head[:0], p.Raw[:p.Number+size]...)
+	w.head[0] = first
+	cut := int64(0)
+	for i := range size {
+		w.head[p.Number+i] ^= w.mask[1+i]
+		cut = cut<<8 | int64(w.head[p.Number+i])
+	}
+	sealed := p.Raw[p.Number+size:]
+	window := int64(1) << (8 * size)
+	last := nearest(cut, largest, window)
+	if (last-cut)/window > maxReadings {
+		return nil, 0, NotOpened
+	}
+	number = -1
+	for n := cut; n <= last; n += window {
+		if !k.unseal(sealed, n, w) {
+			continue
+		}
+		if number >= 0 {
+			return nil, 0, TwoReadings
+		}
+		number = n
+		if n != last { // what fails to open wipes the payload
+			w.kept = append(w.kept[:0], w.plain...)
+			payload = w.kept
+		} else {
+			payload = w.plain
+		}
+	}
+	if number < 0 {
+		return nil, 0, NotOpened
+	}
+	return payload, number, NoCause
+}
+
+// maxReadings bounds the numbers that open tries. Clients send a handful of
+// Initial packets, and count from zero.
+const maxReadings = 4
+
+// nearest is the number that ends in cut and is next to largest+1, RFC 9000 §A.3.
+func nearest(cut, largest, window int64) int64 {
+	want := largest + 1
+	n := want&^(window-1) | cut
+	switch {
+	case n <= want-window/2:
+		return n + window
+	case n > want+window/2 && n >= window:
+		return n - window
+	}
+	return n
+}
+
+// unseal opens what is behind the packet number into w.plain.
+func (k *quicKeys) unseal(sealed []byte, number int64, w *QUICWork) bool {
+	w.nonce = k.iv
+	last := w.nonce[nonceSize-8:]
+	binary.BigEndian.PutUint64(last, binary.BigEndian.Uint64(last)^uint64(number))
+	plain, err := k.aead.Open(w.plain[:0], w.nonce[:], sealed, w.head)
+	if err != nil {
+		return false
+	}
+	w.plain = plain
+	return true
+}
