@@ -19,3 +19,6 @@ func Resign(b []byte, s *Signer) []byte {
 	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
 	return b
 }
+
+// LimitSegments sets where a segment of l ends.
+func (l *Log) LimitSegments(bytes int64) { l.limit = bytes }
