@@ -20,6 +20,7 @@ const (
 	_              FrameType = iota
 	FrameRevision            // what one revision changes
 	FrameHeartbeat           // nothing has changed; the registry is alive
+	FrameRepair              // all that lies in some buckets of the digest at a revision
 	frameTypeEnd
 )
 
@@ -127,7 +128,7 @@ func (f *Frame) Append(b []byte, s *Signer) ([]byte, error) {
 		return nil, fmt.Errorf("revision %s: %w", f.Revision, err)
 	}
 	length := len(b) - start + frameSignature
-	if n > MaxOperations || length > MaxFrame || len(f.Import) > maxImport {
+	if n > MaxOperations && f.Type != FrameRepair || length > MaxFrame || len(f.Import) > maxImport {
 		return nil, fmt.Errorf("revision %s has %d operations in %d bytes, its import %d; a frame holds %d in %d, and %d: make several revisions",
 			f.Revision, n, length, len(f.Import), MaxOperations, MaxFrame, maxImport)
 	}
@@ -277,11 +278,21 @@ func ParseFrame(b []byte, keys *Keys) (*Frame, error) {
 	if err := keys.verify(h.Key, b[frameSigned:end], b[end:]); err != nil {
 		return nil, fmt.Errorf("frame of revision %s: %w", h.Revision, err)
 	}
+	return parseFrame(b)
+}
+
+// parseFrame is ParseFrame for what was verified before.
+func parseFrame(b []byte) (*Frame, error) {
+	h, err := ParseHead(b)
+	if err != nil {
+		return nil, err
+	}
+	end := len(b) - frameSignature
 	f := &Frame{Type: h.Type, Revision: h.Revision, Time: h.Time, Sums: h.Sums}
 	r := taker{b: b[frameHead:end]}
 	f.Import = r.text(maxImport)
 	n := binary.LittleEndian.Uint32(b[12:])
-	if n > MaxOperations {
+	if n > MaxOperations && f.Type != FrameRepair {
 		return nil, frameError("%d operations; at most %d", n, MaxOperations)
 	}
 	for range n {
