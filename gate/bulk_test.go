@@ -113,19 +113,9 @@ func TestBulkResponse(t *testing.T) {
 // with small ones among them, which take another way.
 func TestBulkTLS(t *testing.T) {
 	n := bulkBytes()
-	origin, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer origin.Close()
 	hello := helloFor(t, "filed.example")
 	got := make(chan string, 1)
-	go func() {
-		c, err := origin.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
+	origin := gate.LocalTCP(t, func(c net.Conn) {
 		written := make(chan struct{})
 		go func() {
 			defer close(written)
@@ -136,8 +126,8 @@ func TestBulkTLS(t *testing.T) {
 		_, _ = io.Copy(h, c)
 		got <- hex(h)
 		<-written // or closing would cut it off
-	}()
-	l := serve(t, gate.TestService{Kind: "tls", Upstream: origin.Addr().String()})
+	})
+	l := serve(t, gate.TestService{Kind: "tls", Upstream: origin})
 	c, err := net.Dial("tcp", l.Addr())
 	if err != nil {
 		t.Fatal(err)

@@ -16,25 +16,10 @@ import (
 // newRawOrigin serves every connection by hand.
 func newRawOrigin(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-			go func() {
-				defer c.Close()
-				serve(c, bufio.NewReader(c))
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return gate.LocalTCP(t, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		serve(c, bufio.NewReader(c))
+	})
 }
 
 func dialGate(t *testing.T, l *gate.TestListener) (net.Conn, *bufio.Reader) {

@@ -25,24 +25,12 @@ func newEcho(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	config := &tls.Config{Certificates: []tls.Certificate{cert}}
+	return gate.LocalTCP(t, func(c net.Conn) {
+		s := tls.Server(c, config)
+		defer s.Close()
+		_, _ = io.Copy(s, s)
+	})
 }
 
 // tunnel is a TLS connection through a gate to an echo.

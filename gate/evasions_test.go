@@ -21,6 +21,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/gate/internal/hello"
 )
 
@@ -102,25 +103,10 @@ tls://127.0.0.9:0 {
 // client's end.
 func newSink(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				n, _ := io.Copy(io.Discard, c)
-				fmt.Fprintf(c, "passed %d", n)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return gate.LocalTCP(t, func(c net.Conn) {
+		n, _ := io.Copy(io.Discard, c)
+		fmt.Fprintf(c, "passed %d", n)
+	})
 }
 
 // raw is a client that writes what nobody else would. It ends its side unless

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/gate/internal/hello"
 )
 
@@ -46,22 +47,8 @@ func shuffled(t *testing.T, w *evaded) string {
 // record was that a client began with.
 func relay(t *testing.T, to string) (addr string, longest *atomic.Int64) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	longest = new(atomic.Int64)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go relayed(c, to, longest)
-		}
-	}()
-	return ln.Addr().String(), longest
+	return gate.LocalTCP(t, func(c net.Conn) { relayed(c, to, longest) }), longest
 }
 
 func relayed(c net.Conn, to string, longest *atomic.Int64) {
@@ -147,26 +134,12 @@ func byWhich(t *testing.T, c net.Conn) string {
 // tells when a POST has begun, and what came of it.
 func newCounting(t *testing.T) (addr string, told <-chan string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	tell := make(chan string, 8)
-	go func() {
-		for i := 1; ; i++ {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go counting(c, i, tell)
-		}
-	}()
-	return ln.Addr().String(), tell
+	var number atomic.Int64
+	return gate.LocalTCP(t, func(c net.Conn) { counting(c, number.Add(1), tell) }), tell
 }
 
-func counting(c net.Conn, number int, tell chan<- string) {
-	defer c.Close()
+func counting(c net.Conn, number int64, tell chan<- string) {
 	for r := bufio.NewReader(c); ; {
 		req, err := http.ReadRequest(r)
 		if err != nil {
@@ -189,24 +162,8 @@ func counting(c net.Conn, number int, tell chan<- string) {
 // ledAway names hosts that tell by themselves where another server is. All come
 // to the upstream of the configuration, or are refused.
 func ledAway(t *testing.T, w *evaded) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var elsewhere atomic.Int64
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			elsewhere.Add(1)
-			c.Close()
-		}
-	}()
-	at := ln.Addr().String()
+	at, stop := gate.Accepted(t, "tcp", "127.0.0.1:0", func(net.Conn) { elsewhere.Add(1) })
 	_, port, _ := net.SplitHostPort(at)
 	got := []string{
 		getHost("Host: "+at)(t, w),
@@ -215,7 +172,6 @@ func ledAway(t *testing.T, w *evaded) string {
 		said("CONNECT "+at+" HTTP/1.1\r\nHost: "+at+"\r\n\r\n")(t, w),
 		sent(hello.For("127.0.0.1"))(t, w),
 	}
-	ln.Close()
-	<-done
+	stop()
 	return fmt.Sprintf("%s, elsewhere %d", strings.Join(got, " "), elsewhere.Load())
 }

@@ -232,34 +232,19 @@ func TestHTTPUpgradeRefused(t *testing.T) {
 
 // TestHTTPUpgrade: bytes go both ways after 101, and after nothing else.
 func TestHTTPUpgrade(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				req, err := http.ReadRequest(r)
-				if err != nil {
-					return
-				}
-				if req.URL.Path == "/refuse" {
-					fmt.Fprint(c, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
-					return
-				}
-				fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello ")
-				_, _ = io.Copy(c, r)
-			}()
+	up := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
 		}
-	}()
-	l := serve(t, gate.TestService{Upstream: ln.Addr().String(), WebSocket: true})
+		if req.URL.Path == "/refuse" {
+			fmt.Fprint(c, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello ")
+		_, _ = io.Copy(c, r)
+	})
+	l := serve(t, gate.TestService{Upstream: up, WebSocket: true})
 	const head = " HTTP/1.1\r\nHost: filed.example\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
 	text := talk(t, l.Addr(), "GET /"+head+"these bytes")
 	if !strings.HasPrefix(text, "HTTP/1.1 101 ") || !strings.HasSuffix(text, "\r\n\r\nhello these bytes") {

@@ -82,23 +82,9 @@ func TestMixed(t *testing.T) {
 
 // TestTLSHalfClose: the end of one direction is passed on, and the other goes on.
 func TestTLSHalfClose(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		b, _ := io.ReadAll(c) // until the client's end
-		fmt.Fprintf(c, "got %d bytes", len(b))
-	}()
-	l := serve(t, gate.TestService{Kind: "tls", Upstream: ln.Addr().String()})
+	l := serve(t, gate.TestService{Kind: "tls", Upstream: newSink(t)})
 	hello := helloFor(t, "filed.example")
-	if got, want := talk(t, l.Addr(), string(hello)+strings.Repeat("x", 200_000)), fmt.Sprintf("got %d bytes", len(hello)+200_000); got != want {
+	if got, want := talk(t, l.Addr(), string(hello)+strings.Repeat("x", 200_000)), fmt.Sprintf("passed %d", len(hello)+200_000); got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
 }

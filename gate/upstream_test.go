@@ -22,34 +22,14 @@ import (
 // webServer accepts connections and hands them over.
 func webServer(t *testing.T, network, addr string) (string, chan net.Conn) {
 	t.Helper()
-	ln, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	conns := make(chan net.Conn, 64)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			conns <- c
-		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		<-done
-		for close(conns); ; {
-			c, ok := <-conns
-			if !ok {
-				return
-			}
-			c.Close()
-		}
+	end := make(chan struct{})
+	addr, _ = Accepted(t, network, addr, func(c net.Conn) {
+		conns <- c
+		<-end // it is the test's until then
 	})
-	return ln.Addr().String(), conns
+	t.Cleanup(func() { close(end) })
+	return addr, conns
 }
 
 // deadPort is an address that refuses connections: nobody listens there any
