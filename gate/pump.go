@@ -17,14 +17,15 @@ func (e *writeError) Error() string { return e.err.Error() }
 // source's end before the limit is io.ErrUnexpectedEOF.
 //
 // Between the system's connections bytes that come in bulk go through a pipe of
-// the kernel and are never seen here; a few are copied, which is cheaper. Nothing
-// is held while the source is silent.
+// the kernel and are never seen here; a few are copied, which is cheaper, and so
+// are all while there is no descriptor left for a pipe. Nothing is held while the
+// source is silent.
 func pump(dst, src *side, limit int64, moved func(n int64) error) (int64, error) {
 	if dst.raw == nil || src.raw == nil || !canSplice(dst, src) {
 		return copyBytes(dst, src, limit, moved)
 	}
 	if limit >= 0 {
-		return splice(dst, src, limit, moved)
+		return pumpSome(dst, src, limit, moved)
 	}
 	for total := int64(0); ; {
 		n, bulk, err := copyPiece(dst, src, moved)
@@ -33,15 +34,38 @@ func pump(dst, src *side, limit int64, moved func(n int64) error) (int64, error)
 		}
 		if bulk {
 			n, err := splice(dst, src, limit, moved)
-			if total += n; err != errFew {
+			if total += n; err != errFew && err != errNoPipe {
 				return total, err
 			}
 		}
 	}
 }
 
-// errFew ends a splice without a limit when little comes at a time.
-var errFew = errors.New("little comes at a time")
+// pumpSome is pump with a limit. Where there is no pipe it looks for one again
+// after some copied bytes.
+func pumpSome(dst, src *side, limit int64, moved func(int64) error) (total int64, err error) {
+	for {
+		n, err := splice(dst, src, limit-total, moved)
+		if total += n; err != errNoPipe {
+			return total, err
+		}
+		n, err = copyBytes(dst, src, min(limit-total, copiedBetween), moved)
+		if total += n; err != nil || total == limit {
+			return total, err
+		}
+	}
+}
+
+// copiedBetween is how much is copied before a pipe is asked for again: what one
+// holds.
+const copiedBetween = 1 << 20
+
+var (
+	// errFew ends a splice without a limit when little comes at a time.
+	errFew = errors.New("little comes at a time")
+	// errNoPipe ends a splice for which the system has no pipe.
+	errNoPipe = errors.New("no descriptor is left for a pipe")
+)
 
 // copyPiece moves what there is to read, and reports whether that was as much as
 // a buffer holds.

@@ -20,6 +20,7 @@ const pipeSize = 1 << 20
 // pipes are lent like buffers; what the pool drops is closed.
 var pipes sync.Pool
 
+// lendPipe returns an empty pipe; an error where the process may open none.
 func lendPipe() (*pipe, error) {
 	if p, ok := pipes.Get().(*pipe); ok {
 		return p, nil
@@ -105,6 +106,7 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 func (s *splicing) fill(fd uintptr) bool {
 	if s.p == nil {
 		if s.p, s.err = lendPipe(); s.err != nil {
+			s.err = errNoPipe // whatever the system lacks for one
 			return true
 		}
 	}

@@ -1,0 +1,120 @@
+package gate_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// descriptors are those that a program has open, and how many of them are pipes.
+func (p *program) descriptors(t *testing.T) (open map[string]bool, pipes int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open = map[string]bool{}
+	for _, e := range list {
+		open[e.Name()] = true
+		if to, err := os.Readlink(dir + "/" + e.Name()); err == nil && strings.HasPrefix(to, "pipe:") {
+			pipes++
+		}
+	}
+	return open, pipes
+}
+
+// limitDescriptors lets a program open no more than it has, until the function
+// that it returns is called.
+func (p *program) limitDescriptors(t *testing.T) (lift func()) {
+	t.Helper()
+	var before unix.Rlimit
+	set := func(to, old *unix.Rlimit) {
+		if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, to, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(nil, &before)
+	open, _ := p.descriptors(t)
+	lowest := uint64(0)
+	for open[fmt.Sprint(lowest)] {
+		lowest++
+	}
+	set(&unix.Rlimit{Cur: lowest, Max: before.Max}, nil)
+	return func() { set(&before, nil) }
+}
+
+// TestNoDescriptorForPipes: bytes that come in bulk arrive also where the process
+// may open no pipe for them; once it may, it does.
+func TestNoDescriptorForPipes(t *testing.T) {
+	const n = 8 << 20
+	begin := make(chan struct{})
+	sends := func(c net.Conn) {
+		<-begin
+		_, _ = io.Copy(c, random(1, n))
+	}
+	web := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := http.ReadRequest(r); err == nil {
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", n)
+			sends(c)
+		}
+	})
+	stream := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := r.ReadByte(); err == nil {
+			fmt.Fprint(c, "!")
+			sends(c)
+		}
+	})
+	p := start(t, 2, fmt.Sprintf("http://127.0.0.1:0 {\nICP\nupstream %s\n}\ntls://127.0.0.1:0 {\nICP\nupstream %s\n}", web, stream), nil)
+	want := sum(t, random(1, n))
+	hello := string(helloFor(t, "filed.example"))
+	// both begins a response and a stream through the gate.
+	both := func() (list []*bufio.Reader) {
+		for _, x := range []struct{ listener, say, until string }{
+			{"http:", "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n", "\r\n\r\n"}, {"tls:", hello, "!"},
+		} {
+			c := dialTCP(t, p.addr(t, x.listener))
+			fmt.Fprint(c, x.say)
+			r := bufio.NewReader(c)
+			for got := ""; !strings.HasSuffix(got, x.until); {
+				b, err := r.ReadByte()
+				if err != nil {
+					t.Fatalf("after %q: %v", got, err)
+				}
+				got += string(b)
+			}
+			list = append(list, r)
+		}
+		return list
+	}
+	arrives := func(r *bufio.Reader) {
+		t.Helper()
+		if got := sum(t, io.LimitReader(r, n)); got != want {
+			t.Errorf("the bytes have sum %s; want %s", got, want)
+		}
+	}
+	starved := both()
+	_, before := p.descriptors(t)
+	lift := p.limitDescriptors(t)
+	close(begin)
+	for _, r := range starved {
+		arrives(r)
+	}
+	if _, pipes := p.descriptors(t); pipes != before {
+		t.Errorf("%d pipes were opened; this shows nothing", pipes-before)
+	}
+	lift()
+	for _, r := range both() {
+		arrives(r)
+	}
+	if _, pipes := p.descriptors(t); pipes == before {
+		t.Error("no pipe was opened when it might be")
+	}
+}
