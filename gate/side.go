@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"syscall"
@@ -88,12 +89,25 @@ func (s *side) readReady(fd uintptr) bool {
 }
 
 // silent reports whether there is nothing to read, and no end either. Where the
-// connection is none of the system's that cannot be told, and it is.
+// connection is neither one of the system's nor TLS over one that cannot be told,
+// and it is. The deadline for reading is not what it was afterwards.
 func (s *side) silent() bool {
+	if t, ok := s.Conn.(*tls.Conn); ok {
+		return newSide(t.NetConn()).silent() && nothingRead(t)
+	}
 	if s.raw == nil {
 		return true
 	}
 	return s.raw.Control(s.look) == nil && s.still
+}
+
+// nothingRead reports whether a TLS connection holds no byte that it has read
+// already: it may have taken several records at once. What the peer says of the
+// session alone is worked off by this.
+func nothingRead(t *tls.Conn) bool {
+	_ = t.SetReadDeadline(past) // what is at the socket is left there
+	n, err := t.Read(make([]byte, 1))
+	return n == 0 && isTimeout(err)
 }
 
 func (s *side) peek(fd uintptr) { s.still = sysSilent(fd) }
