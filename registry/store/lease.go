@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A SQLite database is held by the lock of a file. Programs that have another
+// database open say so in a table, for as long as a lease runs; who wants it alone
+// waits for no other lease.
+const (
+	leaseFor   = 20 * time.Second
+	leaseEvery = 5 * time.Second
+)
+
+// exclusively marks the lease of a program that wants the database alone.
+const exclusively = " (alone)"
+
+func (s *Store) lease(ctx context.Context) error {
+	if s.e.alone() {
+		return nil
+	}
+	node := randomID()
+	what := s.o.What
+	if s.o.Exclusive {
+		what += exclusively
+	}
+	if err := s.takeLease(ctx, node, what); err != nil {
+		return err
+	}
+	s.node = node
+	ctx, stop := context.WithCancel(context.Background())
+	s.leased = stop
+	s.running.Go(func() { s.keepLease(ctx) })
+	return nil
+}
+
+// takeLease enters this program, unless one is there that one of both wants out.
+func (s *Store) takeLease(ctx context.Context, node, what string) error {
+	tx, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "UPDATE meta SET rev = rev WHERE id = 1"); err != nil {
+		return err
+	}
+	now := s.o.Now().UnixMilli()
+	if _, err := tx.ExecContext(ctx, s.e.query("DELETE FROM node WHERE until < ?"), now); err != nil {
+		return err
+	}
+	var other string
+	query := "SELECT what FROM node WHERE what LIKE '%" + exclusively + "' LIMIT 1"
+	if s.o.Exclusive {
+		query = "SELECT what FROM node LIMIT 1"
+	}
+	switch err := tx.QueryRowContext(ctx, query).Scan(&other); {
+	case err == nil:
+		return fmt.Errorf("%w by %q; ask the service that runs there, or end it (its lease ends within %s)", ErrInUse, other, leaseFor)
+	case !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, s.e.query("INSERT INTO node (id, what, until) VALUES (?, ?, ?)"), node, what, now+leaseFor.Milliseconds()); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (s *Store) keepLease(ctx context.Context) {
+	tick := time.NewTicker(leaseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.stopped:
+			return
+		case <-tick.C:
+		}
+		asked, cancel := context.WithTimeout(ctx, leaseEvery)
+		// A failure is tried again at the next tick; the lease outlasts three.
+		_, _ = s.w.ExecContext(asked, s.e.query("UPDATE node SET until = ? WHERE id = ?"), s.o.Now().Add(leaseFor).UnixMilli(), s.node)
+		cancel()
+	}
+}
+
+// unlease ends the lease.
+func (s *Store) unlease() error {
+	if s.node == "" {
+		return nil
+	}
+	s.leased()
+	ctx, cancel := context.WithTimeout(context.Background(), leaseEvery)
+	defer cancel()
+	_, err := s.w.ExecContext(ctx, s.e.query("DELETE FROM node WHERE id = ?"), s.node)
+	return err
+}
+
+// endLoad makes the indexes again that a load of an import dropped, if the program
+// that made it died. An import that is to be resumed drops them anew.
+func (s *Store) endLoad(ctx context.Context) error {
+	var loading sql.NullString
+	if err := s.w.QueryRowContext(ctx, "SELECT loading FROM meta WHERE id = 1").Scan(&loading); err != nil || !loading.Valid {
+		return err
+	}
+	return s.setLoading(ctx, "")
+}
+
+// setLoading drops the indexes for the load of an import, or with "" makes them
+// again.
+func (s *Store) setLoading(ctx context.Context, id string) error {
+	tx, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, s.e.query("UPDATE meta SET loading = ? WHERE id = 1"), nullText(id)); err != nil {
+		return err
+	}
+	before, after := s.e.loading()
+	if id == "" {
+		before = after
+	}
+	for _, ddl := range before {
+		if _, err := tx.ExecContext(ctx, ddl); err != nil {
+			return s.failed(fmt.Errorf("%s: %w", ddl, err))
+		}
+	}
+	return tx.Commit()
+}

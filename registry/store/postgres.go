@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgres keeps the registry in PostgreSQL, or in what speaks its protocol.
+type postgres struct {
+	dollars
+	dsn string
+	db  *sql.DB
+}
+
+func (*postgres) name() string { return "postgres" }
+
+// oldestPostgres is the oldest major version that is tested.
+const oldestPostgres = 15
+
+func (e *postgres) open(ctx context.Context, o *Options) (write, read *sql.DB, err error) {
+	config, err := pgx.ParseConfig(e.dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", redacted(err))
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "icp-registry"
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(o.Readers + 4)
+	db.SetMaxIdleConns(o.Readers)
+	if err := db.PingContext(ctx); err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("database %s of %s:%d: %w", config.Database, config.Host, config.Port, err)
+	}
+	e.db = db
+	return db, db, nil
+}
+
+// redacted keeps the error of a DSN without the DSN, which may hold a password.
+func redacted(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		if inner := errors.Unwrap(parse); inner != nil {
+			return fmt.Errorf("the connection string cannot be read: %w", inner)
+		}
+		return errors.New("the connection string cannot be read; expect postgres://USER@HOST:PORT/NAME or words such as host=HOST dbname=NAME")
+	}
+	return err
+}
+
+func (*postgres) check(ctx context.Context, db *sql.DB) error {
+	var version, encoding string
+	var number int
+	if err := db.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(version, "PostgreSQL") {
+		return nil // it numbers its versions in its own way
+	}
+	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number); err != nil {
+		return err
+	}
+	if number/10000 < oldestPostgres {
+		return fmt.Errorf("%s; PostgreSQL %d or later is needed", version, oldestPostgres)
+	}
+	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_encoding')").Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database is encoded in %s; make one with ENCODING 'UTF8'", encoding)
+	}
+	return nil
+}
+
+func (*postgres) schema(ddl string) string { return ddl }
+
+func (*postgres) reading() *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+}
+
+// insert copies rows. Where they may meet others a copy cannot be, and statements
+// of many rows do.
+func (e *postgres) insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error {
+	if t.conflict != "" || len(t.rows) < 20 {
+		return e.insertMany(ctx, tx, t)
+	}
+	err := c.Raw(func(dc any) error {
+		conn, ok := dc.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("the connection is a %T; expect one of pgx", dc)
+		}
+		_, err := conn.Conn().CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(t.rows))
+		return err
+	})
+	return named(t.name, err)
+}
+
+// insertMost is how many rows a statement inserts; PostgreSQL takes 65,535
+// arguments.
+const insertMost = 500
+
+func (e *postgres) insertMany(ctx context.Context, tx *sql.Tx, t *table) error {
+	for from := 0; from < len(t.rows); from += insertMost {
+		rows := t.rows[from:min(from+insertMost, len(t.rows))]
+		args := make([]any, 0, len(rows)*len(t.columns))
+		for _, r := range rows {
+			args = append(args, r...)
+		}
+		if _, err := tx.ExecContext(ctx, e.query(t.insertSQL(len(rows))), args...); err != nil {
+			return named(t.name, err)
+		}
+	}
+	return nil
+}
+
+func named(table string, err error) error {
+	if err != nil {
+		return fmt.Errorf("table %s: %w", table, err)
+	}
+	return nil
+}
+
+// loading: constraints that look at another table for every row are checked once
+// for all rows instead.
+func (*postgres) loading() (before, after []string) {
+	before = []string{
+		"DROP INDEX IF EXISTS domain_name", "DROP INDEX IF EXISTS site_entity_number",
+		"ALTER TABLE domain DROP CONSTRAINT IF EXISTS domain_site", "ALTER TABLE access DROP CONSTRAINT IF EXISTS access_site",
+		"ALTER TABLE site DROP CONSTRAINT IF EXISTS site_entity",
+	}
+	after = []string{
+		"CREATE INDEX IF NOT EXISTS domain_name ON domain (name)", "CREATE INDEX IF NOT EXISTS site_entity_number ON site (entity_number)",
+		"ALTER TABLE domain DROP CONSTRAINT IF EXISTS domain_site", "ALTER TABLE domain ADD CONSTRAINT domain_site FOREIGN KEY (site_id) REFERENCES site (id)",
+		"ALTER TABLE access DROP CONSTRAINT IF EXISTS access_site", "ALTER TABLE access ADD CONSTRAINT access_site FOREIGN KEY (site_id) REFERENCES site (id)",
+		"ALTER TABLE site DROP CONSTRAINT IF EXISTS site_entity", "ALTER TABLE site ADD CONSTRAINT site_entity FOREIGN KEY (entity_number) REFERENCES entity (number)",
+	}
+	return before, after
+}
+
+// again: a deadlock, or what distributed SQL asks to be tried again.
+func (*postgres) again(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+func (*postgres) full(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "53100"
+}
+
+func (*postgres) close() error { return nil }
+
+func (*postgres) alone() bool { return false }

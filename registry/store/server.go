@@ -1,0 +1,357 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// PutServer records a server in place of the one with its id, and tells edges of
+// its addresses. A quota below what its service numbers have used is an error, and
+// so is an address that another server has.
+func (e *Edit) PutServer(v registry.Server) error {
+	t := e.t
+	if err := checkServer(&v); err != nil {
+		return fmt.Errorf("%w server %q: %w", ErrInvalid, v.ID, err)
+	}
+	was, err := t.server(v.ID)
+	if err != nil {
+		return err
+	}
+	if was != nil && shown(was) == shown(&v) {
+		return nil
+	}
+	var used int
+	if err := t.row("SELECT count(*) FROM service_number WHERE server_id = ?", v.ID).Scan(&used); err != nil {
+		return err
+	}
+	if used > v.Quota {
+		return fmt.Errorf("%w server %q: a quota of %d, but it has %d service numbers", ErrInvalid, v.ID, v.Quota, used)
+	}
+	if err := t.dropAddresses(was); err != nil {
+		return err
+	}
+	err = t.insert("server", []string{"id", "provider", "product", "region", "account", "quota"},
+		`ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, product = excluded.product, region = excluded.region,
+		account = excluded.account, quota = excluded.quota`,
+		[]any{v.ID, string(v.Provider), v.Product.String(), v.Region, v.Account, int64(v.Quota)})
+	if err != nil {
+		return err
+	}
+	t.noteServer(was, &v)
+	return t.addAddresses(&v)
+}
+
+func checkServer(v *registry.Server) error {
+	v.ID, v.Region, v.Account = tidy(strings.TrimSpace(v.ID)), tidy(strings.TrimSpace(v.Region)), tidy(strings.TrimSpace(v.Account))
+	if v.ID == "" {
+		return fmt.Errorf("it has no id")
+	}
+	if strings.ContainsAny(v.Region, " \t\n#") {
+		return fmt.Errorf("region %q: expect one word, such as cn-hangzhou", v.Region)
+	}
+	if _, err := registry.ParseProviderID(string(v.Provider)); err != nil {
+		return err
+	}
+	if v.Quota < 0 {
+		return fmt.Errorf("a quota of %d", v.Quota)
+	}
+	for i, p := range v.Addresses {
+		if !p.IsValid() || p.Masked() != p {
+			return fmt.Errorf("address %s: expect an address or a CIDR without bits behind its length", p)
+		}
+		if slices.Contains(v.Addresses[:i], p) {
+			return fmt.Errorf("address %s stands twice", p)
+		}
+	}
+	slices.SortFunc(v.Addresses, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
+	return nil
+}
+
+func (t *tx) addAddresses(v *registry.Server) error {
+	for _, p := range v.Addresses {
+		text, err := parsePrefix(p.String())
+		if err != nil {
+			return err
+		}
+		var other string
+		switch err := t.row("SELECT server_id FROM server_address WHERE prefix = ?", text).Scan(&other); {
+		case err == nil:
+			return fmt.Errorf("%w server %q: address %s is that of server %q", ErrInvalid, v.ID, text, other)
+		case err != sql.ErrNoRows:
+			return err
+		}
+		if err := t.exec("INSERT INTO server_address (prefix, server_id) VALUES (?, ?)", text, v.ID); err != nil {
+			return err
+		}
+		x := serverEntry(text, string(v.Provider), v.Product.String(), v.Region)
+		if check := t.s.o.CheckEntry; check != nil {
+			if err := check(x); err != nil {
+				return fmt.Errorf("%w server %q: %w", ErrInvalid, v.ID, err)
+			}
+		}
+		t.set(x)
+	}
+	return nil
+}
+
+func serverEntry(prefix, provider, product, region string) Entry {
+	if region == "" {
+		region = "-"
+	}
+	return Entry{List: ListServers, Key: prefix, Value: provider + " " + product + " " + region}
+}
+
+func scanServerEntry(rows *sql.Rows) (Entry, error) {
+	var prefix, provider, product, region string
+	err := rows.Scan(&prefix, &provider, &product, &region)
+	return serverEntry(prefix, provider, product, region), err
+}
+
+func (t *tx) dropAddresses(was *registry.Server) error {
+	if was == nil {
+		return nil
+	}
+	for _, p := range was.Addresses {
+		text, err := parsePrefix(p.String())
+		if err != nil {
+			return err
+		}
+		t.set(Entry{List: ListServers, Key: text, Gone: true})
+	}
+	return t.exec("DELETE FROM server_address WHERE server_id = ?", was.ID)
+}
+
+func (t *tx) noteServer(was, is *registry.Server) {
+	var before, after any
+	id := ""
+	if was != nil {
+		before, id = was, was.ID
+	}
+	if is != nil {
+		after, id = is, is.ID
+	}
+	t.note("servers", id, before, after)
+}
+
+// RemoveServer takes a server out; one that has service numbers stays.
+func (e *Edit) RemoveServer(id string) error {
+	t := e.t
+	was, err := t.server(id)
+	if err != nil {
+		return err
+	}
+	if was == nil {
+		return fmt.Errorf("server %q: %w", id, ErrNotFound)
+	}
+	var used int
+	if err := t.row("SELECT count(*) FROM service_number WHERE server_id = ?", id).Scan(&used); err != nil {
+		return err
+	}
+	if used > 0 {
+		return fmt.Errorf("%w: server %q has %d service numbers; it stays as long as they tie filings to it", ErrInvalid, id, used)
+	}
+	if err := t.dropAddresses(was); err != nil {
+		return err
+	}
+	t.noteServer(was, nil)
+	return t.exec("DELETE FROM server WHERE id = ?", id)
+}
+
+func (t *tx) server(id string) (*registry.Server, error) {
+	list, err := t.s.servers(t.ctx, t, "WHERE id = ?", id)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// Servers returns all servers, by id.
+func (s *Store) Servers(ctx context.Context) ([]registry.Server, error) {
+	return s.servers(ctx, s.r, "")
+}
+
+func (s *Store) servers(ctx context.Context, q querier, where string, args ...any) (list []registry.Server, err error) {
+	err = s.each(ctx, q, "SELECT id, provider, product, region, account, quota FROM server "+where+" ORDER BY id", args, func(rows *sql.Rows) error {
+		var v registry.Server
+		var provider, product string
+		if err := rows.Scan(&v.ID, &provider, &product, &v.Region, &v.Account, &v.Quota); err != nil {
+			return err
+		}
+		v.Provider = registry.ProviderID(provider)
+		v.Product, err = registry.ParseProduct(product)
+		list = append(list, v)
+		return err
+	})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	at := make(map[string]int, len(list))
+	for i := range list {
+		at[list[i].ID] = i
+	}
+	byServer := strings.Replace(where, "id", "server_id", 1)
+	err = s.each(ctx, q, "SELECT server_id, prefix FROM server_address "+byServer+" ORDER BY prefix", args, func(rows *sql.Rows) error {
+		var id, text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		p, err := netip.ParsePrefix(text)
+		if a, alone := netip.ParseAddr(text); alone == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		list[at[id]].Addresses = append(list[at[id]].Addresses, p)
+		return err
+	})
+	return list, err
+}
+
+// NumberState is what became of a service number. The zero value is NumberFree.
+type NumberState uint8
+
+// The states.
+const (
+	NumberFree  NumberState = iota // not used yet
+	NumberGiven                    // given to another account, not used yet
+	NumberSpent                    // a filing was made with it; for ever
+)
+
+var numberStateWords = []string{"free", "given", "spent"}
+
+// String returns the word of n, for example "spent".
+func (n NumberState) String() string {
+	if int(n) < len(numberStateWords) {
+		return numberStateWords[n]
+	}
+	return fmt.Sprintf("NumberState(%d)", uint8(n))
+}
+
+// MarshalText writes the word of n.
+func (n NumberState) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// ServiceNumber ties one filing to one server (备案服务码).
+type ServiceNumber struct {
+	Number  string
+	Server  string
+	State   NumberState
+	Account string // whose it is; that of the server, unless it was given away
+	Filing  string // the key of the filing that it was spent for
+}
+
+// AddServiceNumber makes a number of a server, within its quota, for an account;
+// that of the server if it is empty.
+func (e *Edit) AddServiceNumber(number, server, account string) error {
+	t := e.t
+	v, err := t.server(server)
+	if err != nil {
+		return err
+	}
+	if v == nil {
+		return fmt.Errorf("server %q: %w", server, ErrNotFound)
+	}
+	n := ServiceNumber{Number: tidy(strings.TrimSpace(number)), Server: server, Account: tidy(account)}
+	if n.Number == "" {
+		return fmt.Errorf("%w: an empty service number", ErrInvalid)
+	}
+	if was, err := t.serviceNumber(n.Number); err != nil || was != nil {
+		if err == nil {
+			err = fmt.Errorf("%w: service number %q is one of server %q", ErrInvalid, number, was.Server)
+		}
+		return err
+	}
+	var used int
+	if err := t.row("SELECT count(*) FROM service_number WHERE server_id = ?", server).Scan(&used); err != nil {
+		return err
+	}
+	if used >= v.Quota {
+		return fmt.Errorf("%w: server %q has used all %d of its service numbers", ErrInvalid, server, v.Quota)
+	}
+	if n.Account == "" {
+		n.Account = v.Account
+	}
+	if n.Account != v.Account {
+		n.State = NumberGiven
+	}
+	return t.putServiceNumber(nil, &n)
+}
+
+// SpendServiceNumber ties a number to a filing, for ever.
+func (e *Edit) SpendServiceNumber(number, filing string) error {
+	t := e.t
+	was, err := t.serviceNumber(number)
+	if err != nil {
+		return err
+	}
+	if was == nil {
+		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
+	}
+	if was.State == NumberSpent {
+		return fmt.Errorf("%w: service number %q was spent for filing %q; use another one", ErrInvalid, number, was.Filing)
+	}
+	if _, err := t.mustFind(filing); err != nil {
+		return err
+	}
+	n := *was
+	n.State, n.Filing = NumberSpent, filing
+	return t.putServiceNumber(was, &n)
+}
+
+// GiveServiceNumber hands a number that is not spent to another account.
+func (e *Edit) GiveServiceNumber(number, account string) error {
+	t := e.t
+	was, err := t.serviceNumber(number)
+	if err != nil {
+		return err
+	}
+	if was == nil {
+		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
+	}
+	if was.State == NumberSpent {
+		return fmt.Errorf("%w: service number %q was spent for filing %q", ErrInvalid, number, was.Filing)
+	}
+	n := *was
+	n.State, n.Account = NumberGiven, tidy(strings.TrimSpace(account))
+	return t.putServiceNumber(was, &n)
+}
+
+func (t *tx) putServiceNumber(was, n *ServiceNumber) error {
+	var before any
+	if was != nil {
+		before = was
+	}
+	t.note("service-numbers", n.Number, before, n)
+	return t.insert("service_number", []string{"number", "server_id", "state", "account", "filing"},
+		"ON CONFLICT (number) DO UPDATE SET state = excluded.state, account = excluded.account, filing = excluded.filing",
+		[]any{n.Number, n.Server, int64(n.State), n.Account, n.Filing})
+}
+
+func (t *tx) serviceNumber(number string) (*ServiceNumber, error) {
+	list, err := t.s.serviceNumbers(t.ctx, t, "WHERE number = ?", number)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// ServiceNumbers returns the service numbers of a server, or all for "".
+func (s *Store) ServiceNumbers(ctx context.Context, server string) ([]ServiceNumber, error) {
+	if server == "" {
+		return s.serviceNumbers(ctx, s.r, "")
+	}
+	return s.serviceNumbers(ctx, s.r, "WHERE server_id = ?", server)
+}
+
+func (s *Store) serviceNumbers(ctx context.Context, q querier, where string, args ...any) (list []ServiceNumber, err error) {
+	err = s.each(ctx, q, "SELECT number, server_id, state, account, filing FROM service_number "+where+" ORDER BY number", args, func(rows *sql.Rows) error {
+		var n ServiceNumber
+		err := rows.Scan(&n.Number, &n.Server, &n.State, &n.Account, &n.Filing)
+		list = append(list, n)
+		return err
+	})
+	return list, err
+}

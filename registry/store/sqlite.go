@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+// sqlite keeps the registry in one file, written by one connection.
+type sqlite struct {
+	path string
+	lock *os.File
+	stmt map[string]*sql.Stmt // inserts of the writing connection, by their text
+}
+
+func (*sqlite) name() string { return "sqlite" }
+
+// oldestSQLite is the first version without the loss of data when a write and a
+// checkpoint of two connections meet (WAL reset, 3.7.0 to 3.51.2).
+const oldestSQLite = "3.51.3"
+
+// Pragmas of both pools. FULL makes a commit wait for the disk. Rows are found by
+// checked pages: a memory-mapped file could not report an error of the disk.
+const pragmas = "_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)&_pragma=mmap_size(0)&_pragma=temp_store(2)"
+
+func (e *sqlite) open(ctx context.Context, o *Options) (write, read *sql.DB, err error) {
+	if e.lock, err = lockFile(e.path + ".lock"); err != nil {
+		return nil, nil, err
+	}
+	if err := e.create(); err != nil {
+		return nil, nil, err
+	}
+	name := "file:" + (&url.URL{Path: filepath.ToSlash(e.path)}).EscapedPath() + "?" + pragmas
+	write, err = sql.Open("sqlite", name+"&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-65536)")
+	if err != nil {
+		return nil, nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if err := write.PingContext(ctx); err != nil {
+		write.Close()
+		return nil, nil, fmt.Errorf("%s: %w", e.path, err)
+	}
+	read, err = sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-16384)")
+	if err != nil {
+		write.Close()
+		return nil, nil, err
+	}
+	read.SetMaxOpenConns(o.Readers)
+	read.SetMaxIdleConns(o.Readers)
+	return write, read, nil
+}
+
+// create makes the file before SQLite does, which would let everybody read it.
+func (e *sqlite) create() error {
+	f, err := os.OpenFile(e.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (e *sqlite) check(ctx context.Context, db *sql.DB) error {
+	var version, mode string
+	var sync int
+	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
+		return err
+	}
+	if olderThan(version, oldestSQLite) {
+		return fmt.Errorf("SQLite %s may lose data; %s or later is needed", version, oldestSQLite)
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil {
+		return err
+	}
+	if mode != "wal" || sync != 2 {
+		return fmt.Errorf("%s: journal mode %q and synchronous %d; a write-ahead log and full synchronisation are needed: is the file on a local disk?", e.path, mode, sync)
+	}
+	return nil
+}
+
+// olderThan compares versions of three numbers.
+func olderThan(version, least string) bool {
+	v, l := strings.Split(version, "."), strings.Split(least, ".")
+	for i := range l {
+		a := 0
+		if i < len(v) {
+			a, _ = strconv.Atoi(v[i])
+		}
+		if b, _ := strconv.Atoi(l[i]); a != b {
+			return a < b
+		}
+	}
+	return false
+}
+
+func (*sqlite) query(q string) string { return q }
+
+// schema turns PostgreSQL's types into SQLite's and makes tables strict.
+func (*sqlite) schema(ddl string) string {
+	return strings.NewReplacer(
+		"BIGINT", "INTEGER", "SMALLINT", "INTEGER", "BYTEA", "BLOB",
+		"\n); -- by key", "\n) STRICT, WITHOUT ROWID;", "\n);", "\n) STRICT;",
+	).Replace(ddl)
+}
+
+func (*sqlite) reading() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+// insertRows is how many rows a statement inserts: more are not faster, and each
+// argument takes memory.
+const insertRows = 50
+
+func (e *sqlite) insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error {
+	args := make([]any, 0, insertRows*len(t.columns))
+	for from := 0; from < len(t.rows); from += insertRows {
+		rows := t.rows[from:min(from+insertRows, len(t.rows))]
+		args = args[:0]
+		for _, r := range rows {
+			args = append(args, r...)
+		}
+		if len(rows) < insertRows {
+			if _, err := tx.ExecContext(ctx, t.insertSQL(len(rows)), args...); err != nil {
+				return fmt.Errorf("table %s: %w", t.name, err)
+			}
+			continue
+		}
+		stmt, err := e.prepared(ctx, c, t)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...); err != nil {
+			return fmt.Errorf("table %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// prepared keeps statements of the one connection that writes.
+func (e *sqlite) prepared(ctx context.Context, c *sql.Conn, t *table) (*sql.Stmt, error) {
+	q := t.insertSQL(insertRows)
+	if s, ok := e.stmt[q]; ok {
+		return s, nil
+	}
+	s, err := c.PrepareContext(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", t.name, err)
+	}
+	if e.stmt == nil {
+		e.stmt = map[string]*sql.Stmt{}
+	}
+	e.stmt[q] = s
+	return s, nil
+}
+
+// loading: an index that grows at random places writes each of its pages many
+// times; one that is made of all rows writes them once.
+func (*sqlite) loading() (before, after []string) {
+	return []string{"DROP INDEX IF EXISTS domain_name", "DROP INDEX IF EXISTS site_entity_number"},
+		[]string{"CREATE INDEX IF NOT EXISTS domain_name ON domain (name)", "CREATE INDEX IF NOT EXISTS site_entity_number ON site (entity_number)"}
+}
+
+func (*sqlite) again(error) bool { return false }
+
+func (*sqlite) full(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_FULL
+}
+
+func (e *sqlite) close() error {
+	if e.lock == nil {
+		return nil
+	}
+	return e.lock.Close()
+}
+
+func (*sqlite) alone() bool { return true }
