@@ -41,6 +41,8 @@ const (
 	digestSuffix = ".digest"
 	markSuffix   = ".mark"
 	tempSuffix   = ".temp"
+	// manifestSuffix is the manifest as it came, for a relay to hand on.
+	manifestSuffix = ".manifest"
 )
 
 // path of one of the files; names sort by revision within an epoch.
@@ -102,8 +104,7 @@ func (b *base) open() (x *index.Index, d *index.Digest, l *Lists, err error) {
 // finish writes what belongs to a snapshot whose index stands at its place, and
 // then its mark. Where the snapshot is served, the index is summed up first.
 func (b *base) finish(d *index.Digest, lists []byte, served bool) (err error) {
-	sum := sha256.Sum256(lists)
-	b.Lists = File{hex.EncodeToString(sum[:]), int64(len(lists))}
+	b.Lists = File{sumOf(lists), int64(len(lists))}
 	if served && b.Index.SHA256 == "" {
 		if b.Index, err = fileOf(b.path(indexSuffix)); err != nil {
 			return err
@@ -125,7 +126,7 @@ func (b *base) finish(d *index.Digest, lists []byte, served bool) (err error) {
 // remove takes the snapshot away, its mark first.
 func (b *base) remove() error {
 	var errs []error
-	for _, suffix := range []string{markSuffix, digestSuffix, listsSuffix, indexSuffix} {
+	for _, suffix := range []string{markSuffix, manifestSuffix, digestSuffix, listsSuffix, indexSuffix} {
 		if err := os.Remove(b.path(suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -197,6 +198,11 @@ func moveFile(from, to string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(to))
+}
+
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // fileOf sums up a file.

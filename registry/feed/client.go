@@ -64,20 +64,9 @@ func (c *Client) Coverage(ctx context.Context, names []registry.Domain) ([]regis
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+CoveragePath, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	if c.token != nil {
-		token, err := c.token()
-		if err != nil {
-			return nil, err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.do(ctx, http.MethodPost, CoveragePath, body, http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/json"},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +79,25 @@ func (c *Client) Coverage(ctx context.Context, names []registry.Domain) ([]regis
 		return nil, err
 	}
 	return ParseAnswer(text, names)
+}
+
+// do asks the service, with the token.
+func (c *Client) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if header != nil {
+		req.Header = header
+	}
+	if c.token != nil {
+		token, err := c.token()
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return c.http.Do(req)
 }
 
 // check refuses what is no answer.

@@ -16,6 +16,7 @@ import (
 // Install takes over or removes.
 type Fetched struct {
 	Manifest *Manifest
+	Signed   []byte // the manifest as it came, for a relay to hand on; nil: it need not
 	Index    string // path of the file of filings and blacklist
 	Lists    string // path of the file of lists
 }
@@ -61,6 +62,11 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	}
 	if err := moveFile(f.Index, b.path(indexSuffix)); err != nil {
 		return err
+	}
+	if f.Signed != nil {
+		if err := writeFile(b.path(manifestSuffix), f.Signed); err != nil {
+			return err
+		}
 	}
 	if err := b.finish(d, lists.Append(nil), r.o.Served); err != nil {
 		return err

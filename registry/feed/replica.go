@@ -260,6 +260,57 @@ func (r *Replica) Apply(f *Frame, b []byte) error {
 	return nil
 }
 
+// Publish makes the next revision of what f says and returns its frame, signed and
+// on disk: f's revision, type and digests are set. It is how a registry of record
+// publishes; what may be published is the caller's to say. On ErrUnwritten the
+// frame is in force and returned, and must not be sent before Flush succeeds; other
+// errors leave everything as it was.
+func (r *Replica) Publish(f *Frame, s *Signer) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		return nil, ErrEmpty
+	}
+	f.Type, f.Revision = FrameRevision, r.live.View().Revision()
+	f.Revision.Rev++
+	for i := range f.Changes {
+		f.Changes[i].Revision = f.Revision
+	}
+	if _, err := f.Append(nil, s); err != nil { // what no frame can hold is not put in force
+		return nil, err
+	}
+	if f.Notice != nil {
+		r.brake.announce(f.Notice.Import, f.Notice.Flips)
+	}
+	if err := r.take(f); err != nil {
+		return nil, err
+	}
+	f.Sums = r.sums
+	b, err := f.Append(nil, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.write(b); err != nil {
+		return b, fmt.Errorf("revision %s: %w: %w", f.Revision, ErrUnwritten, err)
+	}
+	return b, nil
+}
+
+// Heartbeat makes the frame that says that nothing has changed, and takes it in.
+func (r *Replica) Heartbeat(now time.Time, s *Signer) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil {
+		return nil, ErrEmpty
+	}
+	f := Frame{Type: FrameHeartbeat, Revision: r.live.View().Revision(), Time: now, Sums: r.sums}
+	b, err := f.Append(nil, s)
+	if err == nil && now.After(r.heard) {
+		r.heard = now
+	}
+	return b, err
+}
+
 // maxUnwritten is how many bytes of frames wait in memory for a disk that takes
 // nothing.
 const maxUnwritten = 64 << 20
@@ -359,6 +410,36 @@ func (r *Replica) tell(changed map[List]bool) {
 		}
 	}
 	r.o.Changed(lists)
+}
+
+// fileBySum returns the path of a file of a snapshot that can be served.
+func (r *Replica) fileBySum(sha256 string) (string, bool) {
+	bases, err := basesIn(r.dir)
+	if err != nil || sha256 == "" {
+		return "", false
+	}
+	for i := range bases {
+		switch sha256 {
+		case bases[i].Index.SHA256:
+			return bases[i].path(indexSuffix), true
+		case bases[i].Lists.SHA256:
+			return bases[i].path(listsSuffix), true
+		}
+	}
+	return "", false
+}
+
+// upstreamManifest is the signed manifest that came with the snapshot; nil where
+// there is none.
+func (r *Replica) upstreamManifest() []byte {
+	r.mu.Lock()
+	b := r.base
+	r.mu.Unlock()
+	text, err := os.ReadFile(b.path(manifestSuffix))
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // Compact makes a snapshot of what is in force and drops the frames before the

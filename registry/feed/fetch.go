@@ -1,0 +1,272 @@
+package feed
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// BusyError: the service has too much to do, and says when to come again.
+type BusyError struct{ After time.Duration }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("the service is busy; it wants to be asked again in %v", e.After)
+}
+
+// refused makes an error of an answer that is not the wanted one, and closes it.
+func (c *Client) refused(resp *http.Response) error {
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
+	switch resp.StatusCode {
+	case http.StatusGone:
+		return fmt.Errorf("the service at %s: %w", c.base, ErrGone)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil || seconds < 0 || seconds > 3600 {
+			seconds = 1
+		}
+		return &BusyError{time.Duration(seconds) * time.Second}
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("the service at %s says %s; see whether the token is right and may read the feed", c.base, resp.Status)
+	}
+	return fmt.Errorf("the service at %s says %s: %.200q", c.base, resp.Status, text)
+}
+
+// Manifest fetches the manifest of the newest snapshot, which one of keys must
+// have signed, and returns it also as it came.
+func (c *Client) Manifest(ctx context.Context, keys *Keys) (*Manifest, []byte, error) {
+	resp, err := c.do(ctx, http.MethodGet, SnapshotPath, nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, nil, c.refused(resp)
+	}
+	defer resp.Body.Close()
+	signed, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := ParseManifest(signed, keys)
+	if err == nil {
+		err = m.Readable()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the service at %s: %w", c.base, err)
+	}
+	return m, signed, nil
+}
+
+// Fetch puts a file of a snapshot at path. What lies there already, of a download
+// that was cut off, is gone on with. The file is on disk and has its checksum when
+// Fetch returns without an error.
+func (c *Client) Fetch(ctx context.Context, file File, path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	had, err := io.Copy(h, f)
+	if err != nil {
+		return err
+	}
+	if had > file.Bytes {
+		had = 0
+	}
+	if had < file.Bytes {
+		if err = c.fetchRest(ctx, file, f, had); err != nil {
+			return err
+		}
+	}
+	if err := f.Truncate(file.Bytes); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	h.Reset()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != file.SHA256 {
+		os.Remove(path)
+		return fmt.Errorf("the service at %s sent a file with SHA-256 %s; the manifest says %s", c.base, got, file.SHA256)
+	}
+	return f.Sync()
+}
+
+// fetchRest fetches what comes after the first bytes of a file.
+func (c *Client) fetchRest(ctx context.Context, file File, f *os.File, had int64) error {
+	header := http.Header{}
+	if had > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", had))
+		header.Set("If-Range", `"`+file.SHA256+`"`)
+	}
+	resp, err := c.do(ctx, http.MethodGet, SnapshotPath+"/"+file.SHA256, nil, header)
+	if err != nil {
+		return err
+	}
+	switch {
+	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", had)):
+	case resp.StatusCode == http.StatusOK:
+		had = 0
+	default:
+		return c.refused(resp)
+	}
+	defer resp.Body.Close()
+	if _, err := f.Seek(had, io.SeekStart); err != nil {
+		return err
+	}
+	n, err := io.Copy(f, io.LimitReader(resp.Body, file.Bytes-had))
+	if err == nil && had+n < file.Bytes {
+		err = fmt.Errorf("the service at %s ended a file of %d bytes after %d", c.base, file.Bytes, had+n)
+	}
+	return err
+}
+
+// open begins a stream of frames.
+func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.refused(resp)
+	}
+	if kind := resp.Header.Get("Content-Type"); kind != contentFrames {
+		resp.Body.Close()
+		return nil, fmt.Errorf("the service at %s answers with %q; expect %q", c.base, kind, contentFrames)
+	}
+	return resp.Body, nil
+}
+
+// Feed opens the stream of frames after a revision; ErrGone where they are not
+// kept any more.
+func (c *Client) Feed(ctx context.Context, after registry.Revision) (io.ReadCloser, error) {
+	return c.open(ctx, FeedPath+"?from="+after.String())
+}
+
+// Digest fetches the digests of the registry and the heartbeat that goes with
+// them.
+func (c *Client) Digest(ctx context.Context, keys *Keys) (*Frame, *index.Digest, error) {
+	body, err := c.open(ctx, DigestPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Close()
+	r := bufio.NewReader(body)
+	b, err := ReadFrame(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	beat, err := ParseFrame(b, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := parseDigest(text)
+	if err == nil && d.Sum() != beat.Sums.Filings {
+		err = errors.New("digests that do not sum up to what is signed")
+	}
+	return beat, d, err
+}
+
+// Repair fetches all that lies in some buckets at a revision.
+func (c *Client) Repair(ctx context.Context, at registry.Revision, buckets []int, keys *Keys) (frames []*Frame, err error) {
+	list := make([]string, len(buckets))
+	for i, n := range buckets {
+		list[i] = strconv.Itoa(n)
+	}
+	body, err := c.open(ctx, RepairPath+"?at="+at.String()+"&buckets="+strings.Join(list, ","))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	r := bufio.NewReader(body)
+	for {
+		b, err := ReadFrame(r, nil)
+		if errors.Is(err, io.EOF) {
+			return frames, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		f, err := ParseFrame(b, keys)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, f)
+	}
+}
+
+// EdgeStatus is what an edge says of itself.
+type EdgeStatus struct {
+	Revision registry.Revision `json:"revision"`
+	// Filings and Lists are its digests, in hexadecimal.
+	Filings string `json:"filings_digest,omitempty"`
+	Lists   string `json:"lists_digest,omitempty"`
+	// Age is for how long it has not known the registry to be there, in seconds.
+	Age int64 `json:"age_seconds"`
+	// Program is what asks, as "coredns 1.0.0".
+	Program string `json:"program,omitempty"`
+	// Error is why it does not follow; "" if it does.
+	Error string `json:"error,omitempty"`
+}
+
+// StatusPath is where edges tell how they are.
+const StatusPath = "/v1/edge/status"
+
+// maxStatusText bounds the texts of a status.
+const maxStatusText = 500
+
+// ParseEdgeStatus reads the body of a status.
+func ParseEdgeStatus(b []byte) (s EdgeStatus, err error) {
+	if err := strict(b, &s); err != nil {
+		return s, fmt.Errorf("status of an edge: %w", err)
+	}
+	if len(s.Program) > maxStatusText || len(s.Error) > maxStatusText || s.Age < 0 {
+		return s, fmt.Errorf("status of an edge: texts of at most %d bytes and an age from 0 on", maxStatusText)
+	}
+	return s, nil
+}
+
+// Report tells the service how this edge is.
+func (c *Client) Report(ctx context.Context, s EdgeStatus) error {
+	s.Error = cutText(s.Error, maxStatusText)
+	body, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	resp, err := c.do(ctx, http.MethodPost, StatusPath, body, http.Header{"Content-Type": {"application/json"}})
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusOK {
+		return c.refused(resp)
+	}
+	return resp.Body.Close()
+}
+
+func cutText(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
