@@ -59,7 +59,7 @@ type Frame struct {
 	Import   string            // the import that it is part of; "" is none
 	Notice   *MassChange       // nil: none
 	Changes  []registry.Change // of filings and blacklist, in their order
-	Entries  []Entry           // of lists
+	Entries  []registry.Entry  // of lists
 }
 
 // The operations of a frame.
@@ -323,9 +323,9 @@ func (f *Frame) operation(kind byte, one []byte) error {
 		f.Changes = append(f.Changes, c)
 	case opEntry:
 		r := taker{b: one}
-		e := Entry{List: List(r.u8())}
+		e := registry.Entry{List: registry.List(r.u8())}
 		gone := r.u8()
-		e.Key, e.Value = r.text(MaxEntry), r.text(MaxEntry)
+		e.Key, e.Value = r.text(registry.MaxEntry), r.text(registry.MaxEntry)
 		e.Gone = gone == 1
 		if r.bad || len(r.b) > 0 || gone > 1 {
 			return frameError("an entry of %s that ends early or late", e.List)

@@ -40,9 +40,9 @@ func testFrame() *feed.Frame {
 			{Revision: testRevision, Kind: registry.ChangeFilings, Name: name, Filings: []registry.Filing{filing}},
 			{Revision: testRevision, Kind: registry.ChangeListed, Name: registry.MustParseDomain("example.net")},
 		},
-		Entries: []feed.Entry{
-			{List: feed.ListNetworks, Key: "192.0.2.0/24", Value: "aliyun ecs cn-beijing"},
-			{List: feed.ListExemptions, Key: "*.example.org", Gone: true},
+		Entries: []registry.Entry{
+			{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "aliyun ecs cn-beijing"},
+			{List: registry.ListExemptions, Key: "*.example.org", Gone: true},
 		},
 	}
 }
@@ -129,9 +129,9 @@ func TestFrameRefused(t *testing.T) {
 		"a gone entry that says more":  func(f *feed.Frame) { f.Entries[0].Gone = true },
 		"a long import":                func(f *feed.Frame) { f.Import = strings.Repeat("x", 200) },
 		"too many operations": func(f *feed.Frame) {
-			f.Entries = make([]feed.Entry, feed.MaxOperations)
+			f.Entries = make([]registry.Entry, feed.MaxOperations)
 			for i := range f.Entries {
-				f.Entries[i] = feed.Entry{List: feed.ListTLDs, Key: "test"}
+				f.Entries[i] = registry.Entry{List: registry.ListTLDs, Key: "test"}
 			}
 		},
 	} {

@@ -151,8 +151,8 @@ func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists, 
 	if err := r.restartLog(b.Revision); err != nil {
 		return err
 	}
-	all := map[List]bool{}
-	for l := List(1); l < listEnd; l++ {
+	all := map[registry.List]bool{}
+	for _, l := range registry.AllLists() {
 		all[l] = true
 	}
 	r.tell(all)

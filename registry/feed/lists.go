@@ -8,93 +8,22 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dchest/siphash"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
-// List is one of the small tables that edges follow beside filings and blacklist.
-// The zero value is no list.
-type List uint8
+// MaxEntries bounds all lists of a registry: a provider's servers, at most.
+const MaxEntries = 2_000_000
 
-// The lists. An entry is a line of the file of the same name in the icp block,
-// split into what it is about and what it says.
-const (
-	_              List = iota
-	ListExemptions      // NAME or *.NAME; [until TIME] [authority]
-	ListNetworks        // CIDR; PROVIDER PRODUCT REGION [PLACE]
-	ListServers         // address; PROVIDER PRODUCT REGION [PLACE]: networks of one address, from the servers
-	ListBindings        // NAME or *.NAME; PRODUCT [acceleration=…] [origin=…]
-	ListSuffixes        // CNAME suffix; PROVIDER PRODUCT
-	ListProfiles        // PROVIDER PRODUCT; demand
-	ListTLDs            // top-level domain that may be filed; nothing
-	listEnd
-)
-
-var listWords = [listEnd]string{"", "exemptions", "networks", "servers", "bindings", "suffixes", "profiles", "tlds"}
-
-// String returns the word of l, for example "networks".
-func (l List) String() string {
-	if l > 0 && l < listEnd {
-		return listWords[l]
-	}
-	return fmt.Sprintf("List(%d)", uint8(l))
-}
-
-// ParseList reads the word of a list.
-func ParseList(s string) (List, error) {
-	if i := slices.Index(listWords[:], s); i > 0 {
-		return List(i), nil
-	}
-	return 0, fmt.Errorf("unknown list %q; expect %s", s, strings.Join(listWords[1:], ", "))
-}
-
-// Limits of the lists.
-const (
-	// MaxEntry bounds key and value of an entry, in bytes, together.
-	MaxEntry = 1024
-	// MaxEntries bounds all lists of a registry: a provider's servers, at most.
-	MaxEntries = 2_000_000
-)
-
-// Entry is one line of a list. The zero value is none.
-type Entry struct {
-	List  List
-	Key   string // what it is about; there is one entry a key
-	Value string // what it says
-	// Gone: the entry is not there any more. Value is empty then.
-	Gone bool
-}
-
-// Check reports why e cannot be an entry: an unknown list, no key, or what cannot
-// stand in a line.
-func (e Entry) Check() error {
-	switch {
-	case e.List == 0 || e.List >= listEnd:
-		return fmt.Errorf("entry %q of %s; expect one of %s", e.Key, e.List, strings.Join(listWords[1:], ", "))
-	case e.Key == "":
-		return fmt.Errorf("an entry of %s without a key", e.List)
-	case len(e.Key)+len(e.Value) > MaxEntry:
-		return fmt.Errorf("an entry of %s has %d bytes; at most %d", e.List, len(e.Key)+len(e.Value), MaxEntry)
-	case !inLine(e.Key) || !inLine(e.Value):
-		return fmt.Errorf("entry %q %q of %s holds what no line can: a tab, a control character, a %q, or no UTF-8", e.Key, e.Value, e.List, "#")
-	case e.Gone && e.Value != "":
-		return fmt.Errorf("entry %q of %s is gone and says %q", e.Key, e.List, e.Value)
-	}
-	return nil
-}
-
-// inLine reports whether s can stand in a line of a data file as it is.
-func inLine(s string) bool {
-	return utf8.ValidString(s) && s == strings.TrimSpace(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '#' })
-}
-
-// Lists are the entries of one revision. The zero value has none and is ready for
-// use. It is not safe for concurrent use.
+// Lists are the entries of one revision. Make them by NewLists. They are not
+// safe for concurrent use.
 type Lists struct {
-	of     [listEnd]map[string]string
+	of     map[registry.List]map[string]string // none is empty
 	n      int
 	digest uint64
 	k0, k1 uint64
@@ -102,7 +31,7 @@ type Lists struct {
 
 // NewLists returns lists whose digest is keyed by the snapshot's key.
 func NewLists(key [16]byte) *Lists {
-	l := &Lists{}
+	l := &Lists{of: map[registry.List]map[string]string{}}
 	l.k0, l.k1 = siphash.Hash128(le(key[:8]), le(key[8:]), []byte("lists"))
 	return l
 }
@@ -123,21 +52,16 @@ func (l *Lists) Digest() uint64 { return l.digest }
 // Clone returns a copy that changes of l do not reach.
 func (l *Lists) Clone() *Lists {
 	c := *l
-	for i, m := range l.of {
-		if m == nil {
-			continue
-		}
-		c.of[i] = make(map[string]string, len(m))
-		for k, v := range m {
-			c.of[i][k] = v
-		}
+	c.of = make(map[registry.List]map[string]string, len(l.of))
+	for list, m := range l.of {
+		c.of[list] = maps.Clone(m)
 	}
 	return &c
 }
 
 // Apply takes in an entry that Check accepts. It fails, and changes nothing, if
 // there would be too many.
-func (l *Lists) Apply(e Entry) error {
+func (l *Lists) Apply(e registry.Entry) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
@@ -164,16 +88,16 @@ func (l *Lists) Apply(e Entry) error {
 	return nil
 }
 
-func (l *Lists) hash(list List, key, value string) uint64 {
+func (l *Lists) hash(list registry.List, key, value string) uint64 {
 	return siphash.Hash(l.k0, l.k1, []byte(list.String()+"\t"+key+"\t"+value))
 }
 
 // All goes through the entries: by list, then by key.
-func (l *Lists) All() iter.Seq[Entry] {
-	return func(yield func(Entry) bool) {
-		for list := range l.of {
-			for _, key := range sortedKeys(l.of[list]) {
-				if !yield(Entry{List: List(list), Key: key, Value: l.of[list][key]}) {
+func (l *Lists) All() iter.Seq[registry.Entry] {
+	return func(yield func(registry.Entry) bool) {
+		for _, list := range registry.AllLists() {
+			for _, key := range slices.Sorted(maps.Keys(l.of[list])) {
+				if !yield(registry.Entry{List: list, Key: key, Value: l.of[list][key]}) {
 					return
 				}
 			}
@@ -181,23 +105,11 @@ func (l *Lists) All() iter.Seq[Entry] {
 	}
 }
 
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, cmp.Compare[string])
-	return keys
-}
-
 // File returns one list as the data file that an operator would write, in the
 // order of keys.
-func (l *Lists) File(list List) []byte {
+func (l *Lists) File(list registry.List) []byte {
 	var b bytes.Buffer
-	if list >= listEnd {
-		return nil
-	}
-	for _, key := range sortedKeys(l.of[list]) {
+	for _, key := range slices.Sorted(maps.Keys(l.of[list])) {
 		b.WriteString(strings.TrimSuffix(key+" "+l.of[list][key], " "))
 		b.WriteByte('\n')
 	}
@@ -224,13 +136,13 @@ func (l *Lists) Append(b []byte) []byte {
 // ReadLists reads what Append wrote. Entries of a list that this program does not
 // know are left out and counted in skipped, since a newer registry may have more.
 func ReadLists(r io.Reader, key [16]byte) (l *Lists, skipped int, err error) {
-	lines := bufio.NewReaderSize(r, 2*MaxEntry)
+	lines := bufio.NewReaderSize(r, 2*registry.MaxEntry)
 	head, err := lines.ReadString('\n')
 	if head != listsHead {
 		return nil, 0, fmt.Errorf("snapshot of lists begins with %.40q; expect %q (%w)", head, strings.TrimSpace(listsHead), cmp.Or(err, errForeign))
 	}
 	l = NewLists(key)
-	last := Entry{}
+	last := registry.Entry{}
 	for n := 2; ; n++ {
 		line, err := lines.ReadSlice('\n')
 		switch {
@@ -261,14 +173,14 @@ func ReadLists(r io.Reader, key [16]byte) (l *Lists, skipped int, err error) {
 
 var errForeign = errors.New("this is no snapshot of lists")
 
-func parseEntry(line string) (e Entry, known bool, err error) {
+func parseEntry(line string) (e registry.Entry, known bool, err error) {
 	fields := strings.Split(line, "\t")
 	if len(fields) != 3 {
 		return e, false, fmt.Errorf("%d fields; expect list, key and value between tabs", len(fields))
 	}
-	list, err := ParseList(fields[0])
+	list, err := registry.ParseList(fields[0])
 	if err != nil {
 		return e, false, nil
 	}
-	return Entry{List: list, Key: fields[1], Value: fields[2]}, true, nil
+	return registry.Entry{List: list, Key: fields[1], Value: fields[2]}, true, nil
 }

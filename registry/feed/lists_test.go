@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
 )
 
@@ -19,7 +20,7 @@ func TestLists(t *testing.T) {
 	key := [16]byte{1, 2, 3}
 	l, want := feed.NewLists(key), map[string]string{}
 	for range 3000 {
-		e := feed.Entry{List: feed.List(1 + r.IntN(7)), Key: fmt.Sprintf("k%d.test", r.IntN(60)), Gone: r.IntN(3) == 0}
+		e := registry.Entry{List: registry.List(1 + r.IntN(7)), Key: fmt.Sprintf("k%d.test", r.IntN(60)), Gone: r.IntN(3) == 0}
 		id := e.List.String() + "\t" + e.Key
 		if e.Gone {
 			delete(want, id)
@@ -54,23 +55,23 @@ func TestLists(t *testing.T) {
 		t.Errorf("the snapshot reads back as %d entries (%d skipped): %v", read.Len(), skipped, err)
 	}
 	c := l.Clone()
-	if err := c.Apply(feed.Entry{List: feed.ListTLDs, Key: "test"}); err != nil || c.Len() != l.Len()+1 {
+	if err := c.Apply(registry.Entry{List: registry.ListTLDs, Key: "test"}); err != nil || c.Len() != l.Len()+1 {
 		t.Errorf("a clone has %d entries, what it was made of %d (%v)", c.Len(), l.Len(), err)
 	}
 }
 
 func TestListFile(t *testing.T) {
 	l := feed.NewLists([16]byte{})
-	for _, e := range []feed.Entry{
-		{List: feed.ListExemptions, Key: "www.example.com", Value: "until 2030-01-01 authority"},
-		{List: feed.ListExemptions, Key: "*.example.com"},
+	for _, e := range []registry.Entry{
+		{List: registry.ListExemptions, Key: "www.example.com", Value: "until 2030-01-01 authority"},
+		{List: registry.ListExemptions, Key: "*.example.com"},
 	} {
 		if err := l.Apply(e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const want = "*.example.com\nwww.example.com until 2030-01-01 authority\n"
-	if got := string(l.File(feed.ListExemptions)); got != want {
+	if got := string(l.File(registry.ListExemptions)); got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
 }

@@ -18,7 +18,7 @@ func frameOf(t testing.TB, s *feed.Signer, rev uint64) []byte {
 	t.Helper()
 	at := testRevision
 	at.Rev = rev
-	f := &feed.Frame{Type: feed.FrameRevision, Revision: at, Entries: []feed.Entry{{List: feed.ListTLDs, Key: fmt.Sprint("t", rev)}}}
+	f := &feed.Frame{Type: feed.FrameRevision, Revision: at, Entries: []registry.Entry{{List: registry.ListTLDs, Key: fmt.Sprint("t", rev)}}}
 	b, err := f.Append(nil, s)
 	if err != nil {
 		t.Fatal(err)

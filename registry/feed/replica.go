@@ -48,7 +48,7 @@ type ReplicaOptions struct {
 	Live *index.Live
 	// Changed, if not nil, is called after lists have changed, with the replica's
 	// lock held: it must not call back.
-	Changed func(lists []List)
+	Changed func(lists []registry.List)
 	// Served: the checksums of snapshots are computed, so that they can be served.
 	Served bool
 	// MassChange is how many flips within ten minutes are taken unannounced, of so
@@ -210,7 +210,7 @@ func (r *Replica) State() (registry.Revision, Sums, time.Time) {
 }
 
 // File returns one list as the data file that an operator would write.
-func (r *Replica) File(list List) []byte {
+func (r *Replica) File(list registry.List) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lists == nil {
@@ -383,7 +383,7 @@ func (r *Replica) take(f *Frame) error {
 	if err := r.live.Apply(changes...); err != nil {
 		return err
 	}
-	changed := map[List]bool{}
+	changed := map[registry.List]bool{}
 	for _, e := range f.Entries {
 		if err := r.lists.Apply(e); err != nil {
 			return fmt.Errorf("revision %s: %w: %w", f.Revision, err, ErrDiverged)
@@ -399,12 +399,12 @@ func (r *Replica) take(f *Frame) error {
 	return nil
 }
 
-func (r *Replica) tell(changed map[List]bool) {
+func (r *Replica) tell(changed map[registry.List]bool) {
 	if r.o.Changed == nil || len(changed) == 0 {
 		return
 	}
-	var lists []List
-	for l := List(1); l < listEnd; l++ {
+	var lists []registry.List
+	for _, l := range registry.AllLists() {
 		if changed[l] {
 			lists = append(lists, l)
 		}

@@ -111,7 +111,7 @@ func (c *center) publish(changes int) (*feed.Frame, []byte) {
 	f := &feed.Frame{Type: feed.FrameRevision, Revision: c.rev, Time: c.clock}
 	for range changes {
 		if c.IntN(5) == 0 {
-			e := feed.Entry{List: feed.ListNetworks, Key: fmt.Sprintf("192.0.2.%d/32", c.IntN(20)), Gone: c.IntN(3) == 0}
+			e := registry.Entry{List: registry.ListNetworks, Key: fmt.Sprintf("192.0.2.%d/32", c.IntN(20)), Gone: c.IntN(3) == 0}
 			if !e.Gone {
 				e.Value = "aliyun ecs cn-beijing"
 			}
@@ -206,7 +206,7 @@ func (c *center) same(r *feed.Replica) {
 			c.t.Fatalf("%s: the replica has %+v; want %+v", d, a, b)
 		}
 	}
-	if a, b := r.File(feed.ListNetworks), c.lists.File(feed.ListNetworks); !bytes.Equal(a, b) {
+	if a, b := r.File(registry.ListNetworks), c.lists.File(registry.ListNetworks); !bytes.Equal(a, b) {
 		c.t.Fatalf("networks are %q; want %q", a, b)
 	}
 }
