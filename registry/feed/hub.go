@@ -212,6 +212,9 @@ func (h *Hub) reset() {
 	defer h.mu.Unlock()
 	h.ring, h.bytes, h.beat = nil, 0, nil
 	h.at = registry.Revision{}
+	if log := h.r.Log(); log != nil {
+		h.at = log.Last()
+	}
 	h.broadcast()
 }
 
