@@ -14,18 +14,29 @@ func (s *service) Ask(q *authz.Question) authz.Answer {
 	r := route{from: netip.AddrPortFrom(q.Client, 0)}
 	cause := q.Cause
 	if cause == sniff.NoCause {
+		r.dest.Product = q.Product
 		r.dest.Told, cause = s.toldBy(q)
-	}
-	if cause != sniff.NoCause {
-		id := newRequestID()
-		return authz.Answer{Verdict: s.malformed(&r, q.Channel, cause, id), Refused: true, ID: id}
+		q.Cause = cause
 	}
 	enforces, exempt := s.treatment(q.Client)
-	if exempt {
+	switch {
+	case cause != sniff.NoCause && q.Unread && (exempt || !enforces):
+		// It is passed on and counted, as by a listener of TLS.
+		v := registry.Verdict{Reason: registry.Malformed, Block: true}
+		s.report(&r, asked{channel: q.Channel}, v, false, cause, "")
+		return authz.Answer{Verdict: v}
+	case cause != sniff.NoCause:
+		id := newRequestID()
+		return authz.Answer{Verdict: s.malformed(&r, q.Channel, cause, id), Refused: true, ID: id}
+	case exempt:
 		return authz.Answer{Verdict: registry.Verdict{Reason: registry.Exempt}}
 	}
 	a := asked{host: q.Host, channel: q.Channel, known: true}
 	answer := authz.Answer{Verdict: s.judge(a, &r)}
+	if q.SNI.Kind() != registry.NoHost && q.SNI != q.Host {
+		sni := asked{host: q.SNI, channel: q.Channel, known: true}
+		answer.Verdict = answer.Verdict.Worse(s.judge(sni, &r))
+	}
 	if answer.Verdict.Block && enforces {
 		answer.Refused, answer.ID = true, newRequestID()
 	}

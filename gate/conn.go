@@ -80,6 +80,13 @@ func (c *conn) end() {
 	}
 }
 
+// cutOff reports whether it was ended from outside.
+func (c *conn) cutOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
 // contain has a panic of a goroutine beside the connection's own end that
 // connection, and nothing else. It is deferred.
 func (c *conn) contain(then func()) {

@@ -3,10 +3,14 @@ package gate
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/icpgate/icpgate/gate/authz"
+	"github.com/icpgate/icpgate/gate/authz/spop"
+	"github.com/icpgate/icpgate/gate/authz/spop/peer"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 )
@@ -15,7 +19,7 @@ import (
 type TestService struct {
 	Edge      *edge.Edge
 	Upstream  string
-	Kind      string // http, tls, mixed
+	Kind      string // http, tls, mixed, spoe
 	WebSocket bool
 	Idle      time.Duration
 	Head      time.Duration
@@ -50,7 +54,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		return d
 	}
 	s := &service{
-		name: "test", judging: judging{edge: t.Edge, places: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS}).judged}, upstream: dialTo(t.Upstream),
+		name: "test", judging: judging{edge: t.Edge, where: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS})}, upstream: dialTo(t.Upstream),
 		limiter: newLimiter(Limits{}), metrics: newMetrics(prometheus.NewRegistry()).of("test"),
 		websocket: t.WebSocket, notices: t.Notices, bodyRate: 240,
 		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: or(t.Response, time.Minute)},
@@ -64,11 +68,32 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		s.tlsConfig = newTLSConfig(s.certs, "h2", "http/1.1")
 	}
 	s.pageOnly = t.PageOnly
+	s.peers, s.serves, s.names = newPeerSet([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Serves{Mainland: true}, authz.NewNames()
 	s.h2, s.h2c = newH2(s, true), t.H2C
-	l := newListener(ln, map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed}[t.Kind], new(conns))
+	l := newListener(ln, map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed, "spoe": SPOE}[t.Kind], new(conns))
 	l.service.Store(s)
 	go l.accept()
 	return &TestListener{l}, nil
+}
+
+// SPOEForTest returns what answers a connection of HAProxy's without one; it
+// panics where that does not go on.
+func SPOEForTest(e *edge.Edge) func(frames []byte) {
+	s := &service{
+		judging: judging{edge: e, where: newLocator(e, Serves{Mainland: true, Product: registry.ECS})},
+		metrics: newMetrics(prometheus.NewRegistry()).of("test"), serves: Serves{Mainland: true}, names: authz.NewNames(),
+	}
+	c := &spoeConn{current: func() *service { return s }}
+	c.asker = authz.SPOE{Judge: s, Pages: s, Names: s.names}
+	out := make([]byte, 0, bufferSize)
+	take := func(frames []byte) {
+		n, answers, done := c.session.Take(frames, out[:0], &c.asker)
+		if out = answers; done || n != len(frames) {
+			panic("the session has ended")
+		}
+	}
+	take(peer.HelloFrame(spop.MaxFrame))
+	return take
 }
 
 func (t *TestListener) Addr() string { return t.l.Addr().String() }

@@ -152,8 +152,11 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 			l.service.Store(s.service(name, bound))
 		}
 	}
-	for _, l := range gone {
+	for name, l := range gone {
 		l.end()
+		if l.kind.Asked() {
+			g.dismiss(name)
+		}
 	}
 	for _, l := range fresh {
 		l.revision = l.service.Load().edge.View().Revision()
@@ -161,6 +164,16 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 	}
 	g.logs.keep(next)
 	closeServers(old)
+}
+
+// dismiss ends the connections of proxies to a listener that is gone: they would
+// ask there for ever.
+func (g *Gate) dismiss(name string) {
+	for _, c := range g.open.all() {
+		if c.s.name == name {
+			c.leave()
+		}
+	}
 }
 
 // Listeners returns the addresses that are listened on, by the listener's key.

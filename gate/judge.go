@@ -32,10 +32,8 @@ func hostOf(kind sniff.Kind, text []byte, channel registry.Channel) (a asked) {
 // the listener stands for. It is made once for a listener and is safe for
 // concurrent use.
 type judging struct {
-	edge *edge.Edge
-	// places returns where the judged addresses are, of a connection that came to
-	// dest; several where the configuration names several.
-	places func(buf []edge.Where, d destination) []edge.Where
+	edge  *edge.Edge
+	where *locator
 }
 
 // route is whence a client came and where it went.
@@ -66,7 +64,7 @@ func (j *judging) decide(a asked, r *route) registry.Verdict {
 		cover = j.edge.CoverageAddr(netip.Addr{})
 	}
 	var worst registry.Verdict
-	for i, w := range j.places(buf[:0], r.dest) {
+	for i, w := range j.where.judged(buf[:0], r.dest) {
 		v := registry.Decide(edge.At(q, w, hints), cover)
 		if i > 0 {
 			v = worst.Worse(v)

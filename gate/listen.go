@@ -90,7 +90,7 @@ func (l *listener) serve(nc net.Conn) {
 		}
 	}()
 	c.onEnd(func() { nc.Close() })
-	if !c.introduce() {
+	if !c.introduce(l.kind) {
 		return
 	}
 	defer s.limiter.releaseClient(c.from.Addr())
@@ -99,6 +99,8 @@ func (l *listener) serve(nc net.Conn) {
 		c.tls()
 	case Mixed:
 		c.serveMixed()
+	case SPOE:
+		c.serveSPOE(l.service.Load)
 	default:
 		c.serveHTTP()
 	}
@@ -106,13 +108,18 @@ func (l *listener) serve(nc net.Conn) {
 
 // introduce finds out who the client is and where it was going, and takes one of
 // its connections. It reports false where the connection has ended over that.
-func (c *conn) introduce() bool {
+func (c *conn) introduce(kind Scheme) bool {
 	if c.s.original != NoOriginal && !c.findOriginal() {
 		c.client.Close()
 		return false
 	}
 	if c.s.proxies.lists(c.from.Addr()) && !c.readProxy() {
 		c.client.Close()
+		return false
+	}
+	if !c.listed(kind) {
+		c.s.metrics.unlisted.Inc()
+		c.reset()
 		return false
 	}
 	if !c.s.limiter.acquireClient(c.from.Addr()) {
@@ -122,6 +129,9 @@ func (c *conn) introduce() bool {
 	}
 	return true
 }
+
+// listed reports whether the peer may ask, where it is asked for that.
+func (c *conn) listed(kind Scheme) bool { return !kind.Asked() || c.s.mayAsk(c.from.Addr()) }
 
 // findOriginal asks the packet filter where the client was going.
 func (c *conn) findOriginal() bool {

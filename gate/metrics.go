@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/icpgate/icpgate/gate/authz/spop"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -34,6 +35,7 @@ type metrics struct {
 	decision   prometheus.Histogram
 	head       prometheus.Histogram
 	reloads    *prometheus.CounterVec
+	spoeEnds   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -59,9 +61,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		decision:   seconds("decision_duration_seconds", "Histogram of the time to decide, of one decision in 64.", prometheus.ExponentialBuckets(100e-9, 4, 9)),
 		head:       seconds("head_duration_seconds", "Histogram of the time until a head was there, of one connection in 16.", prometheus.ExponentialBuckets(10e-6, 4, 11)),
 		reloads:    vec("reloads_total", "Counter of configurations and data files read anew, by result.", "data", "result"),
+		spoeEnds:   vec("spoe_ends_total", "Counter of connections of HAProxy that ended, by the status that one side told the other.", "listener", "status"),
 	}
 	reg.MustRegister(m.verdicts, m.sniffs, m.accepted, m.open, m.bytes, m.limited, m.upstream, m.ended, m.ech, m.acceptErr,
-		m.panics, m.logDropped, m.decision, m.head, m.reloads, registries{})
+		m.panics, m.logDropped, m.decision, m.head, m.reloads, m.spoeEnds, registries{})
 	return m
 }
 
@@ -89,6 +92,7 @@ type counters struct {
 
 	accepted, upstream, ended, ech, acceptErr prometheus.Counter
 	perClient, total, proxy, destination      prometheus.Counter // of limited
+	unlisted                                  prometheus.Counter // the same
 	open                                      prometheus.Gauge
 	in, out                                   byteCounter
 }
@@ -109,8 +113,9 @@ func (m *metrics) of(listener string) *counters {
 		ended: m.ended.WithLabelValues(listener), ech: m.ech.WithLabelValues(listener), acceptErr: m.acceptErr.WithLabelValues(listener),
 		perClient: m.limited.WithLabelValues(listener, "per-client"), total: m.limited.WithLabelValues(listener, "connections"),
 		proxy: m.limited.WithLabelValues(listener, "proxy-protocol"), destination: m.limited.WithLabelValues(listener, "original-dst"),
-		open: m.open.WithLabelValues(listener),
-		in:   byteCounter{m.bytes.WithLabelValues(listener, "in")}, out: byteCounter{m.bytes.WithLabelValues(listener, "out")},
+		unlisted: m.limited.WithLabelValues(listener, "peers"),
+		open:     m.open.WithLabelValues(listener),
+		in:       byteCounter{m.bytes.WithLabelValues(listener, "in")}, out: byteCounter{m.bytes.WithLabelValues(listener, "out")},
 	}
 	for ch := range c.verdicts {
 		for mode := range c.verdicts[ch] {
@@ -154,6 +159,11 @@ func resolve(p *atomic.Pointer[prometheus.Counter], vec *prometheus.CounterVec, 
 	c := vec.WithLabelValues(labels...)
 	p.Store(&c)
 	return c
+}
+
+// farewell counts a connection that ended with a word.
+func (c *counters) farewell(why spop.Status) {
+	c.m.spoeEnds.WithLabelValues(c.listener, why.String()).Inc()
 }
 
 func (c *counters) upstreamFailed() { c.upstream.Inc() }

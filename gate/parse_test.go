@@ -250,6 +250,8 @@ func TestParseAccepts(t *testing.T) {
 		"http://:80 {\n" + icp + "upstream 192.0.2.9:80\nproxy-protocol require 198.51.100.7\n}",
 		"http://:80 {\n" + icp + "upstream 192.0.2.9:80 tls\nserves mainland\n}",
 		"tls://:443 {\n" + icp + "upstream 192.0.2.9:80 tls example.com\ntls a.crt a.key\nserves mainland\n}",
+		"spoe://127.0.0.1:9000 spoe://unix:spoe.sock {\n" + icp + "serves asked mainland product cdn\npeers 127.0.0.1 192.0.2.0/24\nblock redirect https://notice.example.com/\ntimeouts idle 1h head 1s\n}",
+		"spoe://unix:spoe.sock {\n" + icp + "serves asked\n}",
 	} {
 		if _, err := parseConf(dir, text); err != nil {
 			t.Errorf("%s\ngot %v; want none", text, err)
@@ -267,10 +269,16 @@ func TestParseRefuses(t *testing.T) {
 		{"empty", "", []string{":1", "http://:80"}},
 		{"no block", "http://:80", []string{":1", "no icp"}},
 		{"no scheme", site(":80", ""), []string{":1", `":80"`, "http://"}},
-		{"quic", site("quic://:443", ""), []string{":1", "quic", "http://, tls:// and mixed://"}},
+		{"quic", site("quic://:443", ""), []string{":1", "quic", "http://, tls://"}},
 		{"auth", site("auth://127.0.0.1:80", ""), []string{":1", "auth", "mixed://"}},
 		{"grpc", site("grpc://:1", ""), []string{"grpc", "mixed://"}},
-		{"spoe", site("spoe://:1", ""), []string{"spoe", "mixed://"}},
+		{"spoe with an upstream", site("spoe://:1", ""), []string{"upstream", "spoe://:1 passes nothing on"}},
+		{"spoe without a port", site("spoe://127.0.0.1", ""), []string{"no port"}},
+		{"spoe beside http", "spoe://:1 http://:2 {\n" + icp + "serves mainland\npeers 127.0.0.1\n}\n", []string{"spoe://:1", "http://:2", "a block for each"}},
+		{"spoe that nobody may ask", "spoe://:1 {\n" + icp + "serves mainland\n}\n", []string{"peers CIDR..."}},
+		{"spoe without an address to judge at", "spoe://:1 {\n" + icp + "peers 127.0.0.1\n}\n", []string{"serves ADDR...", "serves asked"}},
+		{"spoe that does not answer", "spoe://:1 {\n" + icp + "serves mainland\npeers 127.0.0.1\nblock rst\n}\n", []string{"block page or redirect"}},
+		{"spoe with a time to dial", "spoe://:1 {\n" + icp + "serves mainland\npeers 127.0.0.1\ntimeouts dial 1s\n}\n", []string{"timeouts dial", "passes nothing on"}},
 		{"scheme", site("ftp://:21", ""), []string{`"ftp"`, "http://"}},
 		{"port", site("http://:80800", ""), []string{`"80800"`, "65535"}},
 		{"no port", site("mixed://", ""), []string{"no port"}},

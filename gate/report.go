@@ -29,7 +29,7 @@ func (s *service) blocked(r *route, a asked, v registry.Verdict, enforced bool) 
 		mode, effect = registry.Monitor, registry.EffectPass
 	}
 	var buf [4]edge.Where
-	w := s.places(buf[:0], r.dest)[0]
+	w := s.where.judged(buf[:0], r.dest)[0]
 	s.edge.Blocked(edge.Blocked{
 		Sighted: edge.Sighted{Host: a.host.Name, Addr: r.dest.addr(), Reason: v.Reason, Channel: a.channel, Mode: mode},
 		Filed:   a.host.Name.Last(int(v.Filed)), Effect: effect,

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry/edge"
 )
@@ -73,9 +74,11 @@ func closeServers(list []*server) {
 // service is what a listener of the block does.
 func (s *server) service(name string, bound []netip.AddrPort) *service {
 	t, lim := s.cfg.Timeouts.WithDefaults(), s.cfg.Limits.WithDefaults()
-	where := newLocator(s.edge, s.cfg.Serves)
+	if s.cfg.Timeouts.Idle == 0 && s.cfg.listens(SPOE, GRPC) {
+		t.Idle = DefaultProxyIdle
+	}
 	v := &service{
-		name: name, judging: judging{edge: s.edge, places: where.judged}, metrics: s.metrics.of(name),
+		name: name, judging: judging{edge: s.edge, where: newLocator(s.edge, s.cfg.Serves)}, metrics: s.metrics.of(name),
 		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout)},
 		limits:   sniff.Limits{Head: lim.Head}, bodyRate: lim.BodyRate, limiter: s.limiter,
 		upstream: s.upstreams, notices: s.notices, certs: s.certs, log: s.log,
@@ -89,6 +92,9 @@ func (s *server) service(name string, bound []netip.AddrPort) *service {
 	}
 	if v.original != NoOriginal {
 		v.guard = newOriginalGuard(s.cfg.OriginalDst.Within, bound, machineAddrs())
+	}
+	if s.cfg.listens(SPOE) {
+		v.names = authz.NewNames()
 	}
 	if s.certs != nil {
 		v.tlsConfig, v.pageOnly = newTLSConfig(s.certs, "h2", "http/1.1"), s.cfg.Certificates[0].PageOnly

@@ -11,10 +11,11 @@ import (
 // destination is what a connection tells of where its client was going. The
 // zero value tells nothing.
 type destination struct {
-	Told     netip.Addr     // by a listed peer that asks, where it may
-	Original netip.AddrPort // before a packet filter turned it, by original-dst
-	Proxied  netip.AddrPort // of the PROXY header of a listed peer
-	Local    netip.AddrPort // of the socket
+	Told     netip.Addr       // by a listed peer that asks, where it may
+	Product  registry.Product // that answers, as such a peer is configured to tell
+	Original netip.AddrPort   // before a packet filter turned it, by original-dst
+	Proxied  netip.AddrPort   // of the PROXY header of a listed peer
+	Local    netip.AddrPort   // of the socket
 }
 
 // addrPort is addr with the port.
@@ -64,6 +65,17 @@ func newLocator(e *edge.Edge, serves Serves) *locator {
 // least one. The verdict is the worst of them (registry.Verdict.Worse). It does
 // not allocate while places has room.
 func (l *locator) judged(places []edge.Where, d destination) []edge.Where {
+	from := len(places)
+	places = l.placed(places, d)
+	if d.Product != registry.ProductUnknown {
+		for i := range places[from:] {
+			places[from+i].Product = d.Product
+		}
+	}
+	return places
+}
+
+func (l *locator) placed(places []edge.Where, d destination) []edge.Where {
 	switch {
 	case d.Told.IsValid():
 		return append(places, l.at(d.Told))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 )
@@ -28,6 +29,7 @@ type service struct {
 	proxies  *peerSet // who must send a PROXY header
 	peers    *peerSet // who may ask
 	serves   Serves
+	names    *authz.Names // nil where no HAProxy asks
 	original OriginalMode
 	guard    *originalGuard // nil without original
 

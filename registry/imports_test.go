@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"registry/api":     {"registry", "registry/store", "registry/feed", "registry/index", "registry/place", "registry/bulk", "registry/explain"},
 	"registry/console": {"registry", "registry/api", "registry/store", "registry/explain"},
 	"plugin":           {"registry", "registry/edge"},
-	"gate":             {"registry", "registry/edge", "registry/explain", "gate/sniff", "gate/authz"},
-	"gate/authz":       {"registry", "gate/sniff"},
+	"gate":             {"registry", "registry/edge", "registry/explain", "gate/sniff", "gate/authz", "gate/authz/spop"},
+	"gate/authz":       {"registry", "gate/sniff", "gate/authz/spop"},
+	"gate/authz/spop":  {},
 	"gate/sniff":       {},
 	"gate/internal":    {},
 }

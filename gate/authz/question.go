@@ -15,6 +15,15 @@ type Question struct {
 	// Cause is set where that cannot be read in one way. The answer is a refusal
 	// then, in every mode, and Host says nothing.
 	Cause sniff.Cause
+	// SNI is the name in the hello of the connection that a request came over. It
+	// must pass as well; the zero Host is none.
+	SNI registry.Host
+	// Unread: it is asked about a connection of TLS whose requests nobody reads. In
+	// mode monitor it is no refusal then where Cause is set.
+	Unread bool
+	// Product is what answers, as the proxy's configuration has it. Unknown: what
+	// the listener's says.
+	Product registry.Product
 	// Channel is how the proxy saw the client.
 	Channel registry.Channel
 	// Addr is the address that the client has come to, as the proxy tells. It is
@@ -52,6 +61,18 @@ func (q *Question) ReadAuthority(s string) {
 // ReadName sets whom the client means: a name without a port, as in the SNI.
 func (q *Question) ReadName(s string) {
 	q.read(sniff.KindOf([]byte(s)), []byte(s), sniff.BadName)
+}
+
+// ReadProduct sets what answers, by its word; none is unknown.
+func (q *Question) ReadProduct(word string) {
+	if word == "" {
+		return
+	}
+	product, err := registry.ParseProduct(word)
+	if err != nil && q.Cause == sniff.NoCause {
+		q.Cause = sniff.BadProduct
+	}
+	q.Product = product
 }
 
 func (q *Question) read(kind sniff.Kind, text []byte, cause sniff.Cause) {

@@ -53,6 +53,7 @@ const (
 	TooManyHeaders
 	BadChunk
 	BadAddress // who asks does not tell the address that is asked about
+	BadProduct // who asks tells a product that there is not
 
 	// QUIC.
 	BadPacket       // a header whose lengths do not fit, or bits that must be zero
@@ -79,7 +80,7 @@ const (
 var causeWords = [...]string{
 	"", "bad-record", "bad-sequence", "too-long", "too-many-records", "bad-hello", "bad-extensions", "bad-server-name", "bad-name",
 	"bad-request-line", "bad-target", "bad-version", "bad-header", "folded-header", "bad-host", "host-differs", "bad-length",
-	"bad-connection", "connect", "line-too-long", "too-many-headers", "bad-chunk", "bad-address",
+	"bad-connection", "connect", "line-too-long", "too-many-headers", "bad-chunk", "bad-address", "bad-product",
 	"bad-packet", "bad-connection-id", "bad-frame", "small-datagram", "mixed-packets", "not-opened", "two-readings", "too-many-gaps",
 	"crypto-differs", "name-differs", "other-version", "no-initial",
 	"http", "tls", "sslv2", "http2", "unknown",

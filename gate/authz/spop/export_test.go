@@ -5,4 +5,3 @@ package spop
 func Varint(b []byte) (v uint64, rest []byte, ok bool) { return varint(b) }
 func AppendVarint(b []byte, v uint64) []byte           { return appendVarint(b, v) }
 func VarintLen(v uint64) int                           { return varintLen(v) }
-func AppendText(b []byte, s string) []byte             { return appendText(b, s) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/authz/spop"
+	"github.com/icpgate/icpgate/gate/authz/spop/peer"
 )
 
 // recorded are whole connections of HAProxy 2.6.12, as an agent got them: a
@@ -36,8 +37,8 @@ func FuzzTake(f *testing.F) {
 		f.Add(b, uint16(len(b)))
 		f.Add(b, uint16(1))
 	}
-	f.Add(join(haproxyHello(256), notify(1, 1, message("m", "host", "a.example", "x", nil, "y", true, "z", 1<<40, "b", []byte{1}))), uint16(30))
-	f.Add(join(haproxyHello(16380), rawFrame(2, 1, 0, 0, items("status-code", 99))), uint16(7))
+	f.Add(join(peer.HelloFrame(256), peer.NotifyFrame(1, 1, peer.Message("m", "host", "a.example", "x", nil, "y", true, "z", 1<<40, "b", []byte{1}))), uint16(30))
+	f.Add(join(peer.HelloFrame(16380), peer.Frame(peer.Disconnect, 1, 0, 0, peer.Items("status-code", 99))), uint16(7))
 	f.Fuzz(func(t *testing.T, in []byte, step uint16) {
 		asked, used, ended := slowSession(in)
 		var s spop.Session
@@ -54,7 +55,7 @@ func FuzzTake(f *testing.F) {
 		if !slices.Equal(a.asked, asked) {
 			t.Fatalf("asked\n%q\nwant\n%q", a.asked, asked)
 		}
-		acks := slices.DeleteFunc(list, func(a answer) bool { return a.kind != 103 })
+		acks := slices.DeleteFunc(list, func(a peer.Answer) bool { return a.Kind != 103 })
 		if len(acks) != len(asked) {
 			t.Fatalf("%d answers to %d questions", len(acks), len(asked))
 		}

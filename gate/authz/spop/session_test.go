@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/authz/spop"
+	"github.com/icpgate/icpgate/gate/authz/spop/peer"
 )
 
 func TestVarint(t *testing.T) {
@@ -48,28 +49,28 @@ func TestHello(t *testing.T) {
 		in   []byte
 		want string
 	}{
-		{"HAProxy 2.6", haproxyHello(16380), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
+		{"HAProxy 2.6", peer.HelloFrame(16380), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
 		{"without engine-id and async, as since 3.1",
-			rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "pipelining")), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
-		{"a large buffer", haproxyHello(65532), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
-		{"a small one", haproxyHello(256), "101 capabilities=pipelining max-frame-size=256 version=2.0"},
-		{"no pipelining", rawFrame(1, 1, 0, 0, items("supported-versions", "1.0, 2.0", "max-frame-size", 300, "capabilities", "")), "101 capabilities= max-frame-size=300 version=2.0"},
-		{"a health check", rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "", "healthcheck", true)),
+			peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "pipelining")), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
+		{"a large buffer", peer.HelloFrame(65532), "101 capabilities=pipelining max-frame-size=16380 version=2.0"},
+		{"a small one", peer.HelloFrame(256), "101 capabilities=pipelining max-frame-size=256 version=2.0"},
+		{"no pipelining", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "1.0, 2.0", "max-frame-size", 300, "capabilities", "")), "101 capabilities= max-frame-size=300 version=2.0"},
+		{"a health check", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "", "healthcheck", true)),
 			"101 capabilities= max-frame-size=16380 version=2.0, end"},
-		{"no health check", rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "", "healthcheck", false)),
+		{"no health check", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "max-frame-size", 16380, "capabilities", "", "healthcheck", false)),
 			"101 capabilities= max-frame-size=16380 version=2.0"},
-		{"no versions", rawFrame(1, 1, 0, 0, items("max-frame-size", 16380, "capabilities", "")), "5"},
-		{"no max-frame-size", rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "capabilities", "")), "6"},
-		{"no capabilities", rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "max-frame-size", 16380)), "7"},
-		{"another version", rawFrame(1, 1, 0, 0, items("supported-versions", "1.0,20.0", "max-frame-size", 16380, "capabilities", "")), "8"},
-		{"too small a buffer", haproxyHello(255), "9"},
-		{"versions of another type", rawFrame(1, 1, 0, 0, items("supported-versions", 2, "max-frame-size", 16380, "capabilities", "")), "4"},
-		{"two sizes", rawFrame(1, 1, 0, 0, items("supported-versions", "2.0", "max-frame-size", 16380, "max-frame-size", 300, "capabilities", "")), "4"},
-		{"in fragments", rawFrame(1, 0, 0, 0, items("supported-versions", "2.0")), "10"},
-		{"with a frame's number", rawFrame(1, 1, 0, 1, items("supported-versions", "2.0")), "4"},
-		{"cut in a key", rawFrame(1, 1, 0, 0, []byte{9, 's'}), "4"},
-		{"cut in a value", rawFrame(1, 1, 0, 0, []byte{1, 's', 8, 200}), "4"},
-		{"twice", join(haproxyHello(16380), haproxyHello(16380)), "101 capabilities=pipelining max-frame-size=16380 version=2.0, 4"},
+		{"no versions", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("max-frame-size", 16380, "capabilities", "")), "5"},
+		{"no max-frame-size", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "capabilities", "")), "6"},
+		{"no capabilities", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "max-frame-size", 16380)), "7"},
+		{"another version", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "1.0,20.0", "max-frame-size", 16380, "capabilities", "")), "8"},
+		{"too small a buffer", peer.HelloFrame(255), "9"},
+		{"versions of another type", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", 2, "max-frame-size", 16380, "capabilities", "")), "4"},
+		{"two sizes", peer.Frame(peer.Hello, 1, 0, 0, peer.Items("supported-versions", "2.0", "max-frame-size", 16380, "max-frame-size", 300, "capabilities", "")), "4"},
+		{"in fragments", peer.Frame(peer.Hello, 0, 0, 0, peer.Items("supported-versions", "2.0")), "10"},
+		{"with a frame's number", peer.Frame(peer.Hello, 1, 0, 1, peer.Items("supported-versions", "2.0")), "4"},
+		{"cut in a key", peer.Frame(peer.Hello, 1, 0, 0, []byte{9, 's'}), "4"},
+		{"cut in a value", peer.Frame(peer.Hello, 1, 0, 0, []byte{1, 's', 8, 200}), "4"},
+		{"twice", join(peer.HelloFrame(16380), peer.HelloFrame(16380)), "101 capabilities=pipelining max-frame-size=16380 version=2.0, 4"},
 	} {
 		if got := saidBy(t, tt.in); got != tt.want {
 			t.Errorf("%s: %q; want %q", tt.name, got, tt.want)
@@ -80,32 +81,32 @@ func TestHello(t *testing.T) {
 // TestFramesRefused (I05): frames that nobody should send end the connection with
 // the protocol's reason.
 func TestFramesRefused(t *testing.T) {
-	long := notify(1, 1, message("m", "host", strings.Repeat("a", 300)))
+	long := peer.NotifyFrame(1, 1, peer.Message("m", "host", strings.Repeat("a", 300)))
 	for _, tt := range []struct {
 		name string
 		in   []byte
 		want string
 	}{
-		{"before the hello", notify(1, 1, message("m")), "4"},
+		{"before the hello", peer.NotifyFrame(1, 1, peer.Message("m")), "4"},
 		{"longer than any", []byte{0xff, 0xff, 0xff, 0xff}, "3"},
-		{"longer than agreed", join(haproxyHello(256), long), "101 256, 3"},
-		{"longer than agreed, by its length alone", join(haproxyHello(256), long[:4]), "101 256, 3"},
-		{"shorter than a head", join(haproxyHello(256), []byte{0, 0, 0, 6}), "101 256, 4"},
-		{"type 10", join(haproxyHello(16380), notify(1, 1, append(append(spop.AppendText(nil, "m"), 1), 1, 'x', 10))), "101 16380, 4"},
-		{"type 15", join(haproxyHello(16380), notify(1, 1, append(append(spop.AppendText(nil, "m"), 1), 1, 'x', 0xff))), "101 16380, 4"},
-		{"a number without end", join(haproxyHello(16380), rawFrame(3, 1, 0, 0, []byte(strings.Repeat("\xff", 12)))), "101 16380, 4"},
-		{"a stream's number without end", join(haproxyHello(16380), append([]byte{0, 0, 0, 20, 3, 0, 0, 0, 1}, strings.Repeat("\xff", 15)...)), "101 16380, 4"},
-		{"fewer arguments than told", join(haproxyHello(16380), notify(1, 1, append(spop.AppendText(nil, "m"), 2, 1, 'x', 0))), "101 16380, 4"},
-		{"a message without a count", join(haproxyHello(16380), notify(1, 1, spop.AppendText(nil, "m"))), "101 16380, 4"},
-		{"half an address", join(haproxyHello(16380), notify(1, 1, append(spop.AppendText(nil, "m"), 1, 1, 'x', 7, 1, 2, 3))), "101 16380, 4"},
-		{"a string beyond the frame", join(haproxyHello(16380), notify(1, 1, append(spop.AppendText(nil, "m"), 1, 1, 'x', 8, 100, 'a')), notify(1, 2, message("m"))), "101 16380, 4"},
-		{"in fragments", join(haproxyHello(16380), rawFrame(3, 0, 1, 1, message("m"))), "101 16380, 10"},
-		{"given up", join(haproxyHello(16380), rawFrame(3, 3, 1, 1, message("m"))), "101 16380, 10"},
-		{"the rest of fragments", join(haproxyHello(16380), rawFrame(0, 1, 1, 1, nil)), "101 16380, 10"},
-		{"an agent's frame", join(haproxyHello(16380), rawFrame(103, 1, 0, 0, nil)), "101 16380, 4"},
-		{"a farewell", join(haproxyHello(16380), rawFrame(2, 1, 0, 0, items("status-code", 2, "message", "timeout"))), "101 16380, 0"},
-		{"a farewell that is none", join(haproxyHello(16380), rawFrame(2, 1, 0, 0, []byte{200})), "101 16380, 4"},
-		{"after an answer", join(haproxyHello(16380), notify(7, 9, message("m")), []byte{0, 0, 0, 1}), "101 16380, 103 7/9, 4"},
+		{"longer than agreed", join(peer.HelloFrame(256), long), "101 256, 3"},
+		{"longer than agreed, by its length alone", join(peer.HelloFrame(256), long[:4]), "101 256, 3"},
+		{"shorter than a head", join(peer.HelloFrame(256), []byte{0, 0, 0, 6}), "101 256, 4"},
+		{"type 10", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, append(append(peer.AppendText(nil, "m"), 1), 1, 'x', 10))), "101 16380, 4"},
+		{"type 15", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, append(append(peer.AppendText(nil, "m"), 1), 1, 'x', 0xff))), "101 16380, 4"},
+		{"a number without end", join(peer.HelloFrame(16380), peer.Frame(peer.Notify, 1, 0, 0, []byte(strings.Repeat("\xff", 12)))), "101 16380, 4"},
+		{"a stream's number without end", join(peer.HelloFrame(16380), append([]byte{0, 0, 0, 20, 3, 0, 0, 0, 1}, strings.Repeat("\xff", 15)...)), "101 16380, 4"},
+		{"fewer arguments than told", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, append(peer.AppendText(nil, "m"), 2, 1, 'x', 0))), "101 16380, 4"},
+		{"a message without a count", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, peer.AppendText(nil, "m"))), "101 16380, 4"},
+		{"half an address", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, append(peer.AppendText(nil, "m"), 1, 1, 'x', 7, 1, 2, 3))), "101 16380, 4"},
+		{"a string beyond the frame", join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, append(peer.AppendText(nil, "m"), 1, 1, 'x', 8, 100, 'a')), peer.NotifyFrame(1, 2, peer.Message("m"))), "101 16380, 4"},
+		{"in fragments", join(peer.HelloFrame(16380), peer.Frame(peer.Notify, 0, 1, 1, peer.Message("m"))), "101 16380, 10"},
+		{"given up", join(peer.HelloFrame(16380), peer.Frame(peer.Notify, 3, 1, 1, peer.Message("m"))), "101 16380, 10"},
+		{"the rest of fragments", join(peer.HelloFrame(16380), peer.Frame(0, 1, 1, 1, nil)), "101 16380, 10"},
+		{"an agent's frame", join(peer.HelloFrame(16380), peer.Frame(103, 1, 0, 0, nil)), "101 16380, 4"},
+		{"a farewell", join(peer.HelloFrame(16380), peer.Frame(peer.Disconnect, 1, 0, 0, peer.Items("status-code", 2, "message", "timeout"))), "101 16380, 0"},
+		{"a farewell that is none", join(peer.HelloFrame(16380), peer.Frame(peer.Disconnect, 1, 0, 0, []byte{200})), "101 16380, 4"},
+		{"after an answer", join(peer.HelloFrame(16380), peer.NotifyFrame(7, 9, peer.Message("m")), []byte{0, 0, 0, 1}), "101 16380, 103 7/9, 4"},
 	} {
 		got := strings.ReplaceAll(strings.ReplaceAll(saidBy(t, tt.in), "capabilities=pipelining max-frame-size=", ""), " version=2.0", "")
 		if got != tt.want {
@@ -120,23 +121,23 @@ func saidBy(t *testing.T, in []byte) string {
 	list, _, done := take(t, in, new(asker))
 	var words []string
 	for _, a := range list {
-		switch a.kind {
+		switch a.Kind {
 		case 102:
-			if a.items["message"] == "" {
+			if a.Items["message"] == "" {
 				t.Errorf("a status without a word")
 			}
-			words = append(words, a.items["status-code"])
+			words = append(words, a.Items["status-code"])
 		case 103:
-			words = append(words, fmt.Sprintf("103 %d/%d", a.stream, a.id))
+			words = append(words, fmt.Sprintf("103 %d/%d", a.Stream, a.ID))
 		default:
-			s := fmt.Sprint(a.kind)
+			s := fmt.Sprint(a.Kind)
 			for _, key := range []string{"capabilities", "max-frame-size", "version"} {
-				s += " " + key + "=" + a.items[key]
+				s += " " + key + "=" + a.Items[key]
 			}
 			words = append(words, s)
 		}
 	}
-	if last := list[len(list)-1].kind; done && last != 102 {
+	if last := list[len(list)-1].Kind; done && last != 102 {
 		words = append(words, "end")
 	} else if !done && last == 102 {
 		t.Errorf("told the end, and goes on")
@@ -146,13 +147,13 @@ func saidBy(t *testing.T, in []byte) string {
 
 func TestNotify(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	payload := join(message("icp", "host", "www.example.com", "sni", nil, "src", v4, "dst", v6, "yes", true, "n", 300000, "bin", []byte{0, 1}, "", "unnamed"), message("two"))
+	payload := join(peer.Message("icp", "host", "www.example.com", "sni", nil, "src", v4, "dst", v6, "yes", true, "n", 300000, "bin", []byte{0, 1}, "", "unnamed"), peer.Message("two"))
 	a := &asker{wants: func(ack *spop.Ack) {
 		ack.SetBool("block", true)
 		ack.SetString("reason", "unfiled")
 		ack.SetBytes("page", []byte("<html>"))
 	}}
-	list, n, done := take(t, join(haproxyHello(16380), notify(300, 70000, payload), notify(1, 2, nil)), a)
+	list, n, done := take(t, join(peer.HelloFrame(16380), peer.NotifyFrame(300, 70000, payload), peer.NotifyFrame(1, 2, nil)), a)
 	if done || n == 0 || len(list) != 3 {
 		t.Fatalf("answers %v, done %v", list, done)
 	}
@@ -162,7 +163,7 @@ func TestNotify(t *testing.T) {
 		t.Errorf("asked\n%q\nwant\n%q and nothing", a.asked, want)
 	}
 	got := list[1]
-	if got.stream != 300 || got.id != 70000 || got.items["block"] != "true" || got.items["reason"] != "unfiled" || got.items["page"] != "<html>" {
+	if got.Stream != 300 || got.ID != 70000 || got.Items["block"] != "true" || got.Items["reason"] != "unfiled" || got.Items["page"] != "<html>" {
 		t.Errorf("answer %+v", got)
 	}
 }
@@ -198,12 +199,12 @@ func TestAckRoom(t *testing.T) {
 			}
 		}}
 		var s spop.Session
-		_, hello, _ := s.Take(haproxyHello(256), nil, a)
-		_, out, _ := s.Take(notify(1, 1, message("m")), hello[:0], a)
+		_, hello, _ := s.Take(peer.HelloFrame(256), nil, a)
+		_, out, _ := s.Take(peer.NotifyFrame(1, 1, peer.Message("m")), hello[:0], a)
 		if len(out) > 4+256 {
 			t.Errorf("size %d: frame of %d bytes; want 256", size, len(out)-4)
 		}
-		got := readAnswers(t, out)[0].items
+		got := readAnswers(t, out)[0].Items
 		if _, has := got["url"]; got["block"] != "true" || has != url || (got["last"] == "false") != last {
 			t.Errorf("size %d: variables %v", size, got)
 		}
@@ -212,8 +213,8 @@ func TestAckRoom(t *testing.T) {
 
 // TestTakeInPieces: however the bytes come, the answers are the same.
 func TestTakeInPieces(t *testing.T) {
-	in := join(haproxyHello(16380), notify(1, 1, message("m", "host", "a.example")), notify(2, 1, message("m", "host", "b.example")),
-		rawFrame(2, 1, 0, 0, items("status-code", 0, "message", "normal")))
+	in := join(peer.HelloFrame(16380), peer.NotifyFrame(1, 1, peer.Message("m", "host", "a.example")), peer.NotifyFrame(2, 1, peer.Message("m", "host", "b.example")),
+		peer.Frame(peer.Disconnect, 1, 0, 0, peer.Items("status-code", 0, "message", "normal")))
 	var whole spop.Session
 	a := new(asker)
 	_, want, _ := whole.Take(in, nil, a)
@@ -249,7 +250,7 @@ func (q *quietAsker) Answer(a *spop.Ack) {
 
 func pipeline(n int) (b []byte) {
 	for i := range n {
-		b = append(b, notify(uint64(i), 1, message("icp", "host", "www.filed.example", "src", netip.MustParseAddr("192.0.2.1"), "dst", netip.MustParseAddr("203.0.113.1")))...)
+		b = append(b, peer.NotifyFrame(uint64(i), 1, peer.Message("icp", "host", "www.filed.example", "src", netip.MustParseAddr("192.0.2.1"), "dst", netip.MustParseAddr("203.0.113.1")))...)
 	}
 	return b
 }
@@ -257,7 +258,7 @@ func pipeline(n int) (b []byte) {
 func TestTakeAllocatesNothing(t *testing.T) {
 	var s spop.Session
 	q := new(quietAsker)
-	s.Take(haproxyHello(16380), nil, q)
+	s.Take(peer.HelloFrame(16380), nil, q)
 	in, out := pipeline(10), make([]byte, 0, 16<<10)
 	if n := testing.AllocsPerRun(100, func() { _, out, _ = s.Take(in, out[:0], q) }); n != 0 {
 		t.Errorf("%v allocations for ten frames; want none", n)
@@ -270,7 +271,7 @@ func TestTakeAllocatesNothing(t *testing.T) {
 func BenchmarkTake(b *testing.B) {
 	var s spop.Session
 	q := new(quietAsker)
-	s.Take(haproxyHello(16380), nil, q)
+	s.Take(peer.HelloFrame(16380), nil, q)
 	in, out := pipeline(10), make([]byte, 0, 16<<10)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -24,15 +24,15 @@ const (
 )
 
 var statusWords = [...]string{
-	"normal", "i/o error", "timeout", "frame too big", "invalid frame", "no supported-versions", "no max-frame-size", "no capabilities",
-	"unsupported version", "max-frame-size too small", "fragmentation not supported", "invalid interlaced frames", "frame-id not found",
-	"resource allocation error",
+	"normal", "io-error", "timeout", "frame-too-big", "invalid-frame", "no-version", "no-max-frame-size", "no-capabilities",
+	"bad-version", "bad-max-frame-size", "no-fragmentation", "interlaced-frames", "no-frame-id", "no-resources",
 }
 
-// String returns a few words for s.
+// String returns the word of s, that of Unknown for what the protocol does not
+// know: there are few.
 func (s Status) String() string {
 	if int(s) < len(statusWords) {
 		return statusWords[s]
 	}
-	return "unknown error"
+	return "unknown"
 }
