@@ -62,7 +62,7 @@ const (
 	SmallDatagram   // fewer than 1200 bytes where an Initial packet begins a connection
 	MixedPackets    // of several connection ids or versions in one datagram
 	NotOpened       // an Initial packet that the keys of its connection do not open
-	TwoReadings     // an Initial packet that opens with several keys or numbers
+	TwoReadings     // an Initial packet that opens with the keys of two connections
 	TooManyGaps     // more than MaxQUICGaps in what came of the handshake
 	CryptoDiffers   // two packets disagree about a byte of the handshake
 	NameDiffers     // a second hello does not name what the first one did

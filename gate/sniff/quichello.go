@@ -21,10 +21,13 @@ import "bytes"
 //   - keeps one QUICHello for each connection id, whatever addresses its client
 //     sends from: datagrams of two clients with the same id are to the server one
 //     connection, and what each of them left out may add up to another hello;
-//   - keeps it until a Handshake packet of the server has come. From then on the
-//     server has its hello, and what looks like a new one is judged anew;
+//   - keeps it until Handshake packets of both sides have gone by: then the server
+//     has its hello, the client sends no more Initial packets, and what looks like
+//     one is judged anew;
 //   - gives a datagram with an id of its own another QUICHello, also where it
-//     comes from a known address.
+//     comes from a known address;
+//   - forwards nothing of a client that has a Cause in ScanQUIC, or one of the types
+//     QUICOther, QUICRetry and QUICNegotiate among its Types.
 type QUICHello struct {
 	version  uint32
 	id       [MaxQUICID]byte
@@ -126,6 +129,9 @@ func (q *QUICHello) Retry(p *QUICPacket) bool {
 
 // Feed reads a datagram of the client.
 func (q *QUICHello) Feed(b []byte, w *QUICWork) (seen QUICSeen) {
+	if q.hello.Kind == Malformed { // it stays so
+		return QUICSeen{Hello: q.hello, Hellos: q.hellos, Cause: q.hello.Cause}
+	}
 	seen.Cause = ScanQUIC(b, 0).Cause
 	for seen.Cause == NoCause && len(b) > 0 {
 		var p QUICPacket
@@ -160,19 +166,20 @@ func (q *QUICHello) packet(p *QUICPacket, w *QUICWork, seen *QUICSeen) Cause {
 	// a new connection. AES-GCM does not bind a packet to one key: it can be made
 	// so that it opens with two.
 	anew := !bytes.Equal(p.DCID, q.ID()) && q.opensAnew(p, w)
-	payload, number, cause := k.open(p, q.largest, w)
+	payload, number, ok := k.open(p, q.largest, w)
 	switch {
-	case cause != NoCause:
+	case !ok:
 		seen.Failed++
 		seen.Anew = seen.Anew || anew
-		return cause
+		return NotOpened
 	case anew:
 		seen.Failed++
 		return TwoReadings
 	}
 	seen.Opened++
 	q.largest = max(q.largest, number)
-	if cause = q.frames(payload, w, seen); cause != NoCause {
+	cause := q.frames(payload, w, seen)
+	if cause != NoCause {
 		q.hello = Hello{}.malformed(cause)
 	}
 	return cause
@@ -187,8 +194,8 @@ func (q *QUICHello) opensAnew(p *QUICPacket, w *QUICWork) bool {
 		q.other.derive(p.Version, p.DCID, false)
 		q.otherID = id
 	}
-	_, _, cause := q.other.open(p, -1, w)
-	return cause == NoCause
+	_, _, ok := q.other.open(p, -1, w)
+	return ok
 }
 
 // frames walks the payload of a packet.

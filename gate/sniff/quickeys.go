@@ -122,17 +122,15 @@ type QUICWork struct {
 	mask, sample [sampleSize]byte
 	nonce        [nonceSize]byte
 	head, plain  []byte
-	kept         []byte // a payload while other numbers are tried
 }
 
-// open takes the protection off an Initial packet. largest is the highest number
-// opened before, -1 at first. The payload is valid until the next call.
+// open takes the protection off an Initial packet, if it opens. largest is the
+// highest number that was opened before, -1 at first. The payload is valid until
+// the next call, as is w.head, the header without its protection.
 //
-// A number is cut to its last bytes, and which one is meant depends on what the
-// receiver has seen. Another may have seen fewer packets than we, so all numbers
-// are tried that it could take: of two that open, one hides what the other
-// reads.
-func (k *quicKeys) open(p *QUICPacket, largest int64, w *QUICWork) (payload []byte, number int64, c Cause) {
+// A server that has seen fewer packets may read another number, which is another
+// nonce, but of two nonces of one key only one opens a packet.
+func (k *quicKeys) open(p *QUICPacket, largest int64, w *QUICWork) (payload []byte, number int64, ok bool) {
 	copy(w.sample[:], p.Raw[p.Number+4:])
 	k.hp.Encrypt(w.mask[:], w.sample[:])
 	first := p.Raw[0] ^ w.mask[0]&0x0f
@@ -144,37 +142,17 @@ func (k *quicKeys) open(p *QUICPacket, largest int64, w *QUICWork) (payload []by
 		w.head[p.Number+i] ^= w.mask[1+i]
 		cut = cut<<8 | int64(w.head[p.Number+i])
 	}
-	sealed := p.Raw[p.Number+size:]
-	window := int64(1) << (8 * size)
-	last := nearest(cut, largest, window)
-	if (last-cut)/window > maxReadings {
-		return nil, 0, NotOpened
+	number = nearest(cut, largest, 1<<(8*size))
+	w.nonce = k.iv
+	last := w.nonce[nonceSize-8:]
+	binary.BigEndian.PutUint64(last, binary.BigEndian.Uint64(last)^uint64(number))
+	payload, err := k.aead.Open(w.plain[:0], w.nonce[:], p.Raw[p.Number+size:], w.head)
+	if err != nil {
+		return nil, 0, false
 	}
-	number = -1
-	for n := cut; n <= last; n += window {
-		if !k.unseal(sealed, n, w) {
-			continue
-		}
-		if number >= 0 {
-			return nil, 0, TwoReadings
-		}
-		number = n
-		if n != last { // what fails to open wipes the payload
-			w.kept = append(w.kept[:0], w.plain...)
-			payload = w.kept
-		} else {
-			payload = w.plain
-		}
-	}
-	if number < 0 {
-		return nil, 0, NotOpened
-	}
-	return payload, number, NoCause
+	w.plain = payload
+	return payload, number, true
 }
-
-// maxReadings bounds the numbers that open tries. Clients send a handful of
-// Initial packets, and count from zero.
-const maxReadings = 4
 
 // nearest is the number that ends in cut and is next to largest+1, RFC 9000 §A.3.
 func nearest(cut, largest, window int64) int64 {
@@ -187,17 +165,4 @@ func nearest(cut, largest, window int64) int64 {
 		return n - window
 	}
 	return n
-}
-
-// unseal opens what is behind the packet number into w.plain.
-func (k *quicKeys) unseal(sealed []byte, number int64, w *QUICWork) bool {
-	w.nonce = k.iv
-	last := w.nonce[nonceSize-8:]
-	binary.BigEndian.PutUint64(last, binary.BigEndian.Uint64(last)^uint64(number))
-	plain, err := k.aead.Open(w.plain[:0], w.nonce[:], sealed, w.head)
-	if err != nil {
-		return false
-	}
-	w.plain = plain
-	return true
 }

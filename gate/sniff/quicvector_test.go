@@ -74,19 +74,3 @@ func TestInitialVectors(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkQUICHello(b *testing.B) {
-	dg := vector(b, "rfc9001-a2-client-initial")
-	var q sniff.QUICHello
-	var w sniff.QUICWork
-	b.Run("one datagram", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			d, _ := sniff.FirstQUIC(dg)
-			q.Start(d.First.Version, d.First.DCID)
-			if seen := q.Feed(dg, &w); seen.Hello.Kind != sniff.Name {
-				b.Fatal(seen)
-			}
-		}
-	})
-}
