@@ -70,6 +70,8 @@ type Server struct {
 	// Peers are who may ask listeners that are asked. Whoever may connect to a unix
 	// socket may ask there. Default: nobody else.
 	Peers []netip.Prefix
+	// Reflection has listeners of gRPC tell which services they have. Default: not.
+	Reflection bool
 	// ProxyFrom are the peers that must send a PROXY header; others must not.
 	// Default: nobody sends one.
 	ProxyFrom []netip.Prefix

@@ -36,6 +36,9 @@ func (g *Gate) look() {
 	}
 	for name, l := range g.listeners {
 		s := l.service.Load()
+		if s.rpc != nil {
+			s.rpc.SetReady(s.edge.Ready())
+		}
 		rev := s.edge.View().Revision()
 		if rev == l.revision {
 			continue

@@ -19,7 +19,7 @@ import (
 type TestService struct {
 	Edge      *edge.Edge
 	Upstream  string
-	Kind      string // http, tls, mixed, spoe
+	Kind      string // http, tls, mixed, spoe, grpc
 	WebSocket bool
 	Idle      time.Duration
 	Head      time.Duration
@@ -70,7 +70,13 @@ func ServeForTest(t TestService) (*TestListener, error) {
 	s.pageOnly = t.PageOnly
 	s.peers, s.serves, s.names = newPeerSet([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Serves{Mainland: true}, authz.NewNames()
 	s.h2, s.h2c = newH2(s, true), t.H2C
-	l := newListener(ln, map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed, "spoe": SPOE}[t.Kind], new(conns))
+	kind := map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed, "spoe": SPOE, "grpc": GRPC}[t.Kind]
+	if kind == GRPC {
+		s.rpc = newRPC(s, true)
+		s.rpc.SetReady(s.edge.Ready())
+		go s.rpc.Run()
+	}
+	l := newListener(ln, kind, new(conns))
 	l.service.Store(s)
 	go l.accept()
 	return &TestListener{l}, nil
@@ -102,6 +108,9 @@ func (t *TestListener) Open() int64 { return t.l.open.open.Load() }
 
 func (t *TestListener) Close() {
 	t.l.end()
+	if rpc := t.l.service.Load().rpc; rpc != nil {
+		rpc.Stop()
+	}
 	for _, c := range t.l.open.all() {
 		c.end()
 	}

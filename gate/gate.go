@@ -149,7 +149,9 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 				delete(gone, name)
 			}
 			g.listeners[name] = l
-			l.service.Store(s.service(name, bound))
+			v := s.service(name, key.Scheme, bound)
+			g.begin(v)
+			g.retire(l.service.Swap(v))
 		}
 	}
 	for name, l := range gone {
@@ -157,6 +159,7 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 		if l.kind.Asked() {
 			g.dismiss(name)
 		}
+		g.retire(l.service.Load())
 	}
 	for _, l := range fresh {
 		l.revision = l.service.Load().edge.View().Revision()
@@ -200,6 +203,7 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	g.mu.Unlock()
 	for _, l := range listeners {
 		l.end()
+		g.retire(l.service.Load())
 	}
 	err := g.drain(ctx)
 	g.stop()

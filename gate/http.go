@@ -180,7 +180,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		return false
 	}
 	a := hostOf(r.Kind, r.Host.Of(b), h.channel())
-	a.host.ACME = isACME(r.Path.Of(b))
+	a.host.ACME = sniff.IsACME(r.Path.Of(b))
 	enforces, exempt := h.s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(a)
@@ -222,13 +222,6 @@ func (h *httpConn) verdict(a asked) registry.Verdict {
 		v = v.Worse(h.s.judge(h.sni, &h.route))
 	}
 	return v
-}
-
-// acmePath is the path of HTTP-01 challenges, RFC 8555 §8.3.
-const acmePath = "/.well-known/acme-challenge/"
-
-func isACME(path []byte) bool {
-	return len(path) > len(acmePath) && string(path[:len(acmePath)]) == acmePath
 }
 
 // refuse answers what cannot be read, or not be served, and ends the connection.

@@ -103,7 +103,7 @@ func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI 
 		return
 	}
 	a := hostOf(kind, []byte(host), channel)
-	a.host.ACME = isACME([]byte(r.URL.Path))
+	a.host.ACME = sniff.IsACME([]byte(r.URL.Path))
 	if enforces, exempt := c.s.treatment(c.from.Addr()); !exempt {
 		v := c.s.judge(a, &c.route)
 		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {

@@ -99,6 +99,8 @@ func (l *listener) serve(nc net.Conn) {
 		c.tls()
 	case Mixed:
 		c.serveMixed()
+	case GRPC:
+		c.serveGRPC(l.service.Load)
 	case SPOE:
 		c.serveSPOE(l.service.Load)
 	default:

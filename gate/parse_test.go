@@ -252,6 +252,7 @@ func TestParseAccepts(t *testing.T) {
 		"tls://:443 {\n" + icp + "upstream 192.0.2.9:80 tls example.com\ntls a.crt a.key\nserves mainland\n}",
 		"spoe://127.0.0.1:9000 spoe://unix:spoe.sock {\n" + icp + "serves asked mainland product cdn\npeers 127.0.0.1 192.0.2.0/24\nblock redirect https://notice.example.com/\ntimeouts idle 1h head 1s\n}",
 		"spoe://unix:spoe.sock {\n" + icp + "serves asked\n}",
+		"grpc://:9001 grpc://unix:envoy.sock {\n" + icp + "serves asked mainland\npeers 127.0.0.1\nreflection on\nblock page status 451\n}",
 	} {
 		if _, err := parseConf(dir, text); err != nil {
 			t.Errorf("%s\ngot %v; want none", text, err)
@@ -271,7 +272,9 @@ func TestParseRefuses(t *testing.T) {
 		{"no scheme", site(":80", ""), []string{":1", `":80"`, "http://"}},
 		{"quic", site("quic://:443", ""), []string{":1", "quic", "http://, tls://"}},
 		{"auth", site("auth://127.0.0.1:80", ""), []string{":1", "auth", "mixed://"}},
-		{"grpc", site("grpc://:1", ""), []string{"grpc", "mixed://"}},
+		{"grpc with an upstream", site("grpc://:1", ""), []string{"upstream", "grpc://:1 passes nothing on"}},
+		{"reflection without grpc", site("http://:1", "reflection on"), []string{"reflection", "grpc://"}},
+		{"reflection with a wrong word", "grpc://:1 {\n" + icp + "serves mainland\npeers 127.0.0.1\nreflection yes\n}\n", []string{"reflection", "off or on"}},
 		{"spoe with an upstream", site("spoe://:1", ""), []string{"upstream", "spoe://:1 passes nothing on"}},
 		{"spoe without a port", site("spoe://127.0.0.1", ""), []string{"no port"}},
 		{"spoe beside http", "spoe://:1 http://:2 {\n" + icp + "serves mainland\npeers 127.0.0.1\n}\n", []string{"spoe://:1", "http://:2", "a block for each"}},

@@ -55,6 +55,9 @@ func (p *parser) checkAsked() (string, string) {
 			return "", fmt.Sprintf("listeners %s and %s in one block: one passes connections on, the other is asked by proxies; expect a block for each", p.s.Listeners[0], l)
 		}
 	}
+	if p.given("reflection") && !p.s.listens(GRPC) {
+		return "reflection", "reflection has no effect: it is for grpc:// listeners"
+	}
 	if !p.s.asked() {
 		switch {
 		case p.given("peers"):

@@ -11,7 +11,7 @@ import (
 )
 
 // laterSchemes are known to the format and not to this version.
-var laterSchemes = []string{"quic", "auth", "grpc"}
+var laterSchemes = []string{"quic", "auth"}
 
 // defaultPorts are those of the web; both on one port has none.
 var defaultPorts = map[Scheme]uint16{HTTP: 80, TLS: 443}
@@ -44,7 +44,7 @@ func (p *parser) listener(key string) (l Listener, err error) {
 		return l, errors.New("has no scheme")
 	}
 	if slices.Contains(laterSchemes, scheme) {
-		return l, fmt.Errorf("this version does not have %s:// yet, only http://, tls://, mixed:// and spoe://", scheme)
+		return l, fmt.Errorf("this version does not have %s:// yet, only http://, tls://, mixed://, grpc:// and spoe://", scheme)
 	}
 	i := slices.Index(schemeWords, scheme)
 	if i < 0 {

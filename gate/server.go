@@ -72,9 +72,9 @@ func closeServers(list []*server) {
 }
 
 // service is what a listener of the block does.
-func (s *server) service(name string, bound []netip.AddrPort) *service {
+func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *service {
 	t, lim := s.cfg.Timeouts.WithDefaults(), s.cfg.Limits.WithDefaults()
-	if s.cfg.Timeouts.Idle == 0 && s.cfg.listens(SPOE, GRPC) {
+	if s.cfg.Timeouts.Idle == 0 && (kind == SPOE || kind == GRPC) {
 		t.Idle = DefaultProxyIdle
 	}
 	v := &service{
@@ -93,8 +93,11 @@ func (s *server) service(name string, bound []netip.AddrPort) *service {
 	if v.original != NoOriginal {
 		v.guard = newOriginalGuard(s.cfg.OriginalDst.Within, bound, machineAddrs())
 	}
-	if s.cfg.listens(SPOE) {
+	switch kind {
+	case SPOE:
 		v.names = authz.NewNames()
+	case GRPC:
+		v.rpc = newRPC(v, s.cfg.Reflection)
 	}
 	if s.certs != nil {
 		v.tlsConfig, v.pageOnly = newTLSConfig(s.certs, "h2", "http/1.1"), s.cfg.Certificates[0].PageOnly

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/gate/authz"
+	"github.com/icpgate/icpgate/gate/authz/extauthz"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 )
@@ -29,7 +30,8 @@ type service struct {
 	proxies  *peerSet // who must send a PROXY header
 	peers    *peerSet // who may ask
 	serves   Serves
-	names    *authz.Names // nil where no HAProxy asks
+	names    *authz.Names     // nil where no HAProxy asks
+	rpc      *extauthz.Server // nil where no Envoy asks
 	original OriginalMode
 	guard    *originalGuard // nil without original
 

@@ -65,7 +65,7 @@ func (s *SPOE) Arg(_, name []byte, d spop.Data) {
 	case "dst":
 		s.address(&s.q.Addr, d)
 	case "path":
-		s.acme = isACME(d.Bytes)
+		s.acme = sniff.IsACME(d.Bytes)
 	case "product":
 		s.product(d)
 	case "page":
@@ -162,11 +162,4 @@ func (s *SPOE) refusal(a *spop.Ack, answer Answer) {
 	if s.page && a.SetBytes("page", p.Body) {
 		a.SetString("type", p.Field("Content-Type"))
 	}
-}
-
-// acmePath is the path of HTTP-01 challenges, RFC 8555 §8.3.
-const acmePath = "/.well-known/acme-challenge/"
-
-func isACME(path []byte) bool {
-	return len(path) > len(acmePath) && string(path[:len(acmePath)]) == acmePath
 }

@@ -227,3 +227,11 @@ func (r Request) Field(b []byte, name string) []byte {
 		}
 	}
 }
+
+// acmePath is the path of HTTP-01 challenges, RFC 8555 §8.3.
+const acmePath = "/.well-known/acme-challenge/"
+
+// IsACME reports whether a path is that of an HTTP-01 challenge.
+func IsACME(path []byte) bool {
+	return len(path) > len(acmePath) && string(path[:len(acmePath)]) == acmePath
+}

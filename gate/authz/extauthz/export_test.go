@@ -1,0 +1,4 @@
+package extauthz
+
+// Question is question, for tests.
+var Question = question
