@@ -1,9 +1,6 @@
 package sniff_test
 
 import (
-	"bytes"
-	"io"
-	"net/http/httputil"
 	"strings"
 	"testing"
 
@@ -29,6 +26,7 @@ func TestReadResponse(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\n\r\n", false, sniff.Name, 200, false, -1, true, false},
 		{"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false, sniff.Name, 200, false, 5, true, false},
 		{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n", false, sniff.Name, 200, false, 5, false, false},
+		{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", false, sniff.Name, 200, true, 0, true, false},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, sniff.Name, 200, false, 0, false, false},
 		{"HTTP/1.1 204 No Content\r\n\r\n", false, sniff.Name, 204, false, 0, false, false},
 		{"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, sniff.Name, 304, false, 0, false, false},
@@ -93,45 +91,4 @@ func TestChunks(t *testing.T) {
 			t.Errorf("%.40q: got %d, bad %v, done %v; want %d, %v, %v", tt.body, n, c.Bad(), c.Done(), want, tt.bad, !tt.bad && tt.n >= 0)
 		}
 	}
-}
-
-// FuzzChunks compares with net/http's reader, and one piece with many.
-func FuzzChunks(f *testing.F) {
-	for _, s := range []string{
-		"0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\nGET", "5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n", "5\nhello\n0\n\n", "1\r\na\r\n1\r\nb\r\n00\r\n\r\n",
-	} {
-		f.Add([]byte(s), 3)
-	}
-	f.Fuzz(func(t *testing.T, b []byte, cut int) {
-		var whole, parts sniff.Chunks
-		n := whole.Next(b)
-		if n < len(b) && !whole.Done() && !whole.Bad() {
-			t.Fatalf("stopped at %d of %d", n, len(b))
-		}
-		m := 0
-		for rest := b; len(rest) > 0; {
-			k := max(1, min(cut%7, len(rest)))
-			got := parts.Next(rest[:k])
-			m += got
-			if got < k {
-				break
-			}
-			if d := parts.Data(); d > 0 && int64(len(rest)-k) >= d {
-				parts.Skip(d)
-				m, rest = m+int(d), rest[d:]
-			}
-			rest = rest[k:]
-		}
-		if m != n || whole.Done() != parts.Done() || whole.Bad() != parts.Bad() {
-			t.Fatalf("whole: %d, done %v, bad %v; in parts: %d, %v, %v", n, whole.Done(), whole.Bad(), m, parts.Done(), parts.Bad())
-		}
-		if !whole.Done() {
-			return
-		}
-		// net/http's reader stops before the trailers.
-		src := bytes.NewReader(b[:n])
-		if _, err := io.ReadAll(httputil.NewChunkedReader(src)); err != nil {
-			t.Errorf("%q passes, but net/http says: %v", b[:n], err)
-		}
-	})
 }

@@ -41,12 +41,13 @@ func ReadResponse(b []byte, scanned int, head bool, limit int) (r Response) {
 
 // statusLine reads HTTP/1.x SP 3DIGIT, and whatever reason follows.
 func (r *Response) statusLine(line []byte) bool {
+	line = bytes.TrimSuffix(line, []byte{'\r'})
 	if len(line) < 12 || string(line[:7]) != "HTTP/1." || line[7] != '0' && line[7] != '1' || line[8] != ' ' {
 		return false
 	}
 	n, ok := decimal(line[9:12])
 	r.Status = int(n)
-	return ok && n >= 100 && (len(line) == 12 || line[12] == ' ' || line[12] == '\r')
+	return ok && n >= 100 && (len(line) == 12 || line[12] == ' ')
 }
 
 // responseFields are the fields by which a response is framed.
@@ -120,7 +121,9 @@ func (r *Response) frame(f *responseFields, head bool) {
 		r.Chunked, r.Close = f.chunked, true
 		r.unframed(!f.chunked)
 	case f.coded:
-		r.Chunked = f.chunked
+		// HTTP/1.0 knows no Transfer-Encoding: some clients read until the end of
+		// the connection, which must come then.
+		r.Chunked, r.Close = f.chunked, r.Close || f.minor == '0'
 		r.unframed(!f.chunked)
 	case f.hasLength:
 		r.ContentLength = f.length
