@@ -116,9 +116,9 @@ func (s *Store) namesOf(ctx context.Context, q querier, query string, args []any
 	return names, err
 }
 
-// beforeSite watches the names of filings that become others, where an entity is
+// beforeSites watches the names of filings that become others, where an entity is
 // on the blacklist.
-func (t *tx) beforeSite(filings ...*registry.Filing) error {
+func (t *tx) beforeSites(filings ...*registry.Filing) error {
 	if !t.askedLists {
 		var n int
 		if err := t.row("SELECT count(*) FROM entity WHERE listed_why IS NOT NULL").Scan(&n); err != nil {
@@ -129,12 +129,11 @@ func (t *tx) beforeSite(filings ...*registry.Filing) error {
 	if !t.lists {
 		return nil
 	}
+	var names []registry.Domain
 	for _, f := range filings {
-		if err := t.watch(f.Site.Domains...); err != nil {
-			return err
-		}
+		names = append(names, f.Site.Domains...)
 	}
-	return nil
+	return t.watch(names...)
 }
 
 // watch notes whether names are on the blacklist now. It is called before that may

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 
@@ -144,155 +145,52 @@ func (t *tx) put(f *registry.Filing) error {
 	if err != nil {
 		return err
 	}
-	if old != nil {
-		return t.replace(old, f)
-	}
-	// A number that becomes known is that of the filing without one.
-	if !f.Site.Number.IsZero() && len(f.Site.Domains) > 0 {
-		before, err := t.find(unnumbered(f.Site.Domains[0], f.Site.Kind))
-		if err != nil {
-			return err
-		}
-		if before != nil {
-			if err := t.remove(before); err != nil {
+	if old == nil {
+		// A number that becomes known is that of the filing without one.
+		if key := keyWithoutNumber(f); key != "" {
+			before, err := t.find(key)
+			if err != nil {
 				return err
+			}
+			if before != nil {
+				if err := t.remove(before); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	return t.add(f)
+	return t.apply([]step{{old, f}})
 }
 
-// forget drops the name of a person who was erased.
-func (t *tx) forget(f *registry.Filing) error {
-	if !personal(f.Entity.Nature) || f.Entity.Number.IsZero() || f.Entity.Name == "" {
-		return nil
+// keyWithoutNumber is the key that a filing had before its number was known; empty
+// if it has none or is by address.
+func keyWithoutNumber(f *registry.Filing) string {
+	if f.Site.Number.IsZero() || len(f.Site.Domains) == 0 {
+		return ""
 	}
-	var n int
-	err := t.row("SELECT count(*) FROM entity WHERE number = ? AND erased_at IS NOT NULL", f.Entity.Number.String()).Scan(&n)
-	if n > 0 {
-		f.Entity.Name = ""
-	}
-	return err
+	return unnumbered(f.Site.Domains[0], f.Site.Kind)
 }
 
-func (t *tx) add(f *registry.Filing) error {
-	if err := t.beforeSite(f); err != nil {
-		return err
-	}
-	id := t.id()
-	t.filings++
-	t.touch(f)
-	d := digester{seal: t.s.seal}
-	if err := t.addEntity(f); err != nil {
-		return err
-	}
-	if err := t.insert("site", siteTable, "", t.s.siteRow(id, t.rev(), f, d.of(f))); err != nil {
-		return err
-	}
-	return t.addParts(id, f)
-}
+func (t *tx) remove(old *record) error { return t.apply([]step{{old, nil}}) }
 
-func (t *tx) addEntity(f *registry.Filing) error {
-	if f.Entity.Number.IsZero() {
-		return nil
-	}
-	return t.insert("entity", entityTable, entityConflict, t.s.entityRow(f))
-}
-
-func (t *tx) addParts(id int64, f *registry.Filing) error {
-	if err := t.insert("domain", domainTable, "", domainRows(nil, id, f)...); err != nil {
-		return err
-	}
-	return t.insert("access", accessTable, "", accessRows(nil, id, f)...)
-}
-
-// replace makes another filing of one with the same key.
-func (t *tx) replace(old *record, f *registry.Filing) error {
-	d := digester{seal: t.s.seal}
-	sums := d.of(f)
-	if sums == d.of(&old.f) {
-		return nil
-	}
-	if err := t.beforeSite(&old.f, f); err != nil {
-		return err
-	}
-	t.touch(&old.f)
-	t.touch(f)
-	if err := t.keepPast(old, f); err != nil {
-		return err
-	}
-	if err := t.dropParts(old.id); err != nil {
-		return err
-	}
-	if err := t.addEntity(f); err != nil {
-		return err
-	}
-	row := t.s.siteRow(old.id, t.rev(), f, sums)
-	set := ""
-	for i, c := range siteTable[1:] {
-		if i > 0 {
-			set += ", "
-		}
-		set += c + " = ?"
-	}
-	if err := t.exec("UPDATE site SET "+set+" WHERE id = ?", append(row[1:], old.id)...); err != nil {
-		return err
-	}
-	return t.addParts(old.id, f)
-}
-
-func (t *tx) dropParts(id int64) error {
-	if err := t.exec("DELETE FROM domain WHERE site_id = ?", id); err != nil {
-		return err
-	}
-	return t.exec("DELETE FROM access WHERE site_id = ?", id)
-}
-
-func (t *tx) remove(old *record) error {
-	if err := t.beforeSite(&old.f); err != nil {
-		return err
-	}
-	t.touch(&old.f)
-	t.filings--
-	if err := t.keepPast(old, nil); err != nil {
-		return err
-	}
-	if err := t.dropParts(old.id); err != nil {
-		return err
-	}
-	return t.exec("DELETE FROM site WHERE id = ?", old.id)
-}
-
-var (
-	pastTable     = []string{"key", "until", "since", "state"}
-	pastNameTable = []string{"name", "key"}
-)
-
-// keepPast keeps what a filing was, and the names that lead to it no more. next is
-// what it becomes, nil for nothing. Of several states within one revision only the
-// last counts.
-func (t *tx) keepPast(old *record, next *registry.Filing) error {
-	names, rows := pastRows(old, next, t.rev())
-	if err := t.insert("past_name", pastNameTable, "ON CONFLICT (name, key) DO NOTHING", names...); err != nil {
-		return err
-	}
-	if old.rev == t.rev() {
-		return nil
-	}
-	return t.insert("past", pastTable, "ON CONFLICT (key, until) DO NOTHING", rows)
-}
-
-func pastRows(old *record, next *registry.Filing, until uint64) (names [][]any, row []any) {
-	for _, d := range old.f.Site.Domains {
-		if next == nil || !slices.Contains(next.Site.Domains, d) {
-			names = append(names, []any{d.String(), old.key})
+// forget drops the names of persons who were erased.
+func (t *tx) forget(filings ...*registry.Filing) error {
+	if t.erased == nil {
+		t.erased = map[string]bool{}
+		err := t.s.each(t.ctx, t, "SELECT number FROM entity WHERE erased_at IS NOT NULL", nil, func(rows *sql.Rows) error {
+			var number string
+			err := rows.Scan(&number)
+			t.erased[number] = true
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
-	if old.f.Addr.IsValid() && next == nil {
-		names = append(names, []any{addrText(old.f.Addr), old.key})
+	for _, f := range filings {
+		if len(t.erased) > 0 && personal(f.Entity.Nature) && t.erased[f.Entity.Number.String()] {
+			f.Entity.Name = ""
+		}
 	}
-	var e encoder
-	f := old.public()
-	e.filing(&f)
-	return names, []any{old.key, int64(until), int64(old.rev), e.b}
+	return nil
 }

@@ -20,10 +20,11 @@ const (
 const exclusively = " (alone)"
 
 func (s *Store) lease(ctx context.Context) error {
+	node := randomID()
 	if s.e.alone() {
+		s.node = node
 		return nil
 	}
-	node := randomID()
 	what := s.o.What
 	if s.o.Exclusive {
 		what += exclusively
@@ -89,7 +90,7 @@ func (s *Store) keepLease(ctx context.Context) {
 
 // unlease ends the lease.
 func (s *Store) unlease() error {
-	if s.node == "" {
+	if s.leased == nil {
 		return nil
 	}
 	s.leased()

@@ -139,14 +139,14 @@ type digester struct {
 
 func (d *digester) of(f *registry.Filing) (sums digests) {
 	d.e.b = d.e.b[:0]
+	g := *f
+	g.AccessesKnown = false // that is told by the accesses
 	if d.seal != nil {
 		d.e.b = append(d.e.b, d.seal.digest...)
-	} else if personal(f.Entity.Nature) && f.Entity.Name != "" {
-		g := redact(*f) // what is not kept does not count
-		d.e.facts(&g)
-		return d.sum(f)
+	} else {
+		g = redact(g) // what is not kept does not count
 	}
-	d.e.facts(f)
+	d.e.facts(&g)
 	return d.sum(f)
 }
 

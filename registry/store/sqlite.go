@@ -3,15 +3,17 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
-	driver "modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
 
@@ -19,7 +21,8 @@ import (
 type sqlite struct {
 	path string
 	lock *os.File
-	stmt map[string]*sql.Stmt // inserts of the writing connection, by their text
+	conn any                               // the connection that writes, of stmt
+	stmt map[string]driver.StmtExecContext // its inserts, by their text
 }
 
 func (*sqlite) name() string { return "sqlite" }
@@ -121,42 +124,66 @@ func (*sqlite) reading() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} 
 const insertRows = 50
 
 func (e *sqlite) insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error {
-	args := make([]any, 0, insertRows*len(t.columns))
-	for from := 0; from < len(t.rows); from += insertRows {
-		rows := t.rows[from:min(from+insertRows, len(t.rows))]
-		args = args[:0]
-		for _, r := range rows {
-			args = append(args, r...)
-		}
-		if len(rows) < insertRows {
-			if _, err := tx.ExecContext(ctx, t.insertSQL(len(rows)), args...); err != nil {
-				return fmt.Errorf("table %s: %w", t.name, err)
-			}
-			continue
-		}
-		stmt, err := e.prepared(ctx, c, t)
+	whole := len(t.rows) / insertRows * insertRows
+	if whole > 0 {
+		err := c.Raw(func(dc any) error { return e.insertWhole(ctx, dc, t, t.rows[:whole]) })
 		if err != nil {
-			return err
-		}
-		if _, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...); err != nil {
 			return fmt.Errorf("table %s: %w", t.name, err)
+		}
+	}
+	rest := t.rows[whole:]
+	if len(rest) == 0 {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, t.insertSQL(len(rest)), slices.Concat(rest...)...); err != nil {
+		return fmt.Errorf("table %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// insertWhole inserts as many rows as whole statements take, by statements of the
+// connection that are kept: to prepare one costs as much as to run it.
+func (e *sqlite) insertWhole(ctx context.Context, dc any, t *table, rows [][]any) error {
+	stmt, err := e.prepared(ctx, dc, t)
+	if err != nil {
+		return err
+	}
+	args := make([]driver.NamedValue, insertRows*len(t.columns))
+	for from := 0; from < len(rows); from += insertRows {
+		n := 0
+		for _, r := range rows[from : from+insertRows] {
+			for _, v := range r {
+				args[n] = driver.NamedValue{Ordinal: n + 1, Value: v}
+				n++
+			}
+		}
+		if _, err := stmt.ExecContext(ctx, args); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// prepared keeps statements of the one connection that writes.
-func (e *sqlite) prepared(ctx context.Context, c *sql.Conn, t *table) (*sql.Stmt, error) {
+// prepared returns a statement of the connection that writes.
+func (e *sqlite) prepared(ctx context.Context, dc any, t *table) (driver.StmtExecContext, error) {
+	if e.conn != dc {
+		e.conn, e.stmt = dc, map[string]driver.StmtExecContext{} // the statements of another one went with it
+	}
 	q := t.insertSQL(insertRows)
 	if s, ok := e.stmt[q]; ok {
 		return s, nil
 	}
-	s, err := c.PrepareContext(ctx, q)
-	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", t.name, err)
+	conn, ok := dc.(driver.ConnPrepareContext)
+	if !ok {
+		return nil, fmt.Errorf("a connection of type %T prepares no statements", dc)
 	}
-	if e.stmt == nil {
-		e.stmt = map[string]*sql.Stmt{}
+	made, err := conn.PrepareContext(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := made.(driver.StmtExecContext)
+	if !ok {
+		return nil, fmt.Errorf("a statement of type %T cannot be run", made)
 	}
 	e.stmt[q] = s
 	return s, nil
@@ -172,7 +199,7 @@ func (*sqlite) loading() (before, after []string) {
 func (*sqlite) again(error) bool { return false }
 
 func (*sqlite) full(err error) bool {
-	var e *driver.Error
+	var e *sqlitelib.Error
 	return errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_FULL
 }
 

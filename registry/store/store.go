@@ -91,6 +91,8 @@ type Store struct {
 	stopped  chan struct{}
 	leased   context.CancelFunc
 	closing  sync.Once
+
+	importing sync.Mutex // one import is published at a time
 }
 
 // Open opens the registry of record and brings its schema up to date; a new one

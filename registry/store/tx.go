@@ -59,6 +59,7 @@ type tx struct {
 	journal    [][]any
 	lists      bool // there are blacklisted entities, once
 	askedLists bool
+	erased     map[string]bool // the entities whose names are not kept; nil until it is asked
 }
 
 // rev is the revision that the transaction makes.
@@ -129,6 +130,17 @@ func (t *tx) lock() error {
 func (t *tx) exec(query string, args ...any) error {
 	_, err := t.ExecContext(t.ctx, t.s.e.query(query), args...)
 	return err
+}
+
+// execIn runs a statement for a list of values, which "%s" stands for.
+func (t *tx) execIn(query string, values []any) error {
+	for from := 0; from < len(values); from += inBatch {
+		some := values[from:min(from+inBatch, len(values))]
+		if err := t.exec(fmt.Sprintf(query, marks(len(some))), some...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) row(query string, args ...any) *sql.Row {

@@ -41,6 +41,8 @@ CREATE TABLE entity (
 	listed_why  TEXT,                           -- on the blacklist, with all of its domains
 	erased_at   BIGINT                          -- Unix milliseconds: personal data is not kept any more
 ); -- by key
+CREATE INDEX entity_listed ON entity (number) WHERE listed_why IS NOT NULL;
+CREATE INDEX entity_erased ON entity (number) WHERE erased_at IS NOT NULL;
 
 CREATE TABLE site (
 	id             BIGINT   PRIMARY KEY,
@@ -259,24 +261,25 @@ CREATE INDEX batch_made ON batch (made_at);
 
 CREATE TABLE import (
 	id         TEXT     PRIMARY KEY,
+	node       TEXT     NOT NULL,               -- the program that stages it
 	made_at    BIGINT   NOT NULL,               -- Unix milliseconds
 	who        TEXT     NOT NULL,
 	owner      TEXT     NOT NULL,
 	why        TEXT     NOT NULL,
 	source     TEXT     NOT NULL,
-	part       TEXT     NOT NULL,               -- what it may change
-	complete   SMALLINT NOT NULL,               -- it replaces all there is
-	state      TEXT     NOT NULL,
+	options    TEXT     NOT NULL,               -- JSON
+	state      TEXT     NOT NULL CHECK (state IN ('staging', 'staged', 'waiting', 'publishing', 'done', 'dropped')),
 	base       BIGINT   NOT NULL,               -- the revision that it was compared with
 	counts     TEXT     NOT NULL,               -- JSON
 	chunks     BIGINT   NOT NULL,
-	done       BIGINT   NOT NULL,               -- chunks that are published
+	done       BIGINT   NOT NULL CHECK (done <= chunks), -- chunks that are published
 	first_rev  BIGINT,
 	last_rev   BIGINT,
 	confirmed_who   TEXT NOT NULL,
 	confirmed_owner TEXT NOT NULL,
 	undoes     TEXT     NOT NULL                -- the import that it takes back
 ); -- by key
+CREATE INDEX import_made ON import (made_at);
 
 CREATE TABLE staged (
 	import_id TEXT   NOT NULL REFERENCES import (id),

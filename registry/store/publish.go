@@ -1,0 +1,467 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// Publish brings a staged import into force, revision by revision, each of which is
+// a valid state; cancellations come last. Others may write between them: what they
+// changed since the import was compared is merged anew, and not cancelled. It may
+// be called again after whatever ended it, and goes on where it was. progress is
+// called after each revision; it may be nil.
+func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProgress)) (Import, error) {
+	s.importing.Lock()
+	defer s.importing.Unlock()
+	i, err := s.Import(ctx, id)
+	if err != nil {
+		return i, err
+	}
+	switch i.State {
+	case ImportDone:
+		return i, nil
+	case ImportStaged, ImportPublishing:
+	case ImportWaiting:
+		return i, fmt.Errorf("import %q flips %d filings of %d: %w", id, i.Counts.Flips, i.Counts.Before, ErrWaiting)
+	default:
+		return i, fmt.Errorf("%w: import %q is %s", ErrInvalid, id, i.State)
+	}
+	p := &publisher{s: s, ctx: ctx, i: &i, checked: i.Base, names: map[registry.Domain]bool{}, addrs: map[netip.Addr]bool{}, keys: map[string]bool{}}
+	err = p.all(progress)
+	return i, errors.Join(err, p.endLoad())
+}
+
+// publisher publishes one import.
+type publisher struct {
+	s       *Store
+	ctx     context.Context
+	i       *Import
+	loading bool // indexes are dropped
+
+	// What others have changed since the import was compared.
+	checked uint64 // up to this revision
+	lost    bool   // it is not known any more
+	names   map[registry.Domain]bool
+	addrs   map[netip.Addr]bool
+	keys    map[string]bool
+}
+
+func (p *publisher) all(progress func(ImportProgress)) error {
+	if p.i.Chunks == 0 {
+		return p.finish()
+	}
+	for p.i.Done < p.i.Chunks {
+		if err := p.chunk(); err != nil {
+			return fmt.Errorf("import %q, chunk %d of %d: %w", p.i.ID, p.i.Done+1, p.i.Chunks, err)
+		}
+		if progress != nil {
+			progress(ImportProgress{"publishing", p.i.Done, p.i.Chunks})
+		}
+	}
+	return nil
+}
+
+// finish ends an import that changes nothing.
+func (p *publisher) finish() error {
+	_, err := p.s.write(p.ctx, p.i.By, func(t *tx) error {
+		return t.exec("UPDATE import SET state = ? WHERE id = ?", string(ImportDone), p.i.ID)
+	})
+	if err == nil {
+		p.i.State = ImportDone
+	}
+	return err
+}
+
+// chunk publishes the next chunk as one revision.
+func (p *publisher) chunk() error {
+	var after Import
+	fresh, err := p.nextIsFresh()
+	if err != nil {
+		return err
+	}
+	if err := p.load(fresh); err != nil {
+		return err
+	}
+	rev, err := p.s.write(p.ctx, p.i.By, func(t *tx) (err error) {
+		if after, err = p.s.importOf(t.ctx, t, p.i.ID); err != nil {
+			return err
+		}
+		if after.State != ImportStaged && after.State != ImportPublishing || after.Done == after.Chunks {
+			return nil // another program was faster
+		}
+		return p.inForce(t, &after)
+	})
+	if err != nil {
+		return err
+	}
+	if after.Done == after.Chunks {
+		after.State = ImportDone
+	}
+	if p.checked+1 == rev.Rev {
+		p.checked = rev.Rev
+	}
+	*p.i = after
+	return nil
+}
+
+// inForce does the tasks of a chunk and enters that they are done.
+func (p *publisher) inForce(t *tx, i *Import) error {
+	var body []byte
+	if err := t.row("SELECT body FROM staged WHERE import_id = ? AND seq = ?", i.ID, int64(i.Done)).Scan(&body); err != nil {
+		return err
+	}
+	tasks, err := p.read(body)
+	if err != nil {
+		return err
+	}
+	t.importID = i.ID
+	if i.ConfirmedBy.Who != "" || i.Undoes != "" {
+		t.flips = uint64(i.Counts.Flips)
+	}
+	if err := p.learn(t); err != nil {
+		return err
+	}
+	skipped, err := p.do(t, tasks)
+	if err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM staged WHERE import_id = ? AND seq = ?", i.ID, int64(i.Done)); err != nil {
+		return err
+	}
+	i.Done++
+	i.Counts.Skipped += skipped
+	i.State = ImportPublishing
+	if i.First == 0 {
+		i.First = t.rev()
+	}
+	i.Last = t.rev()
+	state := i.State
+	if i.Done == i.Chunks {
+		state = ImportDone
+		t.note("import", i.ID, map[string]any{"state": ImportStaged}, map[string]any{"state": state, "counts": i.Counts})
+	}
+	return t.exec("UPDATE import SET state = ?, done = ?, counts = ?, first_rev = ?, last_rev = ? WHERE id = ?",
+		string(state), int64(i.Done), shown(i.Counts), int64(i.First), int64(i.Last), i.ID)
+}
+
+func (p *publisher) read(body []byte) (tasks []task, err error) {
+	d := decoder{b: body}
+	for len(d.b) > 0 {
+		x, err := d.task(p.s.seal)
+		if err != nil {
+			return nil, err
+		}
+		if d.bad {
+			return nil, errBytes
+		}
+		tasks = append(tasks, x)
+	}
+	return tasks, nil
+}
+
+// learn reads what others have changed since it was last asked.
+func (p *publisher) learn(t *tx) error {
+	if p.checked >= t.at.Rev || p.lost {
+		return nil
+	}
+	if p.checked < t.base {
+		p.lost = true
+		return nil
+	}
+	err := t.s.each(t.ctx, t, `SELECT c.body FROM change c JOIN revision r ON r.rev = c.rev
+		WHERE c.rev > ? AND (r.import_id IS NULL OR r.import_id <> ?)`, []any{int64(p.checked), p.i.ID}, func(rows *sql.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		var told Published
+		if err := told.read(body); err != nil {
+			return err
+		}
+		for _, c := range told.Changes {
+			if c.Addr.IsValid() {
+				p.addrs[c.Addr] = true
+			} else {
+				p.names[c.Name] = true
+			}
+			for i := range c.Filings {
+				p.keys[KeyOf(&c.Filings[i])] = true
+			}
+		}
+		return nil
+	})
+	p.checked = t.at.Rev
+	return err
+}
+
+// stillFresh reports whether nobody has made anything under the names of a filing
+// since the import was compared.
+func (p *publisher) stillFresh(x *task) bool {
+	if p.lost || p.keys[x.key] || p.addrs[x.f.Addr] {
+		return false
+	}
+	for _, d := range x.f.Site.Domains {
+		if p.names[d] {
+			return false
+		}
+	}
+	return true
+}
+
+// do does tasks and returns how many of them were not done because of others.
+func (p *publisher) do(t *tx, tasks []task) (skipped int, err error) {
+	var fresh, told []*registry.Filing
+	var rest []task
+	for i := range tasks {
+		switch x := &tasks[i]; {
+		case x.kind == taskFresh && p.stillFresh(x):
+			fresh = append(fresh, &x.f)
+		case x.kind == taskFresh || x.kind == taskTell:
+			told = append(told, &x.f)
+		default:
+			rest = append(rest, *x)
+		}
+	}
+	if err := t.forget(append(fresh, told...)...); err != nil {
+		return 0, err
+	}
+	if err := t.addFresh(fresh); err != nil {
+		return 0, err
+	}
+	if skipped, err = p.tell(t, told); err != nil {
+		return 0, err
+	}
+	more, err := p.change(t, rest)
+	return skipped + more, err
+}
+
+// addFresh adds filings of whose keys and names there is nothing: nothing has to
+// be looked up for them.
+func (t *tx) addFresh(list []*registry.Filing) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := t.beforeSites(list...); err != nil {
+		return err
+	}
+	w := &writing{t: t, digest: digester{seal: t.s.seal}}
+	for _, f := range list {
+		t.filings++
+		w.add(t.id(), f, w.digest.of(f))
+		public := []registry.Filing{redact(*f)}
+		if f.Addr.IsValid() {
+			t.changes = append(t.changes, registry.Change{Kind: registry.ChangeFilings, Addr: f.Addr, Filings: public})
+		}
+		for _, d := range f.Site.Domains {
+			t.changes = append(t.changes, registry.Change{Kind: registry.ChangeFilings, Name: d, Filings: public})
+		}
+	}
+	return w.write()
+}
+
+// tell merges filings with what is there. Those of one filing, or of one name, are
+// told one after the other.
+func (p *publisher) tell(t *tx, list []*registry.Filing) (skipped int, err error) {
+	for len(list) > 0 {
+		copies := make([]registry.Filing, len(list))
+		for i, f := range list {
+			copies[i] = *f
+		}
+		found, err := t.s.resolve(t.ctx, t, copies)
+		if err != nil {
+			return skipped, err
+		}
+		var steps []step
+		var later []*registry.Filing
+		taken := map[string]bool{}
+		for i, f := range list {
+			claims := claimsOf(f, found[i].old)
+			if anyOf(taken, claims) {
+				later = append(later, f)
+				continue
+			}
+			for _, c := range claims {
+				taken[c] = true
+			}
+			more, ok := p.merged(f, found[i])
+			if !ok {
+				skipped++
+			}
+			steps = append(steps, more...)
+		}
+		if err := t.apply(steps); err != nil {
+			return skipped, err
+		}
+		list = later
+	}
+	return skipped, nil
+}
+
+// claimsOf are what no other filing of the same step may be about.
+func claimsOf(f *registry.Filing, old *record) (claims []string) {
+	claims = append(claims, KeyOf(f))
+	if len(f.Site.Domains) > 0 {
+		claims = append(claims, unnumbered(f.Site.Domains[0], f.Site.Kind))
+	}
+	if old != nil {
+		claims = append(claims, old.key)
+	}
+	return claims
+}
+
+func anyOf(set map[string]bool, keys []string) bool {
+	for _, k := range keys {
+		if set[k] {
+			return true
+		}
+	}
+	return false
+}
+
+// merged are the steps that make a filing what the import tells; false where that
+// cannot be any more.
+func (p *publisher) merged(f *registry.Filing, at resolved) ([]step, bool) {
+	o := &p.i.Options
+	if at.err != nil || at.old == nil && o.Part == PartAccesses {
+		return nil, false
+	}
+	if at.old == nil {
+		out := *f
+		if o.Part == PartFilings {
+			out.Accesses, out.AccessesKnown = nil, false
+		}
+		return []step{{nil, &out}}, true
+	}
+	out := o.merge(&at.old.f, f)
+	if out.Check() != nil {
+		return nil, false
+	}
+	if KeyOf(&out) != at.old.key {
+		return []step{{at.old, nil}, {nil, &out}}, true
+	}
+	return []step{{at.old, &out}}, true
+}
+
+// change does the tasks that concern filings by their keys.
+func (p *publisher) change(t *tx, tasks []task) (skipped int, err error) {
+	var keys []any
+	for i := range tasks {
+		keys = append(keys, tasks[i].key)
+	}
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	list, err := t.s.loadSites(t.ctx, t, "s.key IN (%s)", keys)
+	if err != nil {
+		return 0, err
+	}
+	byKey := make(map[string]*record, len(list))
+	for _, r := range list {
+		byKey[r.key] = r
+	}
+	var steps []step
+	for i := range tasks {
+		x := &tasks[i]
+		st, ok, err := p.changed(t, x, byKey[x.key])
+		if err != nil {
+			return skipped, err
+		}
+		if !ok {
+			skipped++
+			continue
+		}
+		steps = append(steps, st)
+	}
+	return skipped, t.apply(steps)
+}
+
+// changed is the step of a task; false where somebody else has changed the filing.
+func (p *publisher) changed(t *tx, x *task, old *record) (step, bool, error) {
+	if x.kind == taskRestore {
+		return p.restored(t, x, old)
+	}
+	if old == nil || old.rev != x.rev {
+		return step{}, false, nil
+	}
+	f := old.f
+	switch x.kind {
+	case taskRemove:
+		return step{old, nil}, true, nil
+	case taskCancel:
+		f.Status = registry.StatusCancelled
+	case taskAccess:
+		setAccess(&f, registry.Access{Provider: p.i.Options.Provider, Status: registry.AccessCancelled, At: p.i.Made.Unix()})
+	}
+	return step{old, &f}, true, nil
+}
+
+// restored brings a filing back as it was. Its past is without personal data: that
+// is taken from what is known of the entity now.
+func (p *publisher) restored(t *tx, x *task, old *record) (step, bool, error) {
+	if (old == nil) != (x.rev == 0) || old != nil && old.rev != x.rev {
+		return step{}, false, nil
+	}
+	f := x.f
+	if !personal(f.Entity.Nature) {
+		return step{old, &f}, true, nil
+	}
+	if old != nil && old.f.Entity.Number == f.Entity.Number && personal(old.f.Entity.Nature) {
+		f.Entity.Name = old.f.Entity.Name
+		return step{old, &f}, true, nil
+	}
+	number := f.Entity.Number.String()
+	var sealed []byte
+	err := t.row("SELECT sealed_name FROM entity WHERE number = ?", number).Scan(&sealed)
+	if err == nil {
+		f.Entity.Name, err = t.s.seal.open("entity "+number, sealed)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return step{old, &f}, true, err
+}
+
+// manyFresh is from how many fresh filings on a load drops indexes, where at most
+// a quarter as many are there: it is faster to make them again. Only tests change
+// it.
+var manyFresh = 100_000
+
+// nextIsFresh reports whether the next chunk is of fresh filings.
+func (p *publisher) nextIsFresh() (bool, error) {
+	var body []byte
+	err := p.s.r.QueryRowContext(p.ctx, p.s.e.query("SELECT body FROM staged WHERE import_id = ? AND seq = ?"), p.i.ID, int64(p.i.Done)).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil // another program has published it
+	}
+	return len(body) > 0 && taskKind(body[0]) == taskFresh, err
+}
+
+// load drops indexes before many fresh filings, and makes them again after them.
+func (p *publisher) load(fresh bool) error {
+	if !fresh {
+		return p.endLoad()
+	}
+	if p.loading || p.i.Counts.Fresh < manyFresh || p.i.Counts.Before*4 > p.i.Counts.Fresh {
+		return nil
+	}
+	p.loading = true
+	return p.s.setLoading(p.ctx, p.i.ID)
+}
+
+// endLoad makes the indexes again, also when what asked for them has ended.
+func (p *publisher) endLoad() error {
+	if !p.loading {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), 10*time.Minute)
+	defer cancel()
+	err := p.s.setLoading(ctx, "")
+	p.loading = err != nil
+	return err
+}

@@ -1,0 +1,190 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// What an import does is put down as tasks: in files while it is compared, which
+// may be millions of them, and then in the database, as many to a chunk as one
+// revision takes.
+
+// taskKind is what a task does. Their order is that of publishing.
+type taskKind uint8
+
+const (
+	taskFresh   taskKind = iota // a filing of whose key and names there is nothing
+	taskTell                    // a filing that may be there, as the import tells it
+	taskRestore                 // a filing as it was
+	taskAccess                  // the access with the import's provider is cancelled
+	taskCancel                  // the filing is cancelled
+	taskRemove                  // the filing is removed
+	taskEnd
+)
+
+// task is one filing's part of an import.
+type task struct {
+	kind taskKind
+	key  string
+	rev  uint64 // what is cancelled or removed was made so by it; another one has changed it
+	f    registry.Filing
+}
+
+// put writes a task. The name of a person is encrypted.
+func (e *encoder) task(s *sealer, x *task) {
+	e.byte(byte(x.kind))
+	e.text(x.key)
+	e.uint(x.rev)
+	if x.kind > taskRestore {
+		return
+	}
+	f := redact(x.f)
+	e.filing(&f)
+	sealed := []byte(nil)
+	if personal(x.f.Entity.Nature) {
+		sealed = s.seal("staged", x.f.Entity.Name)
+	}
+	e.text(string(sealed))
+}
+
+func (d *decoder) task(s *sealer) (x task, err error) {
+	x.kind = taskKind(d.enum(byte(taskEnd)))
+	x.key, x.rev = d.text(), d.uint()
+	if x.kind > taskRestore {
+		return x, nil
+	}
+	x.f = d.filing()
+	if sealed := d.text(); sealed != "" {
+		x.f.Entity.Name, err = s.open("staged", []byte(sealed))
+	}
+	return x, err
+}
+
+// spooled is a task in a file, small enough to have all of them in memory.
+type spooled struct {
+	order  [16]byte // of its key
+	at     int64
+	size   uint32
+	weight uint16 // operations
+	file   uint8
+	kind   taskKind
+}
+
+// spool is a file of tasks, written by one goroutine and then read. It is gone
+// when it is closed.
+type spool struct {
+	f    *os.File
+	w    *bufio.Writer
+	n    uint8
+	at   int64
+	e    encoder
+	list []spooled
+	// names of the fresh ones, and whose they are: an index into list.
+	names []spooledName
+}
+
+type spooledName struct {
+	hash uint64
+	task uint32
+}
+
+func newSpool(n int) (*spool, error) {
+	if n > 255 {
+		return nil, fmt.Errorf("%d goroutines compare; at most 255", n)
+	}
+	f, err := os.CreateTemp("", "icp-import-*")
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(f.Name()) // it lives as long as it is open
+	return &spool{f: f, w: bufio.NewWriterSize(f, 1<<18), n: uint8(n)}, nil
+}
+
+func (p *spool) close() { p.f.Close() }
+
+func (p *spool) add(s *sealer, x *task) error {
+	p.e.b = p.e.b[:0]
+	p.e.task(s, x)
+	if _, err := p.w.Write(p.e.b); err != nil {
+		return err
+	}
+	weight := max(1, len(x.f.Site.Domains))
+	if x.kind == taskTell || x.kind == taskRestore {
+		weight *= 2 // names that it had before
+	}
+	p.list = append(p.list, spooled{order: orderOf(x.key), at: p.at, size: uint32(len(p.e.b)), weight: uint16(min(weight, 60_000)), file: p.n, kind: x.kind})
+	p.at += int64(len(p.e.b))
+	return nil
+}
+
+// orderOf puts keys that stand together in the index of keys together.
+func orderOf(key string) (o [16]byte) {
+	copy(o[:], strings.Replace(key, "ICP备", "", 1))
+	return o
+}
+
+func (p *spool) read(x *spooled, into []byte) ([]byte, error) {
+	from := len(into)
+	into = append(into, make([]byte, x.size)...)
+	_, err := p.f.ReadAt(into[from:], x.at)
+	return into, err
+}
+
+// spools are the files of one import.
+type spools struct {
+	files []*spool
+	list  []spooled
+}
+
+func (p *spools) close() {
+	for _, f := range p.files {
+		f.close()
+	}
+}
+
+// sort puts the tasks into the order in which they are published.
+func (p *spools) sort() error {
+	for _, f := range p.files {
+		if err := f.w.Flush(); err != nil {
+			return err
+		}
+		p.list = append(p.list, f.list...)
+		f.list = nil
+	}
+	slices.SortFunc(p.list, func(a, b spooled) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), bytes.Compare(a.order[:], b.order[:]), cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at))
+	})
+	return nil
+}
+
+// chunks calls f with the bytes of each chunk, whose tasks are of one kind.
+func (p *spools) chunks(f func(body []byte) error) error {
+	var body []byte
+	weight := 0
+	for i := range p.list {
+		x := &p.list[i]
+		if len(body) > 0 && (weight+int(x.weight) > chunkOperations || p.list[i-1].kind != x.kind) {
+			if err := f(body); err != nil {
+				return err
+			}
+			body, weight = nil, 0
+		}
+		var err error
+		if body, err = p.files[x.file].read(x, body); err != nil {
+			return err
+		}
+		body[len(body)-int(x.size)] = byte(x.kind) // it may have been fresh when it was put down
+		weight += int(x.weight)
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	return f(body)
+}
