@@ -25,6 +25,9 @@ const (
 	MaxHead = 64 << 10
 	// DefaultBodyRate is what IIS (minBytesPerSecond) and Kestrel demand of a body.
 	DefaultBodyRate = 240
+	// DefaultInitials is for the thousands behind a carrier's address: a browser
+	// begins a connection with two datagrams, three if it must wait.
+	DefaultInitials = 1000
 	// DefaultHeadTimeout is absolute: no dribble extends it.
 	DefaultHeadTimeout = 5 * time.Second
 	// DefaultIdleTimeout is nginx's keepalive_timeout, rounded down.
@@ -107,7 +110,7 @@ type Server struct {
 // Listener is one key of a server block.
 type Listener struct {
 	Scheme  Scheme
-	Network string // "tcp" or "unix"
+	Network string // "tcp", "udp" or "unix"
 	// Address is for net.Listen: IP:PORT, :PORT for every address, or a path.
 	Address string
 	// Addr is Address as a value: unspecified for :PORT; zero for a unix socket.
@@ -130,7 +133,7 @@ const (
 	HTTP  Scheme = iota // HTTP in plaintext
 	TLS                 // TLS
 	Mixed               // both on one port, told apart by the first byte
-	QUIC                // QUIC
+	QUIC                // QUIC, on a UDP port
 	Auth                // asked by proxies over HTTP
 	GRPC                // asked by Envoy over gRPC
 	SPOE                // asked by HAProxy over SPOP
@@ -216,7 +219,8 @@ type Certificate struct {
 
 // Block says what a blocked client gets. The zero value is the page where one
 // can be shown (HTTP, and TLS with a certificate) and the alert elsewhere. The
-// latter goes for every action: where it is not possible, the default is taken.
+// latter goes for every action: where it is not possible, the default is taken,
+// which is BlockClose for QUIC.
 type Block struct {
 	Action BlockAction
 	// URL is where a BlockRedirect sends the client: absolute, http or https.
@@ -239,9 +243,11 @@ const (
 	BlockAlert                // TLS: alert unrecognized_name (112), then FIN
 	BlockRST                  // TCP RST, nothing said
 	BlockFIN                  // FIN, nothing said
+	BlockClose                // QUIC: CONNECTION_CLOSE with the alert unrecognized_name
+	BlockDrop                 // QUIC: silence
 )
 
-var blockWords = []string{"", "page", "redirect", "alert", "rst", "fin"}
+var blockWords = []string{"", "page", "redirect", "alert", "rst", "fin", "close", "drop"}
 
 // String returns the word of a; "" for BlockDefault.
 func (a BlockAction) String() string { return blockWords[a] }
@@ -262,6 +268,9 @@ type Limits struct {
 	// BodyRate is the least bytes a second that a client may send a body with,
 	// over the window of rateWindow. Default DefaultBodyRate; negative: no least.
 	BodyRate int
+	// Initials is how many datagrams of no connection that is open one client may
+	// send a second, on QUIC's listeners. Default DefaultInitials.
+	Initials int
 }
 
 // Timeouts end what takes too long.
@@ -329,6 +338,7 @@ func (l Limits) WithDefaults() Limits {
 	l.PrefixV6 = orDefault(l.PrefixV6, DefaultPrefixV6)
 	l.Head = orDefault(l.Head, DefaultHead)
 	l.BodyRate = max(0, orDefault(l.BodyRate, DefaultBodyRate))
+	l.Initials = orDefault(l.Initials, DefaultInitials)
 	return l
 }
 

@@ -41,6 +41,7 @@ type logLine struct {
 	verdict  registry.Verdict
 	enforced bool
 	cause    sniff.Cause
+	alpn     string
 	id       string
 }
 
@@ -74,6 +75,9 @@ func (l *logLine) attrs() []slog.Attr {
 	}
 	if l.cause != sniff.NoCause {
 		list = append(list, slog.String("cause", l.cause.String()))
+	}
+	if l.alpn != "" {
+		list = append(list, slog.String("alpn", l.alpn))
 	}
 	if l.id != "" {
 		list = append(list, slog.String("id", l.id))

@@ -47,6 +47,15 @@ func (g *Gate) look() {
 			g.sweep(name, s)
 		}
 	}
+	g.endGone()
+	for _, l := range g.quic {
+		s := l.service.Load()
+		if rev := s.edge.View().Revision(); rev != l.revision {
+			if l.revision = rev; !s.established.Keep {
+				l.sweep()
+			}
+		}
+	}
 }
 
 // sweep ends the connections of a listener whose name is blocked now: tunnels at
@@ -54,7 +63,7 @@ func (g *Gate) look() {
 func (g *Gate) sweep(name string, s *service) {
 	for _, c := range g.open.all() {
 		a, tunnel := c.meant()
-		if c.s.name != name || !a.known || !s.blocks(c, a) {
+		if c.s.name != name || !a.known || !s.blocks(a, &c.route) {
 			continue
 		}
 		s.metrics.ended.Inc()
@@ -67,10 +76,10 @@ func (g *Gate) sweep(name string, s *service) {
 	}
 }
 
-// blocks reports whether a connection's name would be blocked now.
-func (s *service) blocks(c *conn, a asked) bool {
-	enforces, exempt := s.treatment(c.from.Addr())
-	return enforces && !exempt && s.decide(a, &c.route).Block
+// blocks reports whether a name would be blocked now for whoever came that way.
+func (s *service) blocks(a asked, r *route) bool {
+	enforces, exempt := s.treatment(r.from.Addr())
+	return enforces && !exempt && s.decide(a, r).Block
 }
 
 func (g *Gate) refreshCertificates(s *server) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +24,10 @@ type Gate struct {
 	cfg       Config
 	servers   []*server
 	listeners map[string]*listener // by key
+	quic      map[string]*quicListener
+	goneQUIC  map[string]*quicListener // of no configuration any more, with open flows
 	closed    bool
-	inherited []net.Listener // handed to the process and not used yet
+	inherited Sockets        // handed to the process and not used yet
 	admins    []net.Listener // of the admin ports, open or closed
 
 	stop  context.CancelFunc
@@ -35,10 +39,9 @@ type Gate struct {
 type Options struct {
 	// Metrics is where its metrics are registered. Default: a registry of its own.
 	Metrics prometheus.Registerer
-	// Inherited are listening sockets that the process was handed, which are used
-	// for the listeners and admin ports with their addresses. What nobody uses is
-	// closed.
-	Inherited []net.Listener
+	// Inherited are sockets that the process was handed, which are used for the
+	// listeners and admin ports with their addresses. What nobody uses is closed.
+	Inherited Sockets
 }
 
 // Start opens everything that a configuration names and begins to serve. An
@@ -48,7 +51,7 @@ func Start(cfg Config, o Options) (*Gate, error) {
 		o.Metrics = prometheus.NewRegistry()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, stop: stop, inherited: o.Inherited}
+	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, quic: map[string]*quicListener{}, stop: stop, inherited: o.Inherited}
 	if err := g.put(cfg); err != nil {
 		stop()
 		g.logs.close()
@@ -82,19 +85,27 @@ func (g *Gate) put(cfg Config) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer func() {
-		closeAll(g.inherited)
-		g.inherited = nil
+		g.inherited.close()
 	}()
+	old := g.servers
 	next, err := openServers(cfg, g.metrics, &g.logs, g.listenAdmin)
 	if err != nil {
 		return err
 	}
 	fresh, err := g.listen(next)
+	var quic map[string]*quicListener
+	if err == nil {
+		if quic, err = g.listenQUIC(next); err != nil {
+			closeListeners(fresh)
+		}
+	}
 	if err != nil {
 		closeServers(next)
 		return err
 	}
 	g.replace(cfg, next, fresh)
+	g.replaceQUIC(next, quic)
+	closeServers(old)
 	return nil
 }
 
@@ -103,15 +114,13 @@ func (g *Gate) listen(next []*server) (fresh map[string]*listener, err error) {
 	fresh = map[string]*listener{}
 	defer func() {
 		if err != nil {
-			for _, l := range fresh {
-				l.Close()
-			}
+			closeListeners(fresh)
 		}
 	}()
 	for i, s := range next {
 		for _, key := range s.cfg.Listeners {
 			name := listenerName(i, key)
-			if g.listeners[name] != nil {
+			if g.listeners[name] != nil || key.Scheme == QUIC {
 				continue
 			}
 			ln := g.takeInherited(key)
@@ -129,7 +138,7 @@ func (g *Gate) listen(next []*server) (fresh map[string]*listener, err error) {
 // listenerName is by what a listener is known. Ports that the system chooses are
 // told apart by the place of the block.
 func listenerName(block int, key Listener) string {
-	if key.Network == "tcp" && key.Addr.Port() == 0 {
+	if key.Network != "unix" && key.Addr.Port() == 0 {
 		return fmt.Sprintf("%s (block %d)", key, block+1)
 	}
 	return key.String()
@@ -137,11 +146,14 @@ func listenerName(block int, key Listener) string {
 
 // replace puts the servers in force and lets go of the ones before.
 func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
-	old, gone := g.servers, g.listeners
+	gone := g.listeners
 	g.cfg, g.servers, g.listeners = cfg, next, map[string]*listener{}
 	bound := boundAddrs(gone, fresh)
 	for i, s := range next {
 		for _, key := range s.cfg.Listeners {
+			if key.Scheme == QUIC {
+				continue
+			}
 			name := listenerName(i, key)
 			l := fresh[name]
 			if l == nil {
@@ -166,7 +178,12 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 		g.tasks.Go(l.accept)
 	}
 	g.logs.keep(next)
-	closeServers(old)
+}
+
+func closeListeners(set map[string]*listener) {
+	for _, l := range set {
+		l.Close()
+	}
 }
 
 // dismiss ends the connections of proxies to a listener that is gone: they would
@@ -187,6 +204,9 @@ func (g *Gate) Listeners() map[string]net.Addr {
 	for name, l := range g.listeners {
 		all[name] = l.Addr()
 	}
+	for name, l := range g.quic {
+		all[name] = net.UDPAddrFromAddrPort(l.addr)
+	}
 	return all
 }
 
@@ -200,12 +220,19 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
 	listeners := g.listeners
+	quic := slices.Concat(slices.Collect(maps.Values(g.quic)), slices.Collect(maps.Values(g.goneQUIC)))
 	g.mu.Unlock()
 	for _, l := range listeners {
 		l.end()
 		g.retire(l.service.Load())
 	}
+	for _, l := range quic {
+		l.leave()
+	}
 	err := g.drain(ctx)
+	for _, l := range quic {
+		l.end()
+	}
 	g.stop()
 	g.tasks.Wait()
 	for _, l := range listeners {
@@ -215,7 +242,7 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	defer g.mu.Unlock()
 	closeServers(g.servers)
 	g.logs.close()
-	g.servers, g.listeners = nil, map[string]*listener{}
+	g.servers, g.listeners, g.quic, g.goneQUIC = nil, map[string]*listener{}, map[string]*quicListener{}, nil
 	return err
 }
 

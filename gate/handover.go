@@ -34,9 +34,9 @@ func listenOn(key Listener, transparent bool) (net.Listener, error) {
 // takeInherited takes the socket of a listener from those that the process was
 // handed; nil if there is none.
 func (g *Gate) takeInherited(key Listener) net.Listener {
-	for i, l := range g.inherited {
+	for i, l := range g.inherited.streams {
 		if isAt(l.Addr(), key) {
-			g.inherited = slices.Delete(g.inherited, i, i+1)
+			g.inherited.streams = slices.Delete(g.inherited.streams, i, i+1)
 			return l
 		}
 	}
@@ -67,7 +67,12 @@ func isAt(a net.Addr, key Listener) bool {
 		return key.Network == "unix" && u.Name == key.Address
 	}
 	ap := addrOf(a)
-	return key.Network == "tcp" && ap.IsValid() && ap.Port() == key.Addr.Port() &&
+	return key.Network == "tcp" && isBound(ap, key)
+}
+
+// isBound reports whether a socket with a local address is that of a listener.
+func isBound(ap netip.AddrPort, key Listener) bool {
+	return ap.IsValid() && ap.Port() == key.Addr.Port() &&
 		(ap.Addr() == key.Addr.Addr().Unmap() || ap.Addr().IsUnspecified() && key.Addr.Addr().IsUnspecified())
 }
 
@@ -77,29 +82,87 @@ const firstInherited = 3
 // Inherited returns the listening sockets that the process was handed, by systemd
 // or by the process before it (LISTEN_FDS, and LISTEN_PID where it is given), and
 // takes the variables out of the environment.
-func Inherited() (list []net.Listener, err error) {
+func Inherited() (list Sockets, err error) {
 	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name)
 	}
 	if count == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
-		return nil, nil
+		return list, nil
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 {
-		return nil, fmt.Errorf("LISTEN_FDS is %q; expect a number of sockets", count)
+		return list, fmt.Errorf("LISTEN_FDS is %q; expect a number of sockets", count)
 	}
 	for fd := firstInherited; fd < firstInherited+n; fd++ {
-		f := os.NewFile(uintptr(fd), "listener "+strconv.Itoa(fd))
-		l, err := net.FileListener(f)
-		f.Close()
-		if err != nil {
-			closeAll(list)
-			return nil, fmt.Errorf("descriptor %d of LISTEN_FDS is no listening socket: %w", fd, err)
+		if err := list.take(os.NewFile(uintptr(fd), "listener "+strconv.Itoa(fd))); err != nil {
+			list.close()
+			return Sockets{}, fmt.Errorf("descriptor %d of LISTEN_FDS is no listening socket: %w", fd, err)
 		}
-		list = append(list, l)
 	}
 	return list, nil
+}
+
+// Sockets are those that a process was handed. The zero value is none.
+type Sockets struct {
+	streams []net.Listener
+	packets []packetSocket
+	before  *os.File // to the process before; nil without
+}
+
+// packetSocket is a socket of UDP.
+type packetSocket struct {
+	file *os.File
+	addr netip.AddrPort
+}
+
+// take takes one of them: a socket of TCP or of the file system that listens, or
+// one of UDP.
+func (s *Sockets) take(f *os.File) error {
+	l, err := net.FileListener(f)
+	if err == nil {
+		f.Close()
+		s.streams = append(s.streams, l)
+		return nil
+	}
+	c, again := net.FilePacketConn(f)
+	if again != nil {
+		f.Close()
+		return err
+	}
+	defer c.Close()
+	u, ok := c.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		f.Close()
+		return err
+	}
+	s.packets = append(s.packets, packetSocket{f, u.AddrPort()})
+	return nil
+}
+
+// close closes what nobody has used.
+func (s *Sockets) close() {
+	closeAll(s.streams)
+	for _, p := range s.packets {
+		p.file.Close()
+	}
+	if s.before != nil {
+		s.before.Close()
+	}
+	*s = Sockets{}
+}
+
+// takePackets takes the sockets of a listener of QUIC, of which it may have had
+// several. The caller closes them.
+func (s *Sockets) takePackets(key Listener) (files []*os.File) {
+	s.packets = slices.DeleteFunc(s.packets, func(p packetSocket) bool {
+		if !isBound(p.addr, key) {
+			return false
+		}
+		files = append(files, p.file)
+		return true
+	})
+	return files
 }
 
 // Files returns the listening sockets, to be handed to another process: it takes
@@ -122,6 +185,15 @@ func (g *Gate) Files() (files []*os.File, err error) {
 			return files, fmt.Errorf("%s cannot be handed over: %w", name, err)
 		}
 		files = append(files, f)
+	}
+	for name, l := range g.quic {
+		for _, loop := range l.loops {
+			f, err := loop.sock.File()
+			if err != nil {
+				return files, fmt.Errorf("%s cannot be handed over: %w", name, err)
+			}
+			files = append(files, f)
+		}
 	}
 	for _, l := range g.admins {
 		if f, err := fileOf(l); err == nil { // or it was closed by a reload

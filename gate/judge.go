@@ -18,6 +18,8 @@ type asked struct {
 	// malformed.
 	unreadable bool
 	known      bool // something was read
+	// alpn are the protocols that it offers, of QUIC and where there is a log.
+	alpn string
 }
 
 // hostOf makes a host of what sniff found. text is copied.

@@ -36,6 +36,7 @@ type metrics struct {
 	head       prometheus.Histogram
 	reloads    *prometheus.CounterVec
 	spoeEnds   *prometheus.CounterVec
+	quic       quicMetrics
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -65,6 +66,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	reg.MustRegister(m.verdicts, m.sniffs, m.accepted, m.open, m.bytes, m.limited, m.upstream, m.ended, m.ech, m.acceptErr,
 		m.panics, m.logDropped, m.decision, m.head, m.reloads, m.spoeEnds, registries{})
+	m.quic = newQUICMetrics(reg)
 	return m
 }
 

@@ -184,6 +184,7 @@ func TestParseListeners(t *testing.T) {
 	for key, want := range map[string]string{
 		"http://": "http://:80", "http://:0": "http://:0", "http://192.0.2.1": "http://192.0.2.1:80",
 		"tls://[2001:db8::1]": "tls://[2001:db8::1]:443", "tls://[::]:443": "tls://[::]:443",
+		"quic://": "quic://:443", "quic://[2001:db8::1]:8443": "quic://[2001:db8::1]:8443",
 		"mixed://0.0.0.0:99": "mixed://0.0.0.0:99", "http://unix:/run/x.sock": "http://unix:/run/x.sock",
 	} {
 		cfg, err := parseConf(dir, site(key, ""))
@@ -236,6 +237,11 @@ func TestParseAccepts(t *testing.T) {
 	dir := confDir(t)
 	for _, text := range []string{
 		site("http://:80 tls://:443", "block alert"),
+		site("quic://:443", "block alert"),
+		site("quic://:443", "block drop\nech refuse\nlimits initials 50 prefix 24 56"),
+		site("http://:443 quic://:443", "block page"),
+		site("tls://:443 quic://:443", "block close\ntls a.crt a.key page"),
+		"quic://192.0.2.1:443 {\n" + icp + "upstream web-1.example.com:443 192.0.2.9:443 check 5s\n}",
 		site("http://:80 tls://:443", "block redirect https://notice.example.com/a?b=c"),
 		site("tls://:443", "block page\ntls a.crt a.key page"),
 		site("tls://:443", "tls a.crt a.key page"),
@@ -270,7 +276,22 @@ func TestParseRefuses(t *testing.T) {
 		{"empty", "", []string{":1", "http://:80"}},
 		{"no block", "http://:80", []string{":1", "no icp"}},
 		{"no scheme", site(":80", ""), []string{":1", `":80"`, "http://"}},
-		{"quic", site("quic://:443", ""), []string{":1", "quic", "http://, tls://"}},
+		{"quic on unix", site("quic://unix:/x", ""), []string{":1", "UDP", "quic://:443"}},
+		{"quic twice", site("quic://:443", "") + site("quic://192.0.2.1:443", ""), []string{":9", "192.0.2.1:443", "quic://:443", ":1"}},
+		{"quic unix upstream", site("quic://:443", "upstream unix:/x"), []string{":5", "unix:/x", "UDP", "HOST:PORT"}},
+		{"quic upstream tls", site("quic://:443", "upstream 192.0.2.2:443 tls"), []string{"unopened", "block of its own"}},
+		{"quic upstream proxy-protocol", site("quic://:443", "upstream 192.0.2.2:443 proxy-protocol v2"), []string{"PROXY header", "block of its own"}},
+		{"quic proxy-protocol", site("quic://:443", "proxy-protocol require 192.0.2.0/24"), []string{":7", "PROXY header", "block of its own"}},
+		{"quic original-dst", site("quic://:443", "original-dst redirect 192.0.2.0/24"), []string{":7", "not told", "serves and upstream"}},
+		{"quic tls", site("quic://:443 tls://:443", "tls a.crt a.key"), []string{":7", "page"}},
+		{"quic tls alone", site("quic://:443", "tls a.crt a.key page"), []string{":7", "no effect"}},
+		{"quic forwarded", site("quic://:443", "forwarded add"), []string{"no effect"}},
+		{"quic h2c", site("quic://:443", "h2c on"), []string{"no effect"}},
+		{"quic block rst", site("quic://:443", "block rst"), []string{":7", "close or drop"}},
+		{"quic block page", site("quic://:443", "block page"), []string{":7", "certificate"}},
+		{"quic serves", "quic://:443 {\n" + icp + "upstream 192.0.2.1:443\n}", []string{"quic://:443", "serves ADDR"}},
+		{"initials", site("http://:80", "limits initials 5"), []string{":7", "no effect", "quic://"}},
+		{"initials none", site("quic://:443", "limits initials 0"), []string{`"0"`, "1 to 1000000"}},
 		{"auth", site("auth://127.0.0.1:80", ""), []string{":1", "auth", "mixed://"}},
 		{"grpc with an upstream", site("grpc://:1", ""), []string{"upstream", "grpc://:1 passes nothing on"}},
 		{"reflection without grpc", site("http://:1", "reflection on"), []string{"reflection", "grpc://"}},
@@ -350,7 +371,7 @@ func TestParseRefuses(t *testing.T) {
 		{"h2c on tls", site("tls://:443", "h2c on"), []string{"no effect"}},
 
 		{"block empty", site("http://:80", "block"), []string{"page|redirect"}},
-		{"block word", site("http://:80", "block nodata"), []string{`"nodata"`, "page, redirect, alert, rst or fin"}},
+		{"block word", site("http://:80", "block nodata"), []string{`"nodata"`, "page, redirect, alert, rst, fin, close or drop"}},
 		{"block drop", site("http://:80", "block drop"), []string{"quic://", "page"}},
 		{"block close", site("http://:80", "block close"), []string{"quic://"}},
 		{"block page on tls", site("tls://:443", "block page"), []string{":7", "tls CERT KEY"}},

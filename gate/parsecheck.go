@@ -9,7 +9,7 @@ import (
 // what has no effect: its author believed in one.
 func (p *parser) check() error {
 	for _, check := range []func() (directive, problem string){
-		p.checkAsked, p.checkUpstream, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
+		p.checkAsked, p.checkUpstream, p.checkQUIC, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
 	} {
 		if directive, problem := check(); problem != "" {
 			return fmt.Errorf("%s - %s", p.at(directive), problem)
@@ -45,7 +45,7 @@ func (s *Server) asked() bool { return len(s.Listeners) > 0 && s.Listeners[0].Sc
 
 // notAsked are the directives of listeners that pass connections on.
 var notAsked = []string{
-	"upstream", "proxy-protocol", "original-dst", "tls", "established", "upgrade", "h2c", "ech", "forwarded", "limits body-rate", "timeouts dial",
+	"upstream", "proxy-protocol", "original-dst", "tls", "established", "upgrade", "h2c", "ech", "forwarded", "limits body-rate", "limits initials", "timeouts dial",
 }
 
 // checkAsked holds listeners that are asked apart from the others.
@@ -105,6 +105,33 @@ func (p *parser) checkUpstream() (string, string) {
 	return "", ""
 }
 
+// checkQUIC refuses what only TCP has: datagrams go on as they came, and nothing
+// can be put before them.
+func (p *parser) checkQUIC() (string, string) {
+	if !p.s.listens(QUIC) {
+		return "", ""
+	}
+	for _, u := range p.s.Upstreams {
+		switch {
+		case u.Network == "unix":
+			return "upstream", fmt.Sprintf("upstream unix:%s: QUIC needs a UDP port; expect HOST:PORT, or quic:// in a block of its own", u.Address)
+		case u.TLS:
+			return "upstream", "upstream tls: QUIC is passed through unopened; expect no tls here, or quic:// in a block of its own"
+		case u.ProxyProtocol != 0:
+			return "upstream", "upstream proxy-protocol: a PROXY header goes before a stream, and QUIC has none in the open; expect none here, or quic:// in a block of its own"
+		}
+	}
+	switch {
+	case len(p.s.ProxyFrom) > 0:
+		return "proxy-protocol", "proxy-protocol require: datagrams of QUIC bear no PROXY header; expect quic:// in a block of its own"
+	case p.s.OriginalDst.Mode != NoOriginal:
+		return "original-dst", fmt.Sprintf("original-dst %s: where a datagram was meant for is not told; expect quic:// in a block of its own, with serves and upstream", p.s.OriginalDst.Mode)
+	case p.s.Terminates():
+		return "tls", "tls CERT KEY: TLS ends here, but QUIC is passed through, so they need different upstreams; expect quic:// in a block of its own, or tls CERT KEY page"
+	}
+	return "", ""
+}
+
 func (p *parser) checkOriginal() (string, string) {
 	if p.s.OriginalDst.Mode == NoOriginal {
 		return "", ""
@@ -121,9 +148,13 @@ func (p *parser) checkBlock() (string, string) {
 	switch action := p.s.Block.Action; {
 	case (action == BlockPage || action == BlockRedirect) && !p.s.listens(HTTP, Mixed) && !p.s.asked() && len(p.s.Certificates) == 0:
 		return "block", fmt.Sprintf("block %s: TLS shows nothing without a certificate; expect a line tls CERT KEY page, or block alert, rst or fin", action)
-	case action == BlockAlert && !p.s.listens(TLS, Mixed):
+	case action == BlockAlert && !p.s.listens(TLS, Mixed, QUIC):
 		return "block", "block alert: HTTP knows no alert; expect block page, redirect, rst or fin"
-	case action != BlockPage && action != BlockRedirect && action != BlockDefault && len(p.s.Certificates) > 0 && !p.s.Terminates():
+	case (action == BlockClose || action == BlockDrop) && !p.s.listens(QUIC):
+		return "block", fmt.Sprintf("block %s: it is for quic:// listeners, of which there is none; expect block page, redirect, alert, rst or fin", action)
+	case (action == BlockRST || action == BlockFIN) && !p.s.listens(HTTP, TLS, Mixed):
+		return "block", fmt.Sprintf("block %s: QUIC knows neither; expect block close or drop", action)
+	case (action == BlockAlert || action == BlockRST || action == BlockFIN) && len(p.s.Certificates) > 0 && !p.s.Terminates():
 		return "block", fmt.Sprintf("block %s: a certificate for the page is given, but no page shown; expect block page, or no tls line", action)
 	}
 	return "", ""
@@ -133,10 +164,11 @@ func (p *parser) checkTLS() (string, string) {
 	if p.s.listens(TLS, Mixed) || p.s.asked() {
 		return "", ""
 	}
-	for _, d := range []string{"tls", "ech"} {
-		if p.given(d) {
-			return d, fmt.Sprintf("%s has no effect: the block has no tls:// or mixed:// listener", d)
-		}
+	switch {
+	case p.given("tls"):
+		return "tls", "tls has no effect: the block has no tls:// or mixed:// listener"
+	case p.given("ech") && !p.s.listens(QUIC):
+		return "ech", "ech has no effect: the block has no tls://, mixed:// or quic:// listener"
 	}
 	return "", ""
 }
@@ -159,8 +191,10 @@ func (p *parser) checkHTTP() (string, string) {
 func (p *parser) checkLimits() (string, string) {
 	l := p.s.Limits.WithDefaults()
 	switch {
-	case p.given("limits prefix") && !p.given("limits per-client"):
+	case p.given("limits prefix") && !p.given("limits per-client") && !p.s.listens(QUIC):
 		return "limits prefix", "limits prefix has no effect without per-client N"
+	case p.given("limits initials") && !p.s.listens(QUIC):
+		return "limits initials", "limits initials has no effect: the block has no quic:// listener"
 	case l.PerClient > l.Connections:
 		return "limits per-client", fmt.Sprintf("limits per-client %d is more than connections %d", l.PerClient, l.Connections)
 	}
@@ -181,7 +215,7 @@ func (p *parser) checkServes() (string, string) {
 		return "", ""
 	}
 	for _, l := range s.Listeners {
-		if l.Network != "tcp" || !public(l.Addr.Addr()) {
+		if l.Network == "unix" || !public(l.Addr.Addr()) {
 			return "", fmt.Sprintf("listener %s tells no public address to judge by, so nothing would be blocked; add a line serves ADDR... with the addresses that clients connect to, or serves mainland (or use original-dst, or proxy-protocol require)", l)
 		}
 	}

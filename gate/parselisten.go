@@ -11,15 +11,15 @@ import (
 )
 
 // laterSchemes are known to the format and not to this version.
-var laterSchemes = []string{"quic", "auth"}
+var laterSchemes = []string{"auth"}
 
 // defaultPorts are those of the web; both on one port has none.
-var defaultPorts = map[Scheme]uint16{HTTP: 80, TLS: 443}
+var defaultPorts = map[Scheme]uint16{HTTP: 80, TLS: 443, QUIC: 443}
 
 // maxUnixPath is what a socket address holds (sun_path of 108 with its NUL).
 const maxUnixPath = 107
 
-const listenerUsage = "expect for example http://:80, tls://192.0.2.1:443, mixed://[2001:db8::1]:8443 or http://unix:/run/web.sock"
+const listenerUsage = "expect for example http://:80, tls://192.0.2.1:443, mixed://[2001:db8::1]:8443, quic://:443 or http://unix:/run/web.sock"
 
 // keys reads the listeners of a block.
 func (p *parser) keys(keys []string) error {
@@ -44,7 +44,7 @@ func (p *parser) listener(key string) (l Listener, err error) {
 		return l, errors.New("has no scheme")
 	}
 	if slices.Contains(laterSchemes, scheme) {
-		return l, fmt.Errorf("this version does not have %s:// yet, only http://, tls://, mixed://, grpc:// and spoe://", scheme)
+		return l, fmt.Errorf("this version does not have %s:// yet, only http://, tls://, mixed://, quic://, grpc:// and spoe://", scheme)
 	}
 	i := slices.Index(schemeWords, scheme)
 	if i < 0 {
@@ -52,11 +52,17 @@ func (p *parser) listener(key string) (l Listener, err error) {
 	}
 	l.Scheme = Scheme(i)
 	if path, ok := strings.CutPrefix(rest, "unix:"); ok {
+		if l.Scheme == QUIC {
+			return l, errors.New("QUIC comes on a UDP port, not on a socket of the file system")
+		}
 		l.Network = "unix"
 		l.Address, err = p.socket(path)
 		return l, err
 	}
 	l.Network = "tcp"
+	if l.Scheme == QUIC {
+		l.Network = "udp"
+	}
 	l.Addr, err = listenAddr(rest, defaultPorts[l.Scheme])
 	l.Address = l.Addr.String()
 	if l.Addr.Addr() == netip.IPv6Unspecified() && !strings.HasPrefix(rest, "[") {

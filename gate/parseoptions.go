@@ -154,16 +154,10 @@ func (p *parser) tls(args []string) error {
 	return nil
 }
 
-// quicBlocks belong to a listener of a later version.
-var quicBlocks = []string{"close", "drop"}
-
 // block reads what a blocked client gets.
 func (p *parser) block(args []string) error {
 	if len(args) == 0 {
 		return errUsage("block", 0)
-	}
-	if slices.Contains(quicBlocks, args[0]) {
-		return fmt.Errorf("%s belongs to quic:// listeners, which this version does not have; expect %s", args[0], list(blockWords[1:]))
 	}
 	i, err := word(args[0], blockWords)
 	if err != nil {

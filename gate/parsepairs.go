@@ -12,6 +12,7 @@ import (
 const (
 	maxConnections = 100_000_000
 	minHead        = 1 << 10
+	maxInitials    = 1_000_000
 	maxTimeout     = 24 * time.Hour
 	minCheck       = 100 * time.Millisecond
 )
@@ -81,6 +82,10 @@ var limitPairs = []pair{
 			return nil
 		}
 		p.s.Limits.BodyRate, err = size("body-rate", v[0], 1, 1<<30)
+		return err
+	}},
+	{"initials", 1, func(p *parser, v []string) (err error) {
+		p.s.Limits.Initials, err = number("initials", v[0], 1, maxInitials)
 		return err
 	}},
 }

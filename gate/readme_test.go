@@ -17,7 +17,7 @@ import (
 var (
 	fence = regexp.MustCompile("(?ms)^~~~ gatefile\n(.*?)^~~~$")
 	// Ports that others may have, in listeners and of the admin port.
-	listened = regexp.MustCompile(`(?m)^(http|tls|mixed)://:\d+`)
+	listened = regexp.MustCompile(`(?m)^(http|tls|mixed|quic)://:\d+`)
 	adminAt  = regexp.MustCompile(`(?m)^ *admin .*\n`)
 )
 

@@ -42,7 +42,7 @@ func (s *service) blocked(r *route, a asked, v registry.Verdict, enforced bool) 
 func (s *service) logged(r *route, a asked, v registry.Verdict, enforced bool, cause sniff.Cause, id string) {
 	s.log.write(logLine{
 		at: time.Now(), listener: s.name, channel: a.channel, client: r.from.Addr(), dest: r.dest.addr(),
-		host: a.host, verdict: v, enforced: enforced, cause: cause, id: id,
+		host: a.host, verdict: v, enforced: enforced, cause: cause, alpn: a.alpn, id: id,
 	})
 }
 

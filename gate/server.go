@@ -16,7 +16,8 @@ import (
 type server struct {
 	cfg       Server
 	edge      *edge.Edge
-	upstreams *upstreams
+	upstreams *upstreams // of TCP
+	quic      *upstreams // of QUIC
 	limiter   *limiter
 	notices   *Notices
 	certs     *certificates // nil without
@@ -58,7 +59,14 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	if s.edge, err = edge.Open(cfg.ICP); err != nil {
 		return nil, fmt.Errorf("icp: %w", err)
 	}
-	s.upstreams = newUpstreams(cfg.Upstreams, cfg.Timeouts.WithDefaults().Dial, nil, nil)
+	overTCP, overUDP := cfg.Upstreams, cfg.Upstreams
+	if !cfg.listens(QUIC) {
+		overUDP = nil
+	} else if !cfg.listens(HTTP, TLS, Mixed) {
+		overTCP = nil
+	}
+	dial := cfg.Timeouts.WithDefaults().Dial
+	s.upstreams, s.quic = newUpstreams(overTCP, dial, nil, nil), newQUICUpstreams(overUDP, dial)
 	return s, nil
 }
 
@@ -67,6 +75,7 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 func closeServers(list []*server) {
 	for _, s := range list {
 		s.upstreams.close()
+		s.quic.close()
 		s.edge.Close()
 	}
 }
@@ -81,7 +90,7 @@ func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *serv
 		name: name, judging: judging{edge: s.edge, where: newLocator(s.edge, s.cfg.Serves)}, metrics: s.metrics.of(name),
 		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout)},
 		limits:   sniff.Limits{Head: lim.Head}, bodyRate: lim.BodyRate, limiter: s.limiter,
-		upstream: s.upstreams, notices: s.notices, certs: s.certs, log: s.log,
+		upstream: s.upstreams, quic: s.quic, initials: lim.Initials, silent: s.cfg.Block.Action == BlockDrop, notices: s.notices, certs: s.certs, log: s.log,
 		refusal:    refusalOf(s.cfg.Block.Action),
 		echRefused: s.cfg.ECHRefuse, forwarded: s.cfg.Forwarded, websocket: !s.cfg.UpgradeOff, h2c: s.cfg.H2C,
 		peers: newPeerSet(s.cfg.Peers), serves: s.cfg.Serves,

@@ -23,6 +23,9 @@ type service struct {
 	limiter  *limiter // shared by the listeners of a block
 	bodyRate int      // least bytes a second of a request's body; 0 is no least
 	upstream dialer
+	quic     *upstreams // nil without a listener of QUIC
+	initials int        // datagrams a second of one client that lead to no connection yet
+	silent   bool       // who is refused on QUIC is told nothing
 	notices  answerer
 	metrics  *counters
 	log      *connLog // nil is none

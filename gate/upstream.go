@@ -44,6 +44,7 @@ type upstream struct {
 	// down is until when it is passed over, in Unix nanoseconds; 0 is healthy. A
 	// checked one stays down until a check succeeds.
 	down atomic.Int64
+	at   atomic.Pointer[netip.AddrPort] // where it speaks QUIC; nil until it is known
 }
 
 // forever is a time that does not come: an upstream is down until it is checked.
@@ -62,7 +63,7 @@ func newUpstreams(cfg []Upstream, timeout time.Duration, roots *x509.CertPool, n
 		one := newUpstream(c, roots)
 		u.all = append(u.all, one)
 		if c.Check > 0 {
-			u.checks.Go(func() { u.check(ctx, one) })
+			u.checks.Go(func() { every(ctx, c.Check, func() { u.checkOnce(ctx, one) }) })
 		}
 	}
 	return u

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// check tries to connect to one upstream every so often until ctx ends: at once
-// first, so that a dead one is known before a client is sent there.
-func (u *upstreams) check(ctx context.Context, one *upstream) {
-	tick := time.NewTicker(one.cfg.Check)
+// every does something every so often until ctx ends, and at once first: a dead
+// upstream is known then before a client is sent there.
+func every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
-		u.checkOnce(ctx, one)
+		do()
 		select {
 		case <-ctx.Done():
 			return

@@ -1,7 +1,5 @@
 package edge
 
-import "github.com/icpgate/icpgate/registry/feed"
-
 import "github.com/icpgate/icpgate/registry"
 
 // Held returns how many pieces of data the process holds.
@@ -27,6 +25,3 @@ func Leads(e *Edge) bool { return e.registry.get().state.held }
 func Best(x *Exemptions, d registry.Domain, now int64) registry.Exemption {
 	return x.best(registry.Exemption{}, d, now)
 }
-
-// OnFollow has f told how following does from the next Open on.
-func OnFollow(f func(feed.FollowStatus)) { followChanged = f }

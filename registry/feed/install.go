@@ -151,7 +151,11 @@ func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists, 
 	if err := r.restartLog(b.Revision); err != nil {
 		return err
 	}
-	tell(r.o.Changed, everyList())
+	all := map[registry.List]bool{}
+	for _, l := range registry.AllLists() {
+		all[l] = true
+	}
+	r.tell(all)
 	return r.tidy()
 }
 

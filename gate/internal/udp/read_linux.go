@@ -88,8 +88,7 @@ func (r *Reader) receive(s *Socket, first int) int {
 			return int(n)
 		case unix.EAGAIN:
 			return 0
-		case unix.EINTR:
-		default: // what an ICMP message has told of a datagram sent before
+		case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH: // an ICMP message about a datagram sent before
 			s.refused.Store(true)
 		}
 	}

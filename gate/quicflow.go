@@ -1,0 +1,416 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/internal/udp"
+	"github.com/icpgate/icpgate/gate/sniff"
+)
+
+// quicFlow is what goes between a client's port and an upstream, by a socket of
+// its own: clients' connection ids may be empty, so that answers can be told apart
+// by nothing else. It belongs to its loop.
+type quicFlow struct {
+	tuple quicTuple
+	s     *service // that it began with
+	one   *upstream
+	sock  *udp.Socket
+	slot  uint32
+	conns []*quicConn
+	begun time.Duration // or the upstream was changed
+	last  time.Duration // something came, either way
+	// settled: there is nothing to look at in what comes.
+	settled bool
+	heard   bool // the upstream has answered
+	// hello is what goes to the next upstream if this one does not answer.
+	hello   [][]byte
+	again   bool // there was one before
+	ended   bool
+	counted bool // among guests
+	// guest is for datagrams with short headers of a client that nobody knows: one
+	// that has moved, perhaps. It is until the upstream has answered as it would not
+	// answer anybody: by longest, the longest datagram that came.
+	guest   bool
+	longest int
+	id      quicID // by which it was found; empty if by none
+}
+
+// settle notes whether there is something to look at.
+func (f *quicFlow) settle() {
+	f.settled = f.heard && !f.guest && !slices.ContainsFunc(f.conns, func(c *quicConn) bool { return c.hello != nil })
+}
+
+// conn is the connection that an id leads to.
+func (f *quicFlow) conn(id quicID) *quicConn {
+	for _, c := range f.conns {
+		if slices.Contains(c.ids, id) {
+			return c
+		}
+	}
+	return nil
+}
+
+// begin opens a flow to an upstream, or to the next one if that is nil; nil if
+// none can be.
+func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream) *quicFlow {
+	switch {
+	case l.now < l.open.until:
+		l.counts.drop(quicSystem)
+		return nil
+	case !s.limiter.acquire():
+		s.metrics.total.Inc()
+		return nil
+	case !s.limiter.acquireClient(t.addr()):
+		s.limiter.release()
+		s.metrics.perClient.Inc()
+		return nil
+	}
+	f := &quicFlow{tuple: *t, s: s, begun: l.now, last: l.now, one: one}
+	if !l.dial(f) {
+		s.limiter.releaseClient(t.addr())
+		s.limiter.release()
+		return nil
+	}
+	l.flows[*t] = f
+	l.l.ids.from(t, 1)
+	l.l.open.open.Add(1)
+	l.l.flows.Add(1)
+	s.metrics.accepted.Inc()
+	s.metrics.open.Inc()
+	return f
+}
+
+// dial opens the socket of a flow, in place of the one that it has.
+func (l *quicLoop) dial(f *quicFlow) bool {
+	one, next := f.one, (*upstream)(nil)
+	if one == nil {
+		one, next = f.s.quic.pick()
+	}
+	for ; one != nil; one, next = next, nil {
+		sock, err := one.dialUDP()
+		if err == nil {
+			err = l.place(f, sock)
+		}
+		switch {
+		case err == nil:
+			f.one = one
+			l.open = quicPause{}
+			return true
+		case exhausted(err):
+			l.open.failed(l.now)
+			f.s.metrics.acceptFailed()
+			return false
+		}
+		f.s.quic.failed(one)
+		f.s.metrics.upstreamFailed()
+	}
+	return false
+}
+
+// place gives a flow a socket, which is the flow's from now on, and a slot where
+// it is found.
+func (l *quicLoop) place(f *quicFlow, sock *udp.Socket) error {
+	var slot uint32
+	if n := len(l.free); n > 0 {
+		slot, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		slot = uint32(len(l.slots))
+		l.slots = append(l.slots, quicSlot{})
+	}
+	s := &l.slots[slot]
+	if err := l.poll.Add(sock, uint64(s.number)<<32|uint64(slot)); err != nil {
+		l.free = append(l.free, slot)
+		sock.Close()
+		return err
+	}
+	if f.sock != nil {
+		l.vacate(f)
+	}
+	s.flow, f.slot, f.sock = f, slot, sock
+	return nil
+}
+
+// vacate closes the socket of a flow and frees its slot.
+func (l *quicLoop) vacate(f *quicFlow) {
+	l.up.Flush()
+	s := &l.slots[f.slot]
+	s.flow = nil
+	s.number++
+	l.free = append(l.free, f.slot)
+	f.sock.Close()
+}
+
+// exhausted reports whether an error is for lack of something that others will
+// give back: descriptors, memory, ports.
+func exhausted(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EAGAIN, syscall.ENOSPC} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// end ends a flow; its client hears nothing, as when a cable is cut.
+func (l *quicLoop) end(f *quicFlow) {
+	if f.ended {
+		return
+	}
+	f.ended = true
+	if l.last == f {
+		l.last = nil
+	}
+	delete(l.flows, f.tuple)
+	l.l.ids.from(&f.tuple, -1)
+	l.vacate(f)
+	for _, c := range f.conns {
+		l.leave(c)
+	}
+	if f.counted {
+		l.l.guests.Add(-1)
+	}
+	f.s.limiter.releaseClient(f.tuple.addr())
+	f.s.limiter.release()
+	f.s.metrics.open.Dec()
+	l.l.flows.Add(-1)
+	l.l.open.open.Add(-1)
+}
+
+// leave forgets a connection of a flow.
+func (l *quicLoop) leave(c *quicConn) {
+	l.l.ids.release(c, c.hello != nil, l.now)
+	l.pending.giveBack(c.hello)
+	c.hello = nil
+}
+
+// known takes a datagram with a long header of a connection that may pass. What it
+// holds of a hello must be what was judged.
+func (l *quicLoop) known(f *quicFlow, c *quicConn, d []byte, scan *sniff.QUICDatagram) {
+	switch {
+	case c.unread:
+		l.forward(f, d, len(d))
+		return
+	case scan.Cause != sniff.NoCause:
+		l.counts.refuse(scan.Cause)
+		return
+	case scan.Types.Has(sniff.QUICOther), scan.Types.Has(sniff.QUICNegotiate), scan.Types.Has(sniff.QUICRetry):
+		l.counts.refuse(sniff.NoInitial)
+		return
+	case !scan.Types.Has(sniff.QUICInitial):
+		l.forward(f, d, len(d))
+		return
+	case c.hello == nil: // its handshake is over
+		l.counts.drop(quicLate)
+		return
+	}
+	seen := c.hello.Feed(d, &l.work)
+	l.more(f, c, d, &seen)
+}
+
+// more takes what a connection that may pass has sent of its handshake since.
+func (l *quicLoop) more(f *quicFlow, c *quicConn, d []byte, seen *sniff.QUICSeen) {
+	switch {
+	case seen.Hello.Kind == sniff.Malformed:
+		l.spoiled(f, c, d, seen.Hello.Cause)
+	case !seen.Fit():
+		l.counts.refuse(seen.Cause)
+	default:
+		l.forward(f, d, len(d))
+		if seen.Closed {
+			l.close(f, c)
+		}
+	}
+}
+
+// spoiled deals with a connection that contradicts the hello it was judged by.
+func (l *quicLoop) spoiled(f *quicFlow, c *quicConn, d []byte, cause sniff.Cause) {
+	r := l.l.route(&f.tuple)
+	f.s.metrics.sniffed(sniff.Malformed, cause)
+	if enforces, _ := f.s.treatment(r.from.Addr()); !enforces {
+		c.unread = true
+		l.pending.giveBack(c.hello)
+		c.hello = nil
+		f.settle()
+		l.forward(f, d, len(d))
+		return
+	}
+	f.s.malformed(&r, c.asked.channel, cause, "")
+	l.end(f)
+}
+
+// close deals with the end that a client has told of.
+func (l *quicLoop) close(f *quicFlow, c *quicConn) {
+	if len(f.conns) == 1 {
+		l.end(f)
+		return
+	}
+	f.drop(c)
+	l.leave(c)
+}
+
+func (f *quicFlow) drop(c *quicConn) {
+	f.conns = slices.DeleteFunc(f.conns, func(x *quicConn) bool { return x == c })
+	f.settle()
+}
+
+// short takes a datagram with a short header.
+func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
+	if f == nil {
+		if f = l.welcome(t, d); f == nil {
+			return
+		}
+	}
+	if !f.settled {
+		f.longest = max(f.longest, len(d))
+		for _, c := range f.conns {
+			// A client sends none before it is through with its handshake.
+			if c.hello != nil && (len(f.conns) == 1 || c.leads(d)) {
+				l.pending.giveBack(c.hello)
+				c.hello = nil
+			}
+		}
+		f.settle()
+	}
+	l.forward(f, d, len(d))
+}
+
+// leads reports whether a datagram with a short header bears an id of c.
+func (c *quicConn) leads(d []byte) bool {
+	return slices.ContainsFunc(c.ids, func(id quicID) bool { return bytes.HasPrefix(d[1:], id.bytes()) })
+}
+
+// answered looks at what an upstream has sent to a client that is not established
+// yet.
+func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
+	if !f.heard {
+		f.heard, f.hello = true, nil
+		if f.one.cfg.Check == 0 && f.one.down.Load() != 0 {
+			f.one.down.Store(0)
+		}
+	}
+	for b := p.Data; len(b) > 0; {
+		n := min(p.Size, len(b))
+		if isLong(b[0]) {
+			l.serverSaid(f, b[:n])
+		}
+		b = b[n:]
+	}
+	// RFC 9000 §10.3.3: a server's Stateless Reset, which anybody gets, is shorter
+	// than what it answers.
+	if f.guest && p.Size >= f.longest {
+		l.accept(f)
+	}
+	f.settle()
+}
+
+// serverSaid learns from a server's long header by which id it goes.
+func (l *quicLoop) serverSaid(f *quicFlow, d []byte) {
+	p, _, cause := sniff.NextQUIC(d, 0)
+	client, ok := quicIDOf(p.DCID)
+	id, ok2 := quicIDOf(p.SCID)
+	c := f.underway(client)
+	if cause != sniff.NoCause || !ok || !ok2 || c == nil {
+		return
+	}
+	switch p.Type {
+	case sniff.QUICNegotiate:
+		// Its client begins again, with another version and another hello.
+		if id == c.first {
+			f.drop(c)
+			l.l.ids.release(c, false, l.now)
+			l.leave(c)
+		}
+	case sniff.QUICRetry:
+		if len(c.ids) == 1 && c.hello.Retry(&p) {
+			l.l.ids.learn(c, id)
+		}
+	case sniff.QUICInitial, sniff.QUICHandshake:
+		l.l.ids.learn(c, id)
+	}
+}
+
+// underway is the youngest connection whose handshake is not over, of those that
+// the server sends to by an id.
+func (f *quicFlow) underway(client quicID) *quicConn {
+	for _, c := range slices.Backward(f.conns) {
+		if c.hello != nil && c.client == client {
+			return c
+		}
+	}
+	return nil
+}
+
+// refused deals with an upstream that is not there.
+func (l *quicLoop) refused(f *quicFlow) {
+	f.s.quic.failed(f.one)
+	f.s.metrics.upstreamFailed()
+	if f.heard || !l.elsewhere(f) {
+		l.end(f)
+	}
+}
+
+// elsewhere has a flow go on with another upstream, one time.
+func (l *quicLoop) elsewhere(f *quicFlow) bool {
+	if f.again || len(f.hello) == 0 || len(f.s.quic.all) < 2 {
+		return false
+	}
+	one, next := f.s.quic.pick()
+	if one == f.one {
+		one = next
+	}
+	if one == nil {
+		return false
+	}
+	f.one, f.again, f.begun = one, true, l.now
+	if !l.dial(f) {
+		return false
+	}
+	for _, c := range f.conns {
+		l.l.ids.settle(c, c.asked, one)
+	}
+	for _, b := range f.hello {
+		l.forward(f, b, len(b))
+	}
+	return true
+}
+
+// quicHandshake is how long the end of a handshake is waited for: as long as
+// Chromium and quic-go have it take, and longer.
+const quicHandshake = 30 * time.Second
+
+// look ends a flow that has taken too long.
+func (l *quicLoop) look(f *quicFlow) {
+	switch {
+	case l.now-f.last >= f.s.idle:
+		l.end(f)
+	case f.guest && l.now-f.begun >= f.s.head:
+		l.end(f)
+	case !f.heard && l.now-f.begun >= f.patience():
+		f.s.quic.failed(f.one)
+		f.s.metrics.upstreamFailed()
+		if !l.elsewhere(f) {
+			l.end(f)
+		}
+	default:
+		for _, c := range f.conns {
+			if c.hello != nil && l.now-c.begun >= quicHandshake {
+				l.pending.giveBack(c.hello)
+				c.hello = nil
+				f.settle()
+			}
+		}
+	}
+}
+
+// patience is how long an upstream may take to answer: half the time is left for
+// a second one.
+func (f *quicFlow) patience() time.Duration {
+	if !f.again && len(f.hello) > 0 && len(f.s.quic.all) > 1 {
+		return f.s.dial / 2
+	}
+	return f.s.dial
+}

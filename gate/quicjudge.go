@@ -1,0 +1,249 @@
+package gate
+
+import (
+	"net/netip"
+
+	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
+)
+
+// datagram takes one datagram of a client that is not simply sent on.
+func (l *quicLoop) datagram(t *quicTuple, d []byte) {
+	f := l.flows[*t]
+	if !isLong(d[0]) {
+		l.short(t, f, d)
+		return
+	}
+	scan := sniff.ScanQUIC(d, 0)
+	id, ok := quicIDOf(scan.First.DCID)
+	if ok && f != nil {
+		if c := f.conn(id); c != nil {
+			l.known(f, c, d, &scan)
+			return
+		}
+	}
+	if p := l.pending.byID[id]; ok && p != nil {
+		if p.conn.tuple != *t {
+			l.counts.drop(quicForeign)
+			return
+		}
+		l.wait(p, d, &scan)
+		return
+	}
+	if f != nil && scan.Cause == sniff.NoCause && l.secret(f, d, scan.Types) {
+		return
+	}
+	l.first(t, d)
+}
+
+// secret takes a datagram whose id nobody has seen, if it can be one that a server
+// has told of in secret: quic-go takes such a one for the end of its handshake
+// already. A Handshake packet begins nothing, and an Initial packet that opens with
+// the keys of a connection is that one's.
+func (l *quicLoop) secret(f *quicFlow, d []byte, types sniff.QUICTypes) bool {
+	switch {
+	case !types.Has(sniff.QUICHandshake) || types.Has(sniff.QUICZeroRTT) || types.Has(sniff.QUICRetry):
+		return false
+	case !types.Has(sniff.QUICInitial):
+		l.forward(f, d, len(d))
+		return true
+	}
+	for _, c := range f.conns {
+		if c.hello == nil {
+			continue
+		}
+		if seen := c.hello.Feed(d, &l.work); seen.Opened > 0 {
+			l.more(f, c, d, &seen)
+			return true
+		}
+	}
+	return false
+}
+
+// first takes a datagram that belongs to nothing, and may begin a connection.
+func (l *quicLoop) first(t *quicTuple, d []byte) {
+	s := l.l.service.Load()
+	begin, cause := sniff.FirstQUIC(d)
+	switch {
+	case l.handOver(t, d):
+		return
+	case cause == sniff.OtherVersion:
+		l.negotiate(s, t, d)
+		return
+	case cause != sniff.NoCause:
+		l.counts.refuse(cause)
+		return
+	case l.l.leaving.Load():
+		l.counts.drop(quicEnding)
+		return
+	case !l.rate.take(s.limiter.key(t.addr()), s.initials, l.now):
+		l.counts.drop(quicTooFast)
+		return
+	}
+	id, _ := quicIDOf(begin.First.DCID)
+	c := &quicConn{tuple: *t, first: id, begun: l.now}
+	c.client, _ = quicIDOf(begin.First.SCID)
+	if !l.l.ids.claim(c, id) {
+		l.counts.drop(quicForeign)
+		return
+	}
+	c.hello = l.pending.hello()
+	c.hello.Start(begin.First.Version, begin.First.DCID)
+	l.feed(s, &quicPending{conn: c}, d)
+}
+
+// addr is the client's address.
+func (t *quicTuple) addr() netip.Addr { return netip.AddrFrom16(t.client.Addr).Unmap() }
+
+// negotiate answers a version that nobody here speaks.
+func (l *quicLoop) negotiate(s *service, t *quicTuple, d []byte) {
+	answer, ok := sniff.AppendQUICNegotiation(nil, d)
+	if !ok || len(answer) > 3*len(d) || !l.rate.take(s.limiter.key(t.addr()), s.initials, l.now) {
+		l.counts.refuse(sniff.OtherVersion)
+		return
+	}
+	l.counts.answered(quicNegotiated)
+	l.down.Add(l.sock, t.client, t.local, answer, len(answer))
+}
+
+// wait takes another datagram of a connection that waits.
+func (l *quicLoop) wait(p *quicPending, d []byte, scan *sniff.QUICDatagram) {
+	s := l.l.service.Load()
+	switch {
+	case p.refused:
+		l.counts.drop(quicRefused)
+		l.told(p, len(d))
+	case scan.Cause != sniff.NoCause:
+		l.counts.refuse(scan.Cause)
+	case !scan.Types.Has(sniff.QUICInitial):
+		if !scan.Types.Has(sniff.QUICZeroRTT) {
+			l.counts.refuse(sniff.NoInitial)
+			return
+		}
+		l.hold(p, d)
+	case len(d) < sniff.MinQUICDatagram:
+		l.counts.refuse(sniff.SmallDatagram)
+	case !l.rate.take(s.limiter.key(p.conn.tuple.addr()), s.initials, l.now):
+		l.counts.drop(quicTooFast)
+	default:
+		l.feed(s, p, d)
+	}
+}
+
+// feed reads the hello of a connection on, and decides when it is all there.
+func (l *quicLoop) feed(s *service, p *quicPending, d []byte) {
+	seen := p.conn.hello.Feed(d, &l.work)
+	fresh := l.pending.byID[p.conn.first] != p
+	switch {
+	case seen.Closed && seen.Hello.Kind != sniff.Malformed:
+		l.discard(p)
+	case seen.Hello.Kind == sniff.Malformed, seen.Fit() && seen.Hello.Kind != sniff.More:
+		l.decide(s, p, d, &seen)
+	case !seen.Fit():
+		l.counts.refuse(seen.Cause)
+		if fresh {
+			l.discard(p)
+		}
+	default:
+		l.hold(p, d)
+	}
+}
+
+// decide decides on a connection whose hello is there, and lets it pass or not.
+func (l *quicLoop) decide(s *service, p *quicPending, d []byte, seen *sniff.QUICSeen) {
+	h := &seen.Hello
+	l.l.open.heads.Add(1)
+	s.metrics.sniffed(h.Kind, h.Cause)
+	if h.ECH {
+		s.metrics.ech.Inc()
+	}
+	a := hostOf(h.Kind, h.Name, registry.ChannelQUIC)
+	if s.log != nil {
+		a.alpn = protocols(h.ALPN)
+	}
+	r := l.l.route(&p.conn.tuple)
+	enforces, exempt := s.treatment(r.from.Addr())
+	v := registry.Verdict{Reason: registry.Malformed, Block: true}
+	switch {
+	case exempt:
+		v = registry.Verdict{Reason: registry.Exempt}
+	case h.Kind != sniff.Malformed:
+		v = s.judge(a, &r)
+	}
+	s.report(&r, a, v, enforces, h.Cause, "")
+	if enforces && (v.Block || h.ECH && s.echRefused) {
+		l.refuse(s, p, d, h)
+		return
+	}
+	p.conn.unread = h.Kind == sniff.Malformed
+	l.admit(s, p, d, a)
+}
+
+// protocols are those of an ALPN extension as text, for the log.
+func protocols(list []byte) string {
+	var text []byte
+	for len(list) > 0 {
+		n := min(int(list[0]), len(list)-1)
+		if len(text) > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, list[1:1+n]...)
+		list = list[1+n:]
+	}
+	return string(text)
+}
+
+// refuse has a connection not pass. One whose hello is malformed hears nothing:
+// it is nobody's client.
+func (l *quicLoop) refuse(s *service, p *quicPending, d []byte, h *sniff.Hello) {
+	if h.Kind != sniff.Malformed && !s.silent {
+		q := p.conn.hello
+		p.answer = sniff.AppendQUICClose(nil, sniff.QUICAnswer{
+			Version: q.Version(), ID: q.ID(), Client: p.conn.client.bytes(), Error: sniff.QUICError(sniff.AlertUnrecognizedName),
+		})
+	}
+	l.pending.refuse(l, p)
+	l.told(p, len(d))
+}
+
+// admit lets a connection pass: what was held of it, and then this datagram.
+func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
+	c := p.conn
+	l.pending.remove(l, p)
+	f := l.flows[c.tuple]
+	if f == nil {
+		f = l.begin(s, &c.tuple, nil)
+	}
+	if f == nil || !l.join(f, c) {
+		l.discard(p)
+		return
+	}
+	l.l.ids.settle(c, a, f.one)
+	held := append(p.held, append([]byte(nil), d...))
+	if !f.heard {
+		f.hello = append(f.hello, held...)
+	}
+	for _, b := range held {
+		l.forward(f, b, len(b))
+	}
+}
+
+// join adds a connection to a flow. Those that have the same name and are past
+// their handshake make room.
+func (l *quicLoop) join(f *quicFlow, c *quicConn) bool {
+	if len(f.conns) >= maxFlowConns {
+		l.counts.drop(quicTooMuch)
+		return false
+	}
+	f.conns = append(f.conns, c)
+	if c.unread {
+		l.pending.giveBack(c.hello)
+		c.hello = nil
+	}
+	f.settle()
+	return true
+}
+
+// maxFlowConns is how many connections one flow may have: clients that use a
+// socket for all have one for each name and server.
+const maxFlowConns = 16
