@@ -42,7 +42,7 @@ func TestThin(t *testing.T) {
 	}
 	live := new(index.Live)
 	live.Swap(x)
-	service := httptest.NewServer(feed.CoverageHandler(live.View))
+	service := httptest.NewServer(feed.CoverageHandler(live.View, nil))
 	cfg := w.cfg
 	cfg.Registry, cfg.Service, cfg.ThinTimeout = "", service.URL, 10*time.Second
 	cfg.Policy.Fail = registry.FailClosed

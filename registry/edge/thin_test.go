@@ -36,7 +36,7 @@ func newService(t *testing.T, token string) *service {
 	live.Swap(x)
 	s := &service{seen: make(chan struct{}, 1000)}
 	s.token.Store(token)
-	answer := feed.CoverageHandler(live.View)
+	answer := feed.CoverageHandler(live.View, nil)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case s.down.Load():

@@ -3,7 +3,7 @@
 //	client, err := feed.NewClient("https://registry.example", token)
 //	thin, err := index.NewThin(index.ThinConfig{Source: client.Coverage, Now: time.Now})
 //
-//	mux.Handle("POST "+feed.CoveragePath, feed.CoverageHandler(live.View))
+//	mux.Handle("POST "+feed.CoveragePath, feed.CoverageHandler(live.View, nil))
 //
 // An edge that holds no registry asks for coverages: those of several names in
 // one request, as JSON. Whatever does not read as written here is an error as a

@@ -56,7 +56,7 @@ func TestCoverage(t *testing.T) {
 	var authorization string
 	mux.HandleFunc("POST "+feed.CoveragePath, func(w http.ResponseWriter, r *http.Request) {
 		authorization = r.Header.Get("Authorization")
-		feed.CoverageHandler(func() *index.View { return view }).ServeHTTP(w, r)
+		feed.CoverageHandler(func() *index.View { return view }, nil).ServeHTTP(w, r)
 	})
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
@@ -157,7 +157,7 @@ func TestHandlerErrors(t *testing.T) {
 		r := httptest.NewRequest("POST", feed.CoveragePath, strings.NewReader(tt.body))
 		r.Header.Set("Content-Type", tt.kind)
 		w := httptest.NewRecorder()
-		feed.CoverageHandler(func() *index.View { return tt.view }).ServeHTTP(w, r)
+		feed.CoverageHandler(func() *index.View { return tt.view }, nil).ServeHTTP(w, r)
 		if w.Code != tt.status {
 			t.Errorf("%s: got %d %s; want %d", name, w.Code, w.Body, tt.status)
 		}

@@ -236,15 +236,12 @@ const StatusPath = "/v1/edge/status"
 // maxStatusText bounds the texts of a status.
 const maxStatusText = 500
 
-// ParseEdgeStatus reads the body of a status.
-func ParseEdgeStatus(b []byte) (s EdgeStatus, err error) {
-	if err := strict(b, &s); err != nil {
-		return s, fmt.Errorf("status of an edge: %w", err)
-	}
+// Check reports why s is no status of an edge.
+func (s *EdgeStatus) Check() error {
 	if len(s.Program) > maxStatusText || len(s.Error) > maxStatusText || s.Age < 0 {
-		return s, fmt.Errorf("status of an edge: texts of at most %d bytes and an age from 0 on", maxStatusText)
+		return fmt.Errorf("status of an edge: texts of at most %d bytes and an age from 0 on", maxStatusText)
 	}
-	return s, nil
+	return nil
 }
 
 // Report tells the service how this edge is.

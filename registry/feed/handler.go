@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/index"
@@ -15,29 +16,29 @@ const maxRequest = 512 << 10
 
 // CoverageHandler answers requests for coverages from the registry that view
 // returns, one revision a request. Without a registry it answers 503. Who may
-// ask is for a handler before it to say.
-func CoverageHandler(view func() *index.View) http.Handler {
+// ask is for a handler before it to say; refuse writes why something is refused.
+func CoverageHandler(view func() *index.View, refuse Refuser) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-			http.Error(w, "expect a body of application/json", http.StatusUnsupportedMediaType)
+			refuse.refuse(w, r, &Refusal{http.StatusUnsupportedMediaType, "expect a body of application/json", 0})
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		var tooLong *http.MaxBytesError
 		if errors.As(err, &tooLong) {
-			http.Error(w, "the body is too long", http.StatusRequestEntityTooLarge)
+			refuse.refuse(w, r, &Refusal{http.StatusRequestEntityTooLarge, "the body is too long", 0})
 			return
 		} else if err != nil {
 			return // the client has gone
 		}
 		names, err := ParseRequest(body)
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			refuse.refuse(w, r, &Refusal{http.StatusBadRequest, err.Error(), 0})
 			return
 		}
 		v := view()
 		if v == nil {
-			http.Error(w, "no registry is loaded", http.StatusServiceUnavailable)
+			refuse.refuse(w, r, &Refusal{http.StatusServiceUnavailable, "no registry is loaded", time.Second})
 			return
 		}
 		answers := make([]registry.Coverage, len(names))
@@ -46,7 +47,7 @@ func CoverageHandler(view func() *index.View) http.Handler {
 		}
 		text, err := AppendAnswer(nil, v.Revision(), answers)
 		if err != nil {
-			http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+			refuse.refuse(w, r, &Refusal{http.StatusInternalServerError, "the answer could not be written", 0})
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

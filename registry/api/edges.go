@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/icpgate/icpgate/registry/feed"
+)
+
+// Edge is how an edge was when it last said so.
+type Edge struct {
+	Name   string          `json:"name" doc:"Who reported: the id of its token, or of its certificate."`
+	Owner  string          `json:"owner" doc:"Whose the token is."`
+	At     time.Time       `json:"at" doc:"When it reported."`
+	Status feed.EdgeStatus `json:"status"`
+	Lag    uint64          `json:"lag" doc:"Revisions behind the registry, of the same epoch."`
+	Equal  bool            `json:"equal" doc:"Its digests are the registry's; told only where it is at the registry's revision."`
+}
+
+// edges are the newest status of each edge, in memory: an edge reports every few
+// seconds.
+type edges struct {
+	mu     sync.Mutex
+	byName map[string]Edge
+}
+
+// maxEdges bounds them; the one that has been silent longest goes.
+const maxEdges = 20_000
+
+func (e *edges) put(x Edge) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, known := e.byName[x.Name]; !known && len(e.byName) >= maxEdges {
+		oldest := ""
+		for name, y := range e.byName {
+			if oldest == "" || y.At.Before(e.byName[oldest].At) {
+				oldest = name
+			}
+		}
+		delete(e.byName, oldest)
+	}
+	e.byName[x.Name] = x
+}
+
+func (e *edges) all() []Edge {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Edge, 0, len(e.byName))
+	for _, x := range e.byName {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b Edge) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+type statusInput struct {
+	Body feed.EdgeStatus
+}
+
+type edgesOutput struct {
+	Body struct {
+		Revision string `json:"revision" doc:"Where the registry is."`
+		Edges    []Edge `json:"edges"`
+	}
+}
+
+// edgeRoutes are how edges say how they are, and how people see it.
+func (s *Service) edgeRoutes() {
+	register(s, ScopeReport, huma.Operation{
+		OperationID: "edge-status", Method: http.MethodPost, Path: feed.StatusPath, Summary: "An edge says how it is", DefaultStatus: http.StatusNoContent,
+	}, func(ctx context.Context, in *statusInput) (*struct{}, error) {
+		if err := in.Body.Check(); err != nil {
+			return nil, failure{http.StatusUnprocessableEntity, err}
+		}
+		who := IdentityOf(ctx)
+		s.edges.put(Edge{Name: who.ID, Owner: who.Owner, At: s.cfg.Now().UTC(), Status: in.Body})
+		return nil, nil
+	})
+	register(s, ScopeRead, huma.Operation{
+		OperationID: "edges", Method: http.MethodGet, Path: "/v1/edges", Summary: "How the edges are",
+	}, func(context.Context, *struct{}) (*edgesOutput, error) {
+		rev, sums, _ := s.cfg.Hub.Replica().State()
+		out := &edgesOutput{}
+		out.Body.Revision = rev.String()
+		out.Body.Edges = s.edges.all()
+		for i := range out.Body.Edges {
+			e := &out.Body.Edges[i]
+			if at := e.Status.Revision; at.Epoch == rev.Epoch && at.Rev < rev.Rev {
+				e.Lag = rev.Rev - at.Rev
+			}
+			e.Equal = e.Status.Revision == rev && e.Status.Filings == fmt.Sprintf("%016x", sums.Filings) && e.Status.Lists == fmt.Sprintf("%016x", sums.Lists)
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,237 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+)
+
+// Config is what a service is made of. Hub and Tokens must be given.
+type Config struct {
+	Hub    *feed.Hub
+	Tokens Authenticator
+	// Version is the program's, for the API's description.
+	Version string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Denied, if not nil, is told of every request that was not let through: "token"
+	// or "scope". It must return soon.
+	Denied func(reason string)
+}
+
+// Service is the HTTP service of a registry. It is safe for concurrent use.
+type Service struct {
+	cfg   Config
+	api   huma.API
+	guard *guard
+	edges edges
+}
+
+// limits of requests.
+const (
+	// maxBody bounds the body of a request that has no limit of its own.
+	maxBody = 1 << 20
+	// bodyTime is how long a body may take to come, answerTime how long an answer
+	// that is no stream may take to go.
+	bodyTime   = 30 * time.Second
+	answerTime = 30 * time.Second
+	// fileTime is how long a snapshot may take to go out: 400 MB at 1 Mbit/s.
+	fileTime = time.Hour
+)
+
+// New makes the service.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Denied == nil {
+		cfg.Denied = func(string) {}
+	}
+	mux := http.NewServeMux()
+	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]Scope{}, free: map[string]bool{}, denied: cfg.Denied}}
+	s.edges.byName = map[string]Edge{}
+	c := huma.DefaultConfig("icp-registry", cfg.Version)
+	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
+	c.RejectUnknownQueryParameters = true
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":       {Type: "http", Scheme: "bearer", Description: "A token of icp-registry token; each has scopes."},
+		"certificate": {Type: "mutualTLS", Description: "A client's certificate, where the service asks for one: the scopes of an edge."},
+	}
+	s.api = humago.New(mux, c)
+	s.streams(mux)
+	s.health(mux)
+	s.describe(mux)
+	s.edgeRoutes()
+	return s
+}
+
+// Handler serves the service.
+func (s *Service) Handler() http.Handler { return s.guard }
+
+// OpenAPI returns the description of the service, OpenAPI 3.1 as JSON.
+func (s *Service) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
+
+// Server returns a server of the service with limits on all that clients may take.
+// Its address, TLS and log are the caller's to set. HTTP/2 is spoken over TLS only.
+func (s *Service) Server() *http.Server {
+	return &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+}
+
+// route registers what serves a pattern, and under which scope.
+func (s *Service) route(mux *http.ServeMux, scope Scope, op huma.Operation, h http.Handler) {
+	pattern := op.Method + " " + op.Path
+	s.guard.scopes[pattern] = scope
+	s.secure(&op, scope)
+	s.api.OpenAPI().AddOperation(&op)
+	mux.Handle(pattern, h)
+}
+
+// secure writes what a route demands into its description.
+func (s *Service) secure(op *huma.Operation, scope Scope) {
+	op.Security = []map[string][]string{{"token": {}}}
+	if slices.Contains(EdgeScopes, scope) {
+		op.Security = append(op.Security, map[string][]string{"certificate": {}})
+	}
+	op.Extensions = map[string]any{"x-scope": string(scope)}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	for status, what := range map[string]string{"401": "No valid token.", "403": "The token lacks the scope."} {
+		op.Responses[status] = &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/problem+json": {}}}
+	}
+}
+
+// deadlines gives a request that is no stream its time.
+func deadlines(h http.Handler, answer time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := http.NewResponseController(w)
+		_ = to.SetReadDeadline(time.Now().Add(bodyTime)) // where it is not supported there is none to set
+		_ = to.SetWriteDeadline(time.Now().Add(answer))
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// streams are what edges follow.
+func (s *Service) streams(mux *http.ServeMux) {
+	hub := s.cfg.Hub.Handler(refuse)
+	octets := func(what string, kind string) map[string]*huma.Response {
+		return map[string]*huma.Response{"200": {Description: what, Content: map[string]*huma.MediaType{kind: {}}}}
+	}
+	query := func(name, what string) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Required: true, Description: what, Schema: &huma.Schema{Type: "string"}}
+	}
+	const frames, revision = "application/vnd.icpgate.frames", "A revision, MILLISECONDS-RANDOM:NUMBER."
+	s.route(mux, ScopeFeed, huma.Operation{
+		OperationID: "snapshot", Method: http.MethodGet, Path: feed.SnapshotPath, Summary: "The signed manifest of the newest snapshot",
+		Responses: octets("The manifest.", "application/json"),
+	}, deadlines(hub, answerTime))
+	s.route(mux, ScopeFeed, huma.Operation{
+		OperationID: "snapshot-file", Method: http.MethodGet, Path: feed.SnapshotPath + "/{sha256}", Summary: "A file of a snapshot, whole or a range",
+		Parameters: []*huma.Param{{Name: "sha256", In: "path", Required: true, Description: "As the manifest has it.", Schema: &huma.Schema{Type: "string"}}},
+		Responses:  octets("The file, which never changes.", "application/octet-stream"),
+	}, deadlines(hub, fileTime))
+	s.route(mux, ScopeFeed, huma.Operation{
+		OperationID: "feed", Method: http.MethodGet, Path: feed.FeedPath, Summary: "The frames after a revision, without end",
+		Parameters: []*huma.Param{query("from", revision)}, Responses: octets("Frames and heartbeats.", frames),
+	}, hub)
+	s.route(mux, ScopeFeed, huma.Operation{
+		OperationID: "digest", Method: http.MethodGet, Path: feed.DigestPath, Summary: "The digests of the registry",
+		Responses: octets("A heartbeat and the digests at its revision.", frames),
+	}, deadlines(hub, answerTime))
+	s.route(mux, ScopeFeed, huma.Operation{
+		OperationID: "repair", Method: http.MethodGet, Path: feed.RepairPath, Summary: "All that lies in some buckets of the digest",
+		Parameters: []*huma.Param{query("at", revision), query("buckets", "Numbers of buckets between commas.")},
+		Responses:  octets("Frames of repair.", frames),
+	}, deadlines(hub, fileTime))
+	coverage := feed.CoverageHandler(s.cfg.Hub.Replica().Live().View, refuse)
+	s.route(mux, ScopeCoverage, huma.Operation{
+		OperationID: "coverage", Method: http.MethodPost, Path: feed.CoveragePath, Summary: "What is filed of some names",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {}}},
+		Responses:   octets("The coverages, in the order of the names.", "application/json"),
+	}, deadlines(coverage, answerTime))
+}
+
+// health is for who watches the service. It tells nothing of what the registry
+// holds and needs no token.
+func (s *Service) health(mux *http.ServeMux) {
+	for _, path := range []string{"/healthz", "/readyz"} {
+		pattern := http.MethodGet + " " + path
+		s.guard.free[pattern] = true
+		s.api.OpenAPI().AddOperation(&huma.Operation{
+			OperationID: path[1:], Method: http.MethodGet, Path: path, Summary: "Whether the service lives, or can serve",
+			Security: []map[string][]string{}, Responses: map[string]*huma.Response{
+				"200": {Description: "It does."}, "503": {Description: "No registry is loaded yet."},
+			},
+		})
+		mux.Handle(pattern, deadlines(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/readyz" && s.cfg.Hub.Replica().Revision() == (registry.Revision{}) {
+				writeProblem(w, http.StatusServiceUnavailable, "no registry is loaded yet")
+				return
+			}
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Header().Set("Cache-Control", "no-store")
+			_, _ = io.WriteString(w, "ok\n") // the client has gone where it fails
+		}), answerTime))
+	}
+}
+
+// describe serves the description of the service.
+func (s *Service) describe(mux *http.ServeMux) {
+	s.route(mux, ScopeRead, huma.Operation{
+		OperationID: "openapi", Method: http.MethodGet, Path: "/openapi.json", Summary: "This description",
+		Responses: map[string]*huma.Response{"200": {Description: "OpenAPI 3.1.", Content: map[string]*huma.MediaType{"application/openapi+json": {}}}},
+	}, deadlines(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		text, err := s.OpenAPI()
+		if err != nil {
+			writeProblem(w, http.StatusInternalServerError, "the description cannot be written")
+			return
+		}
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(text) // the client has gone where it fails
+	}), answerTime))
+}
+
+// register adds an operation whose input and output huma reads and writes.
+func register[I, O any](s *Service, scope Scope, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	s.guard.scopes[op.Method+" "+op.Path] = scope
+	s.secure(&op, scope)
+	op.MaxBodyBytes = maxBody
+	op.BodyReadTimeout = bodyTime
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		return out, asProblem(err)
+	})
+}
+
+// failure is an error of an operation with the status that it stands for.
+type failure struct {
+	status int
+	error
+}
+
+// asProblem turns an error into what huma writes as a problem; what is not told is
+// an error of ours, and its text stays here.
+func asProblem(err error) error {
+	var f failure
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &f):
+		return huma.NewError(f.status, strings.ToValidUTF8(f.Error(), "?"))
+	}
+	return huma.NewError(http.StatusInternalServerError, "it could not be done")
+}

@@ -1,0 +1,264 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/api"
+	"github.com/icpgate/icpgate/registry/feed"
+)
+
+// tokens are the valid ones of a test.
+type tokens map[string]api.Identity
+
+func (k tokens) Authenticate(_ context.Context, token string) (api.Identity, error) {
+	if who, ok := k[token]; ok {
+		return who, nil
+	}
+	return api.Identity{}, api.ErrToken
+}
+
+// everybody has a token for each scope, and one for all.
+func everybody() tokens {
+	k := tokens{"all": {ID: "all", Owner: "ann", Scopes: api.Scopes}}
+	for _, s := range api.Scopes {
+		k[string(s)] = api.Identity{ID: "t-" + string(s), Owner: "ann", Scopes: []api.Scope{s}}
+	}
+	return k
+}
+
+// world is a service on a real listener.
+type world struct {
+	*api.Service
+	url    string
+	signer *feed.Signer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	signer, err := feed.GenerateSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, "registry.db"))
+	file(t, s, "a.test", registry.StatusNormal)
+	p, _, end := publisher(t, s, filepath.Join(dir, "served"), signer)
+	t.Cleanup(end)
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: everybody(), Version: "test"})
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = service.Server()
+	server.Start()
+	t.Cleanup(func() { p.Hub().Close(); server.CloseClientConnections(); server.Close() })
+	return &world{service, server.URL, signer}
+}
+
+// ask asks and returns status, type and body.
+func (w *world) ask(t *testing.T, method, path string, header http.Header, body string) (int, string, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, w.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.URL.Opaque = "//" + req.URL.Host + path // as it stands
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	var text []byte
+	if resp.Header.Get("Content-Type") == "application/vnd.icpgate.frames" {
+		return resp.StatusCode, "application/vnd.icpgate.frames", ""
+	}
+	if text, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Content-Type"), string(text)
+}
+
+func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
+// described reads the routes out of the service's own description.
+func (w *world) described(t *testing.T) map[string]string {
+	t.Helper()
+	status, kind, text := w.ask(t, "GET", "/openapi.json", bearer("read"), "")
+	if status != http.StatusOK || kind != "application/openapi+json" {
+		t.Fatalf("the description: %d %s %s", status, kind, text)
+	}
+	var doc struct {
+		OpenAPI string `json:"openapi"`
+		Paths   map[string]map[string]struct {
+			Scope    string           `json:"x-scope"`
+			Security []map[string]any `json:"security"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("the description is of OpenAPI %q; want 3.1", doc.OpenAPI)
+	}
+	routes := map[string]string{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			if op.Scope == "" && path != "/healthz" && path != "/readyz" {
+				t.Errorf("%s %s has no scope", method, path)
+			}
+			if op.Scope != "" && len(op.Security) == 0 {
+				t.Errorf("%s %s has no security", method, path)
+			}
+			routes[strings.ToUpper(method)+" "+path] = op.Scope
+		}
+	}
+	if len(routes) < 10 {
+		t.Fatalf("the description has %d routes", len(routes))
+	}
+	return routes
+}
+
+// TestEveryRoute asks every route of the description without a token, with one
+// that is malformed, unknown, or of every other scope, and at paths and with
+// methods that are not quite it: only the right token gets beyond the guard.
+func TestEveryRoute(t *testing.T) {
+	w := newWorld(t)
+	for route, scope := range w.described(t) {
+		method, path, _ := strings.Cut(route, " ")
+		path = strings.ReplaceAll(path, "{sha256}", strings.Repeat("0", 64))
+		body := ""
+		if method == http.MethodPost {
+			body = "{}"
+		}
+		want := func(what string, header http.Header, method, path string, statuses ...int) {
+			t.Helper()
+			got, kind, text := w.ask(t, method, path, header, body)
+			for _, s := range statuses {
+				if got == s {
+					if got >= 400 && kind != "application/problem+json" {
+						t.Errorf("%s %s, %s: a refusal of type %q: %s", method, path, what, kind, text)
+					}
+					return
+				}
+			}
+			t.Errorf("%s %s, %s: %d %s; want %v", method, path, what, got, text, statuses)
+		}
+		if scope == "" {
+			want("without a token", nil, method, path, 200)
+			continue
+		}
+		for what, header := range map[string]http.Header{
+			"without a token":    nil,
+			"an unknown token":   bearer("unknown"),
+			"an empty token":     {"Authorization": {"Bearer "}},
+			"two tokens":         {"Authorization": {"Bearer all", "Bearer all"}},
+			"two in one":         {"Authorization": {"Bearer all, Bearer all"}},
+			"another scheme":     {"Authorization": {"Basic YWxsOmFsbA=="}},
+			"no scheme":          {"Authorization": {"all"}},
+			"in another header":  {"X-Authorization": {"Bearer all"}, "Cookie": {"token=all"}},
+			"a long token":       bearer(strings.Repeat("a", 4000)),
+			"another case of it": bearer("ALL"),
+		} {
+			want(what, header, method, path, 401)
+		}
+		want("in the query", nil, method, path+"?access_token=all", 401)
+		for _, other := range api.Scopes {
+			if string(other) != scope {
+				want("scope "+string(other), bearer(string(other)), method, path, 403)
+			}
+		}
+		if got, _, text := w.ask(t, method, path, bearer(scope), body); got == 401 || got == 403 || got == 405 || got >= 500 {
+			t.Errorf("%s %s with scope %s: %d %s", method, path, scope, got, text)
+		}
+		for _, odd := range []string{
+			path + "/", "/" + path, "/." + path, "/x/.." + path, strings.Replace(path, "/v1", "/V1", 1) + "x", path + "%2f", path + "%00",
+			"/%2e" + path, strings.Replace(path, "v", "%76", 1), path + ";x",
+		} {
+			want("an odd path", nil, method, odd, 401)
+			if odd != path && !strings.HasPrefix(odd, path+"?") {
+				want("an odd path with all scopes", bearer("all"), method, odd, 404, 405)
+			}
+		}
+		for _, other := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
+			if other != method {
+				want("another method without a token", nil, other, path, 401)
+				want("another method", bearer("all"), other, path, 405, 404, 400, 415, 422)
+			}
+		}
+		want("a method to override", http.Header{"X-Http-Method-Override": {method}}, method, path, 401)
+	}
+}
+
+// TestH2C: HTTP/2 in plaintext is not spoken, neither at once nor by Upgrade.
+func TestH2C(t *testing.T) {
+	w := newWorld(t)
+	status, _, _ := w.ask(t, "GET", "/healthz", http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}, "Http2-Settings": {"AAMAAABkAAQAoAAAAAIAAAAA"}}, "")
+	if status != http.StatusOK {
+		t.Errorf("an Upgrade to h2c: %d; want it ignored", status)
+	}
+}
+
+// TestEdges: what edges say of themselves is seen, with what they lack.
+func TestEdges(t *testing.T) {
+	w := newWorld(t)
+	c, err := feed.NewClient(w.url, func() (string, error) { return "report", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := registry.Revision{Epoch: registry.Epoch{Made: 1, Random: 2}, Rev: 3}
+	if err := c.Report(context.Background(), feed.EdgeStatus{Revision: rev, Age: 2, Program: "coredns", Error: strings.Repeat("é", 400)}); err != nil {
+		t.Fatal(err)
+	}
+	status, _, text := w.ask(t, "GET", "/v1/edges", bearer("read"), "")
+	if status != 200 || !strings.Contains(text, `"t-report"`) || !strings.Contains(text, rev.String()) || !strings.Contains(text, `"equal":false`) {
+		t.Errorf("%d %s", status, text)
+	}
+	for _, body := range []string{`{}`, `{"revision":"x"}`, `{"revision":"1-2:3","age_seconds":-1}`, `{"revision":"1-2:3","age_seconds":1,"more":1}`, `[]`, `{`} {
+		if status, kind, text := w.ask(t, "POST", feed.StatusPath, bearer("report"), body); status < 400 || status >= 500 || kind != "application/problem+json" {
+			t.Errorf("status %s: %d %s %s", body, status, kind, text)
+		}
+	}
+	if status, _, text := w.ask(t, "GET", "/v1/edges?x=1", bearer("read"), ""); status != 422 && status != 400 {
+		t.Errorf("an unknown parameter: %d %s", status, text)
+	}
+}
+
+// TestThroughService: an edge follows through the guard.
+func TestThroughService(t *testing.T) {
+	w := newWorld(t)
+	for token, ok := range map[string]bool{"feed": true, "coverage": false} {
+		c, err := feed.NewClient(w.url, func() (string, error) { return token, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Manifest(context.Background(), feed.Trust(w.signer)); (err == nil) != ok {
+			t.Errorf("the manifest with a token of scope %s: %v", token, err)
+		}
+	}
+	c, err := feed.NewClient(w.url, func() (string, error) { return "coverage", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := c.Coverage(context.Background(), []registry.Domain{registry.MustParseDomain("www.a.test"), registry.MustParseDomain("b.test")})
+	if err != nil || len(answers) != 2 || len(answers[0].Filings) != 1 || len(answers[1].Filings) != 0 {
+		t.Errorf("coverages: %+v, %v", answers, err)
+	}
+	if status, _, text := w.ask(t, "POST", feed.CoveragePath, bearer("coverage"), fmt.Sprintf(`{"names":[%s"a"]}`, strings.Repeat(`"a.test",`, 200_000))); status != 413 {
+		t.Errorf("a body without end: %d %.80s", status, text)
+	}
+}
