@@ -28,6 +28,8 @@ type conn struct {
 	leaving atomic.Bool
 	// idle: it waits for a request, and may be ended at once.
 	idle atomic.Bool
+	// swept: it was told to end since its name is blocked, and is counted.
+	swept atomic.Bool
 }
 
 // note records whom the client means, for those who end connections whose name

@@ -66,13 +66,17 @@ func (g *Gate) sweep(name string, s *service) {
 		if c.s.name != name || !a.known || !s.blocks(a, &c.route) {
 			continue
 		}
-		s.metrics.ended.Inc()
-		if tunnel {
-			c.end()
-			continue
+		first := !c.swept.Swap(true)
+		if first {
+			s.metrics.ended.Inc()
 		}
-		c.leave()
-		time.AfterFunc(orDefault(s.established.After, DefaultEstablished), c.end)
+		switch {
+		case tunnel:
+			c.end()
+		case first:
+			c.leave()
+			time.AfterFunc(orDefault(s.established.After, DefaultEstablished), c.end)
+		}
 	}
 }
 

@@ -81,6 +81,67 @@ func startLive(t testing.TB, text string, live *index.Live) (*gate.Gate, *promet
 	return g, reg
 }
 
+// TestEstablishedCountsOnce: a connection that is given time to end is counted
+// when it is told to, and not again with every revision until it has.
+func TestEstablishedCountsOnce(t *testing.T) {
+	names := []string{"running.example", "second.example", "third.example"}
+	cancelled := map[string]bool{}
+	live := new(index.Live)
+	revise := func(rev uint64) {
+		var list []registry.Filing
+		for _, name := range names {
+			f := filing(name, registry.Aliyun)
+			if cancelled[name] {
+				f.Status = registry.StatusCancelled
+			}
+			list = append(list, f)
+		}
+		live.Swap(newIndex(t, rev, list...))
+	}
+	revise(1)
+	begun, finish := make(chan struct{}), make(chan struct{})
+	web := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		if req.Host == "running.example" {
+			close(begun)
+			<-finish
+		}
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+	g, reg := startLive(t, "http://127.0.0.1:0 {\nicp {\nregistry r.snap\n}\nserves mainland\nestablished close 1h\nupstream "+web+"\n}\n", live)
+	t.Cleanup(func() { close(finish) })
+	var addr string
+	for _, a := range g.Listeners() {
+		addr = a.String()
+	}
+	clients := map[string]*bufio.Reader{}
+	for _, name := range names {
+		c := dialTCP(t, addr)
+		clients[name] = bufio.NewReader(c)
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", name)
+	}
+	<-begun
+	for rev, name := range names {
+		if name != "running.example" {
+			answered(t, clients[name], "GET")
+		}
+		cancelled[name] = true
+		revise(uint64(rev) + 2)
+		if name == "running.example" {
+			eventually(t, "it was told to end", func() bool { return metric(t, reg, "icp_gate_ended_total") == 1 })
+		} else if _, err := clients[name].ReadByte(); err != io.EOF {
+			t.Errorf("%s, which is idle: got %v; want the end", name, err)
+		}
+	}
+	// The third has ended: all of the revision before it have been looked at.
+	if got := metric(t, reg, "icp_gate_ended_total"); got != 3 {
+		t.Errorf("%v connections were counted; want 3", got)
+	}
+}
+
 // TestEstablished: a revision that cancels a name ends its tunnels and its
 // requests, the latter with their responses, and nobody else's.
 func TestEstablished(t *testing.T) {
