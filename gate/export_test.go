@@ -31,6 +31,9 @@ type TestService struct {
 	Certificates []Certificate
 	H2C          bool
 	PageOnly     bool
+
+	Dial    func() (net.Conn, error) // in place of Upstream
+	Metrics *prometheus.Registry     // nil is one of its own
 }
 
 type dialTo string
@@ -38,6 +41,10 @@ type dialTo string
 func (d dialTo) dial(ctx context.Context, _ origin) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", string(d))
 }
+
+type dialBy func() (net.Conn, error)
+
+func (d dialBy) dial(context.Context, origin) (net.Conn, error) { return d() }
 
 // TestListener is a listener at work.
 type TestListener struct{ l *listener }
@@ -53,13 +60,20 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		}
 		return d
 	}
+	reg := t.Metrics
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
 	s := &service{
 		name: "test", judging: judging{edge: t.Edge, where: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS})}, upstream: dialTo(t.Upstream),
-		limiter: newLimiter(Limits{}), metrics: newMetrics(prometheus.NewRegistry()).of("test"),
+		limiter: newLimiter(Limits{}), metrics: newMetrics(reg).of("test"),
 		websocket: t.WebSocket, notices: t.Notices, bodyRate: 240,
 		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: or(t.Response, time.Minute)},
 		forwarded: map[string]Forwarded{"": ForwardedOff, "add": ForwardedAdd, "replace": ForwardedReplace}[t.Forwarded],
 		refusal:   map[string]refusal{"": refuseAnswer, "rst": refuseReset, "close": refuseClose}[t.TLSBlock],
+	}
+	if t.Dial != nil {
+		s.upstream = dialBy(t.Dial)
 	}
 	if len(t.Certificates) > 0 {
 		if s.certs, err = openCertificates(t.Certificates); err != nil {
