@@ -227,3 +227,41 @@ func (w *world) reopen() {
 var background = context.Background()
 
 var staff = store.By{Who: "ann", Owner: "ann", Why: "a test"}
+
+// holdsNot looks for texts in all that the database holds.
+func (w *world) holdsNot(texts ...string) {
+	w.Helper()
+	var all string
+	if strings.Contains(w.dsn, "dbname=") {
+		path, err := tool("pg_dump")
+		if err != nil {
+			w.Fatal(err)
+		}
+		out, err := exec.Command(path, w.dsn).Output()
+		if err != nil {
+			w.Fatal(err)
+		}
+		all = string(out)
+		for _, t := range texts {
+			if strings.Contains(all, fmt.Sprintf("%x", t)) {
+				w.Errorf("the database holds %q in bytes", t)
+			}
+		}
+	} else {
+		for _, name := range []string{w.dsn, w.dsn + "-wal"} {
+			b, err := os.ReadFile(name)
+			if err != nil && !os.IsNotExist(err) {
+				w.Fatal(err)
+			}
+			all += string(b)
+		}
+	}
+	if len(all) < 10_000 {
+		w.Fatalf("only %d bytes of the database were looked at", len(all))
+	}
+	for _, t := range texts {
+		if strings.Contains(all, t) {
+			w.Errorf("the database holds %q", t)
+		}
+	}
+}

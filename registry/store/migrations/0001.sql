@@ -229,24 +229,29 @@ CREATE TABLE token (
 CREATE INDEX token_owner ON token (owner);
 
 CREATE TABLE sighting (
-	id         BIGINT PRIMARY KEY,
+	id         TEXT   PRIMARY KEY,              -- of name, address, reason and channel
 	name       TEXT   NOT NULL,
 	addr       TEXT   NOT NULL,                 -- empty: none
 	reason     TEXT   NOT NULL,
 	channel    TEXT   NOT NULL,
-	mode       TEXT   NOT NULL,
-	hosts      TEXT   NOT NULL,                 -- up to 10, separated by spaces
+	mode       TEXT   NOT NULL,                 -- of the last
 	first_seen BIGINT NOT NULL,                 -- Unix seconds
 	last_seen  BIGINT NOT NULL,
 	hits       BIGINT NOT NULL CHECK (hits >= 0),
 	state      TEXT   NOT NULL CHECK (state IN ('open', 'notified', 'filed-since', 'closed')),
 	state_who  TEXT   NOT NULL,
 	state_at   BIGINT,                          -- Unix milliseconds
-	state_note TEXT   NOT NULL,
-	CONSTRAINT sighting_key UNIQUE (name, addr, reason, channel)
-);
+	state_note TEXT   NOT NULL
+); -- by key
 CREATE INDEX sighting_last ON sighting (last_seen);
 CREATE INDEX sighting_state ON sighting (state, last_seen);
+CREATE INDEX sighting_name ON sighting (name);
+
+CREATE TABLE sighting_host (                    -- up to ten hosts of each
+	sighting_id TEXT NOT NULL REFERENCES sighting (id),
+	host        TEXT NOT NULL,
+	PRIMARY KEY (sighting_id, host)
+); -- by key
 
 CREATE TABLE batch (                            -- what edges have handed over
 	edge    TEXT   NOT NULL,
