@@ -1,6 +1,9 @@
 package sniff
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // QUICHello reads the hello of one QUIC connection from the datagrams of its
 // client. The zero value wants Start. It is for one goroutine at a time, and can
@@ -29,17 +32,15 @@ import "bytes"
 //   - forwards nothing of a client that has a Cause in ScanQUIC, or one of the types
 //     QUICOther, QUICRetry and QUICNegotiate among its Types.
 type QUICHello struct {
-	version  uint32
-	id       [MaxQUICID]byte
-	idLength int
-	retried  bool
-	largest  int64
-
-	// keys are those that come of id, of version 1 and 2; other are those that
-	// come of otherID, the id in a packet that is none of them.
-	keys    [len(labels)]quicKeys
-	other   quicKeys
-	otherID [1 + 1 + MaxQUICID]byte // version, length and id
+	version uint32
+	// first is the id that the client chose, and retries are those that Retry packets
+	// gave it, nextRetry the oldest. base is the one of them all that it uses: keys
+	// come of it when a packet bears an id that the server chose later.
+	first, base quicID
+	retries     [maxRetries]quicID
+	nextRetry   int
+	largest     int64
+	keys        keyRing
 
 	stream cryptoStream
 	read   int // of the stream, when it was parsed last
@@ -79,18 +80,14 @@ func (s *QUICSeen) Fit() bool { return s.Cause == NoCause }
 // its client chose for the server.
 func (q *QUICHello) Start(version uint32, id []byte) {
 	q.stream.reset()
-	*q = QUICHello{version: version, stream: q.stream, largest: -1}
-	q.setID(id)
+	x := newQUICID(id)
+	*q = QUICHello{version: version, first: x, base: x, stream: q.stream, largest: -1}
 }
 
-func (q *QUICHello) setID(id []byte) {
-	q.idLength = copy(q.id[:], id)
-	q.keys, q.other, q.otherID = [len(labels)]quicKeys{}, quicKeys{}, [len(q.otherID)]byte{}
-}
-
-// ID is the connection id that the keys come of: the client's first one, or the
-// one of the server's Retry. It is valid until the next Start or Retry.
-func (q *QUICHello) ID() []byte { return q.id[:q.idLength] }
+// ID is the connection id that the keys come of: the one that the client chose,
+// or once it has used it the one of the server's Retry. It is valid until the next
+// call of Start or Feed.
+func (q *QUICHello) ID() []byte { return q.base.bytes() }
 
 // Version is the version that the connection began with.
 func (q *QUICHello) Version() uint32 { return q.version }
@@ -112,18 +109,27 @@ func (q *QUICHello) Shrink(max int) {
 	*q = QUICHello{stream: s}
 }
 
+// maxRetries is how many Retry packets are remembered while the client has taken
+// none of them. A server sends one for each datagram of a hello, and again when
+// they are repeated; which of them gets through, only the client knows.
+const maxRetries = 8
+
 // Retry takes a Retry packet of the server, which gives the connection another id
-// and other keys. It reports whether the packet counts: as clients do it refuses
-// a second one, one without a token, and one with a wrong integrity tag (RFC 9000
-// §17.2.5.2). The hello has to be the same as before. A Retry that comes after
-// other packets of the server counts for nothing; the caller knows that.
+// and other keys; packets with the first id are read all the same. The hello must
+// stay what it is. Retry reports whether the packet counts, as it does for clients
+// (RFC 9000 §17.2.5.2): it has a token, another id and the right integrity tag,
+// and the client has not taken an earlier one. After other packets of the server
+// no Retry counts; the caller knows that.
 func (q *QUICHello) Retry(p *QUICPacket) bool {
-	if p.Type != QUICRetry || q.retried || len(p.Token) == 0 || p.Version != q.version ||
-		bytes.Equal(p.SCID, q.ID()) || !retryIntact(p, q.ID()) {
+	if p.Type != QUICRetry || p.Version != q.version || len(p.Token) == 0 || q.base != q.first || len(p.SCID) > MaxQUICID {
 		return false
 	}
-	q.retried = true
-	q.setID(p.SCID)
+	id := newQUICID(p.SCID)
+	if id == q.first || !retryIntact(p, q.first.bytes()) {
+		return false
+	}
+	q.retries[q.nextRetry] = id
+	q.nextRetry = (q.nextRetry + 1) % maxRetries
 	return true
 }
 
@@ -158,15 +164,16 @@ func (q *QUICHello) Feed(b []byte, w *QUICWork) (seen QUICSeen) {
 
 // packet opens an Initial packet and takes what it holds.
 func (q *QUICHello) packet(p *QUICPacket, w *QUICWork, seen *QUICSeen) Cause {
-	k := &q.keys[versionIndex(p.Version)]
-	if k.aead == nil {
-		k.derive(p.Version, q.ID(), false)
+	id := newQUICID(p.DCID)
+	base, anew := id, false
+	if id != q.first && !slices.Contains(q.retries[:], id) {
+		base = q.base
+		// A server that does not know the id, no longer perhaps, takes it for that of
+		// a new connection. AES-GCM does not bind a packet to one key: it can be made
+		// so that it opens with two.
+		_, _, anew = q.keys.get(p.Version, id).open(p, -1, w)
 	}
-	// A server that does not know the id, no longer perhaps, takes it for that of
-	// a new connection. AES-GCM does not bind a packet to one key: it can be made
-	// so that it opens with two.
-	anew := !bytes.Equal(p.DCID, q.ID()) && q.opensAnew(p, w)
-	payload, number, ok := k.open(p, q.largest, w)
+	payload, number, ok := q.keys.get(p.Version, base).open(p, q.largest, w)
 	switch {
 	case !ok:
 		seen.Failed++
@@ -178,24 +185,14 @@ func (q *QUICHello) packet(p *QUICPacket, w *QUICWork, seen *QUICSeen) Cause {
 	}
 	seen.Opened++
 	q.largest = max(q.largest, number)
+	if base != q.first {
+		q.base = base
+	}
 	cause := q.frames(payload, w, seen)
 	if cause != NoCause {
 		q.hello = Hello{}.malformed(cause)
 	}
 	return cause
-}
-
-// opensAnew reports whether a packet opens with the keys of the id it bears.
-func (q *QUICHello) opensAnew(p *QUICPacket, w *QUICWork) bool {
-	var id [len(q.otherID)]byte
-	id[0], id[1] = byte(1+versionIndex(p.Version)), byte(len(p.DCID))
-	copy(id[2:], p.DCID)
-	if q.otherID != id {
-		q.other.derive(p.Version, p.DCID, false)
-		q.otherID = id
-	}
-	_, _, ok := q.other.open(p, -1, w)
-	return ok
 }
 
 // frames walks the payload of a packet.

@@ -116,6 +116,45 @@ func newGCM(key []byte) cipher.AEAD {
 	return a
 }
 
+// quicID is a connection id. The zero value is none, not the empty one.
+type quicID struct {
+	size uint8 // and one
+	id   [MaxQUICID]byte
+}
+
+// newQUICID copies an id of up to 20 bytes.
+func newQUICID(b []byte) (x quicID) {
+	x.size = 1 + uint8(copy(x.id[:], b))
+	return x
+}
+
+func (x *quicID) bytes() []byte { return x.id[:max(x.size, 1)-1] }
+
+// keyRing remembers the keys of the ids that a client used last. A connection has
+// one or two, in one version. The zero value is empty.
+type keyRing struct {
+	of [3]struct {
+		version uint32
+		id      quicID
+		keys    quicKeys
+	}
+	next int
+}
+
+// get returns the client's keys that come of an id.
+func (r *keyRing) get(version uint32, id quicID) *quicKeys {
+	for i := range r.of {
+		if x := &r.of[i]; x.id == id && x.version == version {
+			return &x.keys
+		}
+	}
+	x := &r.of[r.next]
+	r.next = (r.next + 1) % len(r.of)
+	x.version, x.id = version, id
+	x.keys.derive(version, id.bytes(), false)
+	return &x.keys
+}
+
 // QUICWork is memory that opening packets takes, for one goroutine, which uses
 // the same for all its connections. The zero value is ready.
 type QUICWork struct {

@@ -282,6 +282,9 @@ func FuzzQUICPackets(f *testing.F) {
 		if first == sniff.NoCause && (len(b) < 1200 || len(d.First.DCID) < 8 || len(d.First.DCID) > 20 || !d.Types.Has(sniff.QUICInitial)) {
 			t.Errorf("%d bytes begin a connection with %+v", len(b), d)
 		}
+		if first == sniff.NoCause {
+			checkFeed(t, b, d, want)
+		}
 		if answer, ok := sniff.AppendQUICNegotiation(nil, b); ok && (len(answer) > len(b)/2 || first != sniff.OtherVersion) {
 			t.Errorf("%d bytes, cause %q, are answered by %d", len(b), first, len(answer))
 		}
@@ -301,5 +304,20 @@ func checkScan(t *testing.T, d sniff.QUICDatagram, packets []readPacket, whole b
 		t.Errorf("packets %v pass as those of one connection", packets)
 	case !mixed && whole && len(packets) > 0 && (d.Cause != sniff.NoCause || d.Types != types || string(d.First.DCID) != packets[0].dcid || string(d.First.SCID) != packets[0].scid):
 		t.Errorf("got %+v; want the packets %v", d, packets)
+	}
+}
+
+// checkFeed compares what becomes of the first Initial packet with what the keys
+// of its id make of it.
+func checkFeed(t *testing.T, b []byte, d sniff.QUICDatagram, packets []readPacket) {
+	t.Helper()
+	var q sniff.QUICHello
+	var w sniff.QUICWork
+	q.Start(d.First.Version, d.First.DCID)
+	seen := q.Feed(b, &w)
+	i := slices.IndexFunc(packets, func(p readPacket) bool { return p.kind == sniff.QUICInitial })
+	_, _, err := initial.Open([]byte(packets[i].raw), d.First.DCID, false)
+	if (seen.Opened > 0) != (err == nil) || (seen.Failed > 0) && seen.Fit() || seen.Anew {
+		t.Errorf("got %+v; opened the book's way: %v", seen, err)
 	}
 }

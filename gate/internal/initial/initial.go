@@ -42,6 +42,7 @@ type Packet struct {
 // keys are what protects packets.
 type keys struct {
 	aead cipher.AEAD
+	raw  cipher.Block // of aead
 	iv   []byte
 	hp   cipher.Block
 }
@@ -65,8 +66,10 @@ func keysOf(version uint32, id []byte, server bool) keys {
 	}
 	secret := must(hkdf.Extract(sha256.New, id, must(hex.DecodeString(salt))))
 	secret = expand(secret, side, 32)
+	raw := must(aes.NewCipher(expand(secret, prefix+"key", 16)))
 	return keys{
-		aead: must(cipher.NewGCM(must(aes.NewCipher(expand(secret, prefix+"key", 16))))),
+		aead: must(cipher.NewGCM(raw)),
+		raw:  raw,
 		iv:   expand(secret, prefix+"iv", 12),
 		hp:   must(aes.NewCipher(expand(secret, prefix+"hp", 16))),
 	}
