@@ -3,6 +3,7 @@ module github.com/icpgate/icpgate
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/coredns/caddy v1.1.4
 	github.com/coredns/coredns v1.15.0
 	github.com/danielgtaylor/huma/v2 v2.37.2

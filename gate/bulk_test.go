@@ -22,7 +22,7 @@ func bulkBytes() int64 {
 	if os.Getenv("ICP_SOAK") != "" {
 		return 1 << 30
 	}
-	return 64 << 20
+	return 32 << 20
 }
 
 // random are n bytes that are the same for the same seed.
@@ -42,9 +42,56 @@ func sum(t testing.TB, r io.Reader) string {
 func hex(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
 
 // TestBulkHTTP sends a long body each way at the same time, with a length and in
-// chunks, and compares what arrives.
+// chunks or streams, in plaintext and in TLS that ends at the gate, and compares
+// what arrives.
 func TestBulkHTTP(t *testing.T) {
 	n := bulkBytes()
+	srv := newBulkOrigin(t, n)
+	up, down := sum(t, random(1, n)), sum(t, random(2, n))
+	plain := serve(t, gate.TestService{Upstream: srv})
+	ended := serve(t, gate.TestService{Kind: "tls", Upstream: srv, Certificates: []gate.Certificate{newCertificate(t, "filed.example")}})
+	for _, c := range []struct {
+		name, url string
+		client    func() (*http.Client, func())
+	}{
+		{"plaintext", "http://" + plain.Addr(), func() (*http.Client, func()) {
+			tr := new(http.Transport)
+			return &http.Client{Transport: tr}, tr.CloseIdleConnections
+		}},
+		{"TLS and HTTP/1", "https://filed.example", func() (*http.Client, func()) { return over(ended.Addr(), "filed.example", false) }},
+		{"TLS and HTTP/2", "https://filed.example", func() (*http.Client, func()) { return over(ended.Addr(), "filed.example", true) }},
+	} {
+		for _, length := range []int64{n, -1} {
+			t.Run(fmt.Sprintf("%s, length %d", c.name, length), func(t *testing.T) {
+				client, done := c.client()
+				if client == nil {
+					t.Fatal("no connection for a filed name")
+				}
+				defer done()
+				r, err := http.NewRequest("POST", c.url+"/", random(1, n))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Host, r.ContentLength = "filed.example", length
+				resp, err := client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				if got := sum(t, resp.Body); got != down {
+					t.Errorf("the response's body has sum %s; want %s", got, down)
+				}
+				if got := resp.Trailer.Get("Got"); got != up {
+					t.Errorf("the request's body has sum %s; want %s", got, up)
+				}
+			})
+		}
+	}
+}
+
+// newBulkOrigin answers with n bytes while it reads what it is sent, and tells the
+// sum of that in a trailer.
+func newBulkOrigin(t *testing.T, n int64) string {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		got := make(chan string)
@@ -59,29 +106,8 @@ func TestBulkHTTP(t *testing.T) {
 		}
 		w.Header().Set("Got", <-got)
 	}))
-	defer srv.Close()
-	l := serve(t, gate.TestService{Upstream: srv.Listener.Addr().String()})
-	up, down := sum(t, random(1, n)), sum(t, random(2, n))
-	for _, length := range []int64{n, -1} {
-		t.Run(fmt.Sprintf("length %d", length), func(t *testing.T) {
-			r, err := http.NewRequest("POST", "http://"+l.Addr()+"/", random(1, n))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Host, r.ContentLength = "filed.example", length
-			resp, err := http.DefaultTransport.RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			if got := sum(t, resp.Body); got != down {
-				t.Errorf("the response's body has sum %s; want %s", got, down)
-			}
-			if got := resp.Trailer.Get("Got"); got != up {
-				t.Errorf("the request's body has sum %s; want %s", got, up)
-			}
-		})
-	}
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
 }
 
 // TestBulkResponse reads a long body with a length.
