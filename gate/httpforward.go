@@ -65,10 +65,14 @@ func repeatable(method []byte) bool {
 // grants reports whether the upgrade that a request asks for is one that may be.
 func (h *httpConn) grants(r *sniff.Request, b []byte) bool {
 	u := r.Upgrade.Of(b)
-	return len(u) == len("websocket") && h.s.websocket && asciiFold(u, "websocket") && r.ContentLength == 0 && !r.Chunked
+	return h.s.websocket && asciiFold(u, "websocket") && r.ContentLength == 0 && !r.Chunked
 }
 
+// asciiFold reports whether b is lower, which is in lower case, but for case.
 func asciiFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -55,7 +56,7 @@ func (h *httpConn) appendHead(out []byte, r *sniff.Request, b []byte, upgrade bo
 		at = x.To
 		switch x.with {
 		case connectionOnly:
-			out = appendConnection(out, r)
+			out = appendConnection(out, r, b)
 		case forPlain:
 			out = appendAddr(append(out, ", "...), h.from.Addr())
 		case forElement:
@@ -80,13 +81,21 @@ func (e *headEdits) noUpgrade(r *sniff.Request) {
 	}
 }
 
-// appendConnection says again what Connection said of the connection's end.
-func appendConnection(out []byte, r *sniff.Request) []byte {
-	switch {
-	case r.Close && r.Minor == 1:
-		return append(out, "Connection: close\r\n"...)
-	case !r.Close && r.Minor == 0:
-		return append(out, "Connection: keep-alive\r\n"...)
+// appendConnection appends what is left of Connection.
+func appendConnection(out []byte, r *sniff.Request, b []byte) []byte {
+	line := r.Connection.Of(b)
+	_, options, _ := bytes.Cut(line[:len(line)-len("\r\n")], []byte{':'})
+	from, separator := len(out), "Connection: "
+	for len(options) > 0 {
+		option, rest, _ := bytes.Cut(options, []byte{','})
+		options, option = rest, bytes.Trim(option, " \t")
+		if len(option) > 0 && !asciiFold(option, "upgrade") && !asciiFold(option, "http2-settings") {
+			out = append(append(out, separator...), option...)
+			separator = ", "
+		}
+	}
+	if len(out) > from {
+		out = append(out, "\r\n"...)
 	}
 	return out
 }
