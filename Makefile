@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate bench-auth soak man plugincfg clean
 
 all: build
 
@@ -73,6 +73,13 @@ bench-gate:
 	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
 	$(GO) build -o $(BIN)/bench-gate ./bench/gate
 	$(BIN)/bench-gate -dir $(BIN)/bench-gate.files -gate $(BIN)/icp-gate
+
+# The gate where proxies ask it; bench/auth/README.md says how.
+bench-auth:
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
+	$(GO) build -o $(BIN)/bench-auth ./bench/auth
+	$(BIN)/bench-auth -dir $(BIN)/bench-auth.files -gate $(BIN)/icp-gate
 
 # What the policy costs in name servers; see bench/dns/README.md. It takes about
 # twenty minutes.

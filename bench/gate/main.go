@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/icpgate/icpgate/bench/rig"
@@ -38,7 +37,7 @@ func main() {
 		fatal(baseline(os.Args[2], os.Args[3], os.Args[4]))
 		return
 	}
-	pinSelf()
+	fatal(rig.PinSelf(loadCore, "ICPGATE_BENCH_PINNED"))
 	o := options{}
 	flag.StringVar(&o.world.dir, "dir", "bin/bench-gate.files", "directory for `files`")
 	flag.IntVar(&o.world.filings, "filings", 1_000_000, "filings in the registry, and names in the maps of the others")
@@ -61,25 +60,6 @@ func fatal(err error) {
 		fmt.Fprintln(os.Stderr, "gate:", err)
 		os.Exit(1)
 	}
-}
-
-// pinSelf has this process, and so the load and the origin, run on their core.
-func pinSelf() {
-	const pinned = "ICPGATE_BENCH_PINNED"
-	taskset, err := exec.LookPath("taskset")
-	if err != nil {
-		fatal(fmt.Errorf("taskset is missing (on Debian: apt-get install util-linux)"))
-	}
-	if os.Getenv(pinned) != "" {
-		return
-	}
-	args := append([]string{"taskset", "-c", loadCore, "/proc/self/exe"}, os.Args[1:]...)
-	self, err := os.Executable()
-	if err == nil {
-		args[3] = self
-		err = syscall.Exec(taskset, args, append(os.Environ(), pinned+"=1"))
-	}
-	fatal(err)
 }
 
 func (o options) bench() error {

@@ -117,50 +117,10 @@ func (p *process) stop() {
 	p.cmd.Wait()
 }
 
-// cpu returns the time that the threads of the process have run, to the
-// nanosecond: utime and stime are counted in ticks.
-func (p *process) cpu() (sum time.Duration, err error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
-	if err == nil && len(tasks) == 0 {
-		err = fmt.Errorf("%s has ended, or the kernel keeps no schedstat", p.name)
-	}
-	if err != nil {
-		return 0, err
-	}
-	for _, task := range tasks {
-		b, err := os.ReadFile(task)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // a thread that has ended since
-		}
-		if err != nil {
-			return 0, err
-		}
-		ran, _, _ := strings.Cut(string(b), " ")
-		n, err := strconv.ParseInt(ran, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += time.Duration(n)
-	}
-	return sum, nil
-}
-
 // cost has a load run and returns the CPU-µs of the process for each operation,
 // of which load returns the number.
 func (p *process) cost(load func() (float64, error)) (float64, error) {
-	before, err := p.cpu()
-	if err != nil {
-		return 0, err
-	}
-	n, err := load()
-	if err != nil {
-		return 0, err
-	}
-	if n <= 0 {
-		return 0, errors.New("nothing was answered")
-	}
-	after, err := p.cpu()
-	return float64((after - before).Nanoseconds()) / 1000 / n, err
+	return rig.Cost(p.cmd.Process.Pid, load)
 }
 
 // rssAnon returns the memory of the process that is no file's, in bytes.

@@ -32,17 +32,42 @@ type heardName struct {
 // NewNames returns one that remembers nothing yet.
 func NewNames() *Names { return &Names{seed: maphash.MakeSeed()} }
 
-// authority reads a name or an address with an optional port, as ReadAuthority.
-func (n *Names) authority(text []byte) (registry.Host, sniff.Cause) { return n.read(text, true) }
+// Authority reads a name or an address with an optional port, as ReadAuthority.
+func (n *Names) Authority(text []byte) (registry.Host, sniff.Cause) { return n.read(text, true) }
 
-// name reads a name without a port, as ReadName.
-func (n *Names) name(text []byte) (registry.Host, sniff.Cause) { return n.read(text, false) }
+// Name reads a name without a port, as ReadName.
+func (n *Names) Name(text []byte) (registry.Host, sniff.Cause) { return n.read(text, false) }
 
 func (n *Names) read(text []byte, authority bool) (registry.Host, sniff.Cause) {
-	slot := &n.slots[maphash.Bytes(n.seed, text)%nameSlots]
-	if h := slot.Load(); h != nil && h.authority == authority && h.text == string(text) {
-		return h.host, h.cause
+	// Either of two places will do, or many of those that are asked for often would
+	// displace each other.
+	hash := maphash.Bytes(n.seed, text)
+	slot, other := &n.slots[hash%nameSlots], &n.slots[hash>>32%nameSlots]
+	first := slot.Load()
+	if first.is(text, authority) {
+		return first.host, first.cause
 	}
+	if h := other.Load(); h.is(text, authority) {
+		return h.host, h.cause
+	} else if first != nil && h == nil {
+		slot = other
+	}
+	h := hear(text, authority)
+	// What no host is that long for is not worth a place.
+	const longest = 253 + len(".:65535")
+	if len(text) <= longest {
+		slot.Store(h)
+	}
+	return h.host, h.cause
+}
+
+// is reports whether it is what a text was read as.
+func (h *heardName) is(text []byte, authority bool) bool {
+	return h != nil && h.authority == authority && h.text == string(text)
+}
+
+// hear reads a text.
+func hear(text []byte, authority bool) *heardName {
 	h := &heardName{text: string(text), authority: authority}
 	var q Question
 	if authority {
@@ -51,10 +76,5 @@ func (n *Names) read(text []byte, authority bool) (registry.Host, sniff.Cause) {
 		q.ReadName(h.text)
 	}
 	h.host, h.cause = q.Host, q.Cause
-	// What no host is that long for is not worth a place.
-	const longest = 253 + len(".:65535")
-	if len(text) <= longest {
-		slot.Store(h)
-	}
-	return h.host, h.cause
+	return h
 }

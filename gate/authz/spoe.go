@@ -56,10 +56,10 @@ func (s *SPOE) Arg(_, name []byte, d spop.Data) {
 	switch string(name) {
 	case "host":
 		s.host = true
-		s.named(&s.q.Host, d, sniff.BadHost, s.Names.authority)
+		s.named(&s.q.Host, d, sniff.BadHost, s.Names.Authority)
 	case "sni":
 		s.sni = true
-		s.named(&s.q.SNI, d, sniff.BadServerName, s.Names.name)
+		s.named(&s.q.SNI, d, sniff.BadServerName, s.Names.Name)
 	case "src":
 		s.address(&s.q.Client, d)
 	case "dst":

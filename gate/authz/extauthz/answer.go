@@ -8,6 +8,7 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	rpc "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/icpgate/icpgate/gate/authz"
@@ -24,7 +25,7 @@ const (
 // passes are the answers to whom is not refused, by verdict and reason: there are
 // few, and to make one anew would take more than all the rest. They are never
 // changed.
-type passes map[passKey]*authv3.CheckResponse
+type passes map[passKey]reply
 
 type passKey struct {
 	blocks bool
@@ -38,14 +39,14 @@ func newPasses() passes {
 		for _, blocks := range []bool{false, true} {
 			for _, unread := range []bool{false, true} {
 				k := passKey{blocks, reason, unread}
-				all[k] = k.answer()
+				all[k], _ = proto.Marshal(k.answer()) // words of ours always have a form
 			}
 		}
 	}
 	return all
 }
 
-func (p passes) of(v registry.Verdict, unread bool) *authv3.CheckResponse {
+func (p passes) of(v registry.Verdict, unread bool) reply {
 	return p[passKey{v.Block, v.Reason, unread}]
 }
 
@@ -54,7 +55,7 @@ func (k passKey) answer() *authv3.CheckResponse {
 	r := &authv3.CheckResponse{Status: &rpc.Status{Code: int32(codes.OK)}, DynamicMetadata: metadata(v, "")}
 	if !k.unread {
 		r.HttpResponse = &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers: []*corev3.HeaderValueOption{header(verdictHeader, v.String()), header(reasonHeader, v.Reason.String())},
+			Headers: []*corev3.HeaderValueOption{option(verdictHeader, v.String()), option(reasonHeader, v.Reason.String())},
 		}}
 	}
 	return r
@@ -70,15 +71,19 @@ func denied(a authz.Answer, p *authz.Page) *authv3.CheckResponse {
 	if p == nil {
 		return r
 	}
-	d := &authv3.DeniedHttpResponse{Status: &typev3.HttpStatus{Code: typev3.StatusCode(p.Status)}, Body: string(p.Body)}
+	d := &authv3.DeniedHttpResponse{Status: &typev3.HttpStatus{Code: typev3.StatusCode(p.Status)}, Body: valid(string(p.Body))}
 	for _, f := range p.Fields {
-		d.Headers = append(d.Headers, header(strings.ToLower(f[0]), f[1]))
+		d.Headers = append(d.Headers, option(strings.ToLower(f[0]), valid(f[1])))
 	}
 	r.HttpResponse = &authv3.CheckResponse_DeniedResponse{DeniedResponse: d}
 	return r
 }
 
-func header(key, value string) *corev3.HeaderValueOption {
+// valid takes out what no string of protobuf may hold: an answer that cannot be
+// sent would be none, and Envoy might let the client pass.
+func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
+func option(key, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: key, Value: value},
 		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,

@@ -2,10 +2,6 @@ package extauthz
 
 import (
 	"net/netip"
-	"strings"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -21,112 +17,92 @@ const (
 
 // question reads what is asked. A check with a request is about that, and the name
 // in the hello of its connection must pass as well; one without is about a
-// connection, by the name in its hello.
-func question(req *authv3.CheckRequest) (q authz.Question, r authz.Reader) {
-	a := req.GetAttributes()
-	q.Client = address(a.GetSource())
-	q.Addr = address(a.GetDestination())
+// connection, by the name in its hello. Nothing of it is in the message's bytes.
+func (m *message) question(names *authz.Names) (q authz.Question, r authz.Reader) {
+	q.Client, q.Addr = m.source.addr(), m.destination.addr()
 	q.Channel = registry.ChannelHTTPS
-	http := a.GetRequest().GetHttp()
-	sni := a.GetTlsSession().GetSni()
-	if http == nil {
-		q.ReadName(sni)
-		q.Unread = true
-	} else {
-		readRequest(&q, http)
-		r = reader(http)
-		readSNI(&q, sni)
-		if sni == "" && http.GetScheme() != "https" {
+	if m.http {
+		m.readRequest(&q, names)
+		r = authz.Reader{Accept: string(m.accept), Language: string(m.language), Head: m.head}
+		if len(m.sni) == 0 && string(m.scheme) != "https" {
 			q.Channel = registry.ChannelHTTP
 		}
+	} else {
+		q.Host, q.Cause = names.Name(m.sni)
+		q.Unread = true
 	}
-	readExtensions(&q, a.GetContextExtensions())
+	m.readExtensions(&q)
 	return q, r
 }
 
 // readRequest sets whom a request is for.
-func readRequest(q *authz.Question, http *authv3.AttributeContext_HttpRequest) {
-	host, agree := hostOf(http)
-	q.ReadAuthority(host)
+func (m *message) readRequest(q *authz.Question, names *authz.Names) {
+	host, agree := m.hostOf()
+	q.Host, q.Cause = names.Authority(host)
 	switch {
 	case !agree:
 		q.Host, q.Cause = registry.Host{}, sniff.HostDiffers
 	case q.Host.Kind() == registry.NameHost:
-		q.Host.ACME = sniff.IsACME([]byte(http.GetPath()))
+		q.Host.ACME = sniff.IsACME(m.path)
+	}
+	if len(m.sni) > 0 && q.Cause == sniff.NoCause {
+		q.SNI, q.Cause = names.Name(m.sni)
 	}
 }
 
-// readSNI sets the name that must pass beside the host.
-func readSNI(q *authz.Question, sni string) {
-	if sni == "" || q.Cause != sniff.NoCause {
-		return
+// hostOf finds the host of a request: its own field, :authority and host among the
+// headers, all that are there. It reports false where two of them differ.
+func (m *message) hostOf() (host []byte, agree bool) {
+	switch {
+	case !m.hosts.some:
+		return m.host, true
+	case len(m.host) == 0:
+		return m.hosts.text, !m.hosts.differ
 	}
-	var other authz.Question
-	other.ReadName(sni)
-	q.SNI, q.Cause = other.Host, other.Cause
+	return m.host, !m.hosts.differ && same(m.host, m.hosts.text)
 }
 
-func readExtensions(q *authz.Question, ext map[string]string) {
-	if s, ok := ext[extensionAddr]; ok {
-		a, err := netip.ParseAddr(s)
+// same compares without regard to the case of letters of ASCII, and of no others:
+// a host has none.
+func same[T []byte | string](a []byte, b T) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
+}
+
+func (m *message) readExtensions(q *authz.Question) {
+	if m.hasAddr {
+		a, err := netip.ParseAddr(string(m.addr))
 		if (err != nil || a.Zone() != "") && q.Cause == sniff.NoCause {
 			q.Cause = sniff.BadAddress
 		}
 		q.Addr = a.Unmap()
 	}
-	q.ReadProduct(ext[extensionProduct])
+	q.ReadProduct(string(m.product))
 }
 
-// hostOf finds the host of a request: its own field, :authority and host among the
-// headers, all that are there. It reports false where two of them differ.
-func hostOf(http *authv3.AttributeContext_HttpRequest) (host string, agree bool) {
-	host = http.GetHost()
-	found, agree := host != "", true
-	take := func(s string) {
-		if found && !strings.EqualFold(s, host) {
-			agree = false
-		}
-		host, found = s, true
-	}
-	for _, key := range [...]string{":authority", "host"} {
-		if s, ok := http.GetHeaders()[key]; ok {
-			take(s)
-		}
-	}
-	for _, h := range http.GetHeaderMap().GetHeaders() {
-		if key := h.GetKey(); strings.EqualFold(key, ":authority") || strings.EqualFold(key, "host") {
-			take(valueOf(h))
-		}
-	}
-	return host, agree
-}
+// longestAddr is how long an address may be, as text.
+const longestAddr = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 
-// valueOf is the value of a header, which comes raw or as a string.
-func valueOf(h *corev3.HeaderValue) string {
-	if raw := h.GetRawValue(); len(raw) > 0 {
-		return string(raw)
+// addr is where the peer is; not valid for a socket of the file system.
+func (p *peerAddr) addr() netip.Addr {
+	if len(p.text) == 0 || len(p.text) > longestAddr {
+		return netip.Addr{}
 	}
-	return h.GetValue()
-}
-
-// reader is who would read a page.
-func reader(http *authv3.AttributeContext_HttpRequest) authz.Reader {
-	r := authz.Reader{Accept: http.GetHeaders()["accept"], Language: http.GetHeaders()["accept-language"], Head: http.GetMethod() == "HEAD"}
-	for _, h := range http.GetHeaderMap().GetHeaders() {
-		switch h.GetKey() {
-		case "accept":
-			r.Accept = valueOf(h)
-		case "accept-language":
-			r.Language = valueOf(h)
-		}
-	}
-	return r
-}
-
-// address is where a peer of the connection is; not valid for a socket of the file
-// system.
-func address(p *authv3.AttributeContext_Peer) netip.Addr {
-	a, err := netip.ParseAddr(p.GetAddress().GetSocketAddress().GetAddress())
+	a, err := netip.ParseAddr(string(p.text))
 	if err != nil || a.Zone() != "" {
 		return netip.Addr{}
 	}

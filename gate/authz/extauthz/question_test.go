@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
@@ -69,11 +68,11 @@ func TestQuestion(t *testing.T) {
 		{"an address that is none", `request { http { host: "a.example" } } context_extensions { key: "addr" value: "a.example" }`, authz.Question{Host: named("a.example"), Cause: sniff.BadAddress}},
 		{"a product that is none", `request { http { host: "a.example" } } context_extensions { key: "product" value: "x" }`, authz.Question{Host: named("a.example"), Cause: sniff.BadProduct}},
 	} {
-		got, _ := extauthz.Question(check(t, "attributes { "+tt.attributes+" }"))
+		got, _, ok := extauthz.Question(marshal(t, check(t, "attributes { "+tt.attributes+" }")))
 		if tt.want.Channel == 0 {
 			tt.want.Channel = registry.ChannelHTTP
 		}
-		if got != tt.want {
+		if got != tt.want || !ok {
 			t.Errorf("%s:\n%+v; want\n%+v", tt.name, got, tt.want)
 		}
 	}
@@ -85,54 +84,89 @@ func TestReader(t *testing.T) {
 		`headers { key: "accept" value: "text/html" } headers { key: "accept-language" value: "zh" }`,
 		`header_map { headers { key: "accept" raw_value: "text/html" } headers { key: "accept-language" raw_value: "zh" } }`,
 	} {
-		if _, got := extauthz.Question(check(t, `attributes { request { http { method: "HEAD" `+headers+` } } }`)); got != want {
+		if _, got, _ := extauthz.Question(marshal(t, check(t, `attributes { request { http { method: "HEAD" `+headers+` } } }`))); got != want {
 			t.Errorf("%s: %+v; want %+v", headers, got, want)
 		}
 	}
 }
 
-// FuzzQuestion: whatever a check holds, a host that is taken is the one that each
-// field names that a server behind Envoy may go by.
-func FuzzQuestion(f *testing.F) {
+// recorded are checks as Envoy makes them.
+func recorded(t testing.TB) (list [][]byte) {
+	t.Helper()
 	paths, err := filepath.Glob("testdata/*.textproto")
 	if err != nil || len(paths) == 0 {
-		f.Fatalf("%v, %v", paths, err)
+		t.Fatalf("%v, %v", paths, err)
 	}
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
-		b, err := proto.Marshal(check(f, string(text)))
-		if err != nil {
-			f.Fatal(err)
-		}
+		list = append(list, marshal(t, check(t, string(text))))
+	}
+	return list
+}
+
+func marshal(t testing.TB, req *authv3.CheckRequest) []byte {
+	t.Helper()
+	b, err := proto.Marshal(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// FuzzQuestion holds what is read of a check's bytes against what the generated
+// types read: the same question, or a refusal where a host comes twice. A host
+// that is taken is the one that every field names that a server behind Envoy may
+// go by.
+func FuzzQuestion(f *testing.F) {
+	for _, b := range recorded(f) {
 		f.Add(b)
+		f.Add(append(b, b...)) // messages that come twice add up
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		q, r, ok := extauthz.Question(b)
 		req := new(authv3.CheckRequest)
-		if proto.Unmarshal(b, req) != nil {
-			return
+		if err := proto.Unmarshal(b, req); err != nil {
+			return // there are more rules than we need to hold to, such as those of UTF-8
 		}
-		q, _ := extauthz.Question(req)
-		if q.Cause != sniff.NoCause {
-			return
+		if !ok {
+			t.Fatal("refused a message of protobuf")
 		}
-		host := registry.Host{Name: q.Host.Name, Addr: q.Host.Addr}
-		for _, s := range namesOf(req) {
-			if kind, text, _ := sniff.Authority(s); kind == sniff.Malformed || strings.Contains(s, ",") {
-				t.Fatalf("took %v although %q stands there too", host, s)
-			} else if h, ok := authz.HostOf(kind, []byte(text)); !ok || h != host {
-				t.Fatalf("took %v although %v stands there too", host, h)
-			}
+		want, reader := slowQuestion(req)
+		if q.Cause == sniff.HostDiffers && want.Cause != sniff.HostDiffers {
+			return // a host came twice, and the last one counts there
 		}
-		if sni := req.GetAttributes().GetTlsSession().GetSni(); sni != "" {
-			h, _ := authz.HostOf(sniff.KindOf([]byte(sni)), []byte(sni))
-			if want := map[bool]registry.Host{true: q.Host, false: q.SNI}[q.Unread]; h != want {
-				t.Fatalf("took %+v; the hello names %q", q, sni)
-			}
+		http := req.GetAttributes().GetRequest().GetHttp()
+		if len(http.GetHeaders()) > 0 && len(http.GetHeaderMap().GetHeaders()) > 0 {
+			reader = r // which of the two counts depends on which came last
+		}
+		if q != want || r != reader {
+			t.Fatalf("read %+v %+v; want %+v %+v", q, r, want, reader)
+		}
+		if q.Cause == sniff.NoCause {
+			held(t, q, req)
 		}
 	})
+}
+
+// held makes sure that a question is about all hosts that a check names.
+func held(t *testing.T, q authz.Question, req *authv3.CheckRequest) {
+	host := registry.Host{Name: q.Host.Name, Addr: q.Host.Addr}
+	for _, s := range namesOf(req) {
+		if kind, text, _ := sniff.Authority(s); kind == sniff.Malformed || strings.Contains(s, ",") {
+			t.Fatalf("took %v although %q stands there too", host, s)
+		} else if h, ok := authz.HostOf(kind, []byte(text)); !ok || h != host {
+			t.Fatalf("took %v although %v stands there too", host, h)
+		}
+	}
+	if sni := req.GetAttributes().GetTlsSession().GetSni(); sni != "" {
+		h, _ := authz.HostOf(sniff.KindOf([]byte(sni)), []byte(sni))
+		if want := map[bool]registry.Host{true: q.Host, false: q.SNI}[q.Unread]; h != want {
+			t.Fatalf("took %+v; the hello names %q", q, sni)
+		}
+	}
 }
 
 // namesOf lists all that names the host of a request.
@@ -147,16 +181,30 @@ func namesOf(req *authv3.CheckRequest) (list []string) {
 		}
 	}
 	for _, h := range http.GetHeaderMap().GetHeaders() {
-		if key := strings.ToLower(h.GetKey()); key == "host" || key == ":authority" {
-			list = append(list, headerValue(h))
+		if key := h.GetKey(); key == "host" || key == ":authority" {
+			list = append(list, valueOf(h))
 		}
 	}
 	return list
 }
 
-func headerValue(h *corev3.HeaderValue) string {
-	if len(h.GetRawValue()) > 0 {
-		return string(h.GetRawValue())
-	}
-	return h.GetValue()
+// BenchmarkQuestion is what it takes to read a check, beside the generated types.
+func BenchmarkQuestion(b *testing.B) {
+	wire := recorded(b)[0]
+	b.Run("bytes", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			extauthz.Question(wire)
+		}
+	})
+	b.Run("types", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			req := new(authv3.CheckRequest)
+			if err := proto.Unmarshal(wire, req); err != nil {
+				b.Fatal(err)
+			}
+			slowQuestion(req)
+		}
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/icpgate/icpgate/gate/authz"
 )
@@ -59,7 +60,6 @@ type Config struct {
 // Server serves connections of Envoy's. Make one with New; its methods may be used
 // concurrently.
 type Server struct {
-	authv3.UnimplementedAuthorizationServer
 	judge  authz.Judge
 	pages  authz.Pages
 	defect func(p any, stack []byte) // nil for nobody to tell
@@ -73,6 +73,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{judge: cfg.Judge, pages: cfg.Pages, defect: cfg.Panicked, passes: newPasses(), health: health.NewServer(), conns: newHanded()}
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxConcurrentStreams(MaxStreams), grpc.MaxHeaderListSize(maxHeaders), grpc.NumStreamWorkers(workers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: cfg.Idle, Time: pingAfter, Timeout: pingTimeout}),
@@ -81,7 +82,7 @@ func New(cfg Config) *Server {
 		options = append(options, grpc.ConnectionTimeout(cfg.Hello))
 	}
 	s.grpc = grpc.NewServer(options...)
-	authv3.RegisterAuthorizationServer(s.grpc, s)
+	s.grpc.RegisterService(&service, s)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	if cfg.Reflection {
 		reflection.Register(s.grpc)
@@ -89,31 +90,50 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Check implements authv3.AuthorizationServer. A panic fails one check, and not
-// the process.
-func (s *Server) Check(_ context.Context, req *authv3.CheckRequest) (resp *authv3.CheckResponse, err error) {
+// service is the interface of envoy/service/auth/v3/external_auth.proto, with a
+// codec of its own.
+var service = grpc.ServiceDesc{
+	ServiceName: ServiceName,
+	HandlerType: (*checker)(nil),
+	Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: handle}},
+	Metadata:    authv3.File_envoy_service_auth_v3_external_auth_proto.Path(),
+}
+
+// ServiceName is that of Envoy's interface.
+const ServiceName = "envoy.service.auth.v3.Authorization"
+
+// checker answers a check. It is a Server.
+type checker interface {
+	check(a *asked) (reply, error)
+}
+
+func handle(srv any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	a := new(asked)
+	if err := read(a); err != nil {
+		return nil, err
+	}
+	return srv.(checker).check(a)
+}
+
+// check implements checker. A panic fails one check, and not the process.
+func (s *Server) check(a *asked) (r reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if s.defect != nil {
 				s.defect(p, debug.Stack())
 			}
-			resp, err = nil, status.Error(codes.Internal, "a defect of this program")
+			r, err = nil, status.Error(codes.Internal, "a defect of this program")
 		}
 	}()
-	return s.check(req), nil
-}
-
-func (s *Server) check(req *authv3.CheckRequest) *authv3.CheckResponse {
-	q, r := question(req)
-	a := s.judge.Ask(&q)
-	if !a.Refused {
-		return s.passes.of(a.Verdict, q.Unread)
+	answer := s.judge.Ask(&a.q)
+	switch {
+	case !answer.Refused:
+		return s.passes.of(answer.Verdict, a.q.Unread), nil
+	case a.q.Unread:
+		return proto.Marshal(denied(answer, nil))
 	}
-	if q.Unread {
-		return denied(a, nil)
-	}
-	p := s.pages.Page(&q, a, r)
-	return denied(a, &p)
+	p := s.pages.Page(&a.q, answer, a.r)
+	return proto.Marshal(denied(answer, &p))
 }
 
 // SetReady says what the health service answers, for all services and for each.
@@ -123,7 +143,7 @@ func (s *Server) SetReady(ready bool) {
 		serving = healthv1.HealthCheckResponse_SERVING
 	}
 	s.health.SetServingStatus("", serving)
-	s.health.SetServingStatus(authv3.Authorization_ServiceDesc.ServiceName, serving)
+	s.health.SetServingStatus(ServiceName, serving)
 }
 
 // Run serves what Take hands over, until Drain or Stop.
