@@ -3,6 +3,7 @@ package place
 import (
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 
 	"github.com/gaissmai/bart"
@@ -15,6 +16,21 @@ import (
 // use. The nil List and the zero one list nothing.
 type List struct {
 	prefixes bart.Table[registry.Place]
+}
+
+// Mainland goes through the prefixes of the mainland, in no order that means
+// anything.
+func (l *List) Mainland() iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		if l == nil {
+			return
+		}
+		for p, where := range l.prefixes.All() {
+			if where == registry.Mainland && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // ParseMainland reads prefixes of the mainland, one CIDR or address a line; "#"
