@@ -22,6 +22,12 @@ type side struct {
 	ready func(fd uintptr) bool
 	look  func(fd uintptr) // made once, as well
 	still bool             // what it saw
+
+	// What is being written, how much of it was, and how: made once, as well.
+	from  []byte
+	wrote int
+	werr  error
+	room  func(fd uintptr) bool
 }
 
 // newSide wraps a connection; one that a wrapper hides from the system's calls
@@ -31,7 +37,7 @@ func newSide(c net.Conn) *side {
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
-			s.ready, s.look = s.readReady, s.peek
+			s.ready, s.look, s.room = s.readReady, s.peek, s.writeReady
 		}
 	}
 	return s
@@ -85,6 +91,35 @@ func (s *side) readReady(fd uintptr) bool {
 		err = io.EOF
 	}
 	s.err = err
+	return true
+}
+
+// Write writes all of b, or returns an error.
+func (s *side) Write(b []byte) (int, error) {
+	if s.raw == nil || len(b) == 0 {
+		return s.Conn.Write(b)
+	}
+	s.from, s.wrote, s.werr = b, 0, nil
+	err := s.raw.Write(s.room)
+	s.from = nil
+	if err == nil {
+		err = s.werr
+	}
+	return s.wrote, err
+}
+
+// writeReady is called when there may be room to write.
+func (s *side) writeReady(fd uintptr) bool {
+	for s.wrote < len(s.from) {
+		n, err := sysWrite(fd, s.from[s.wrote:])
+		if s.wrote += n; err != nil {
+			if isAgain(err) {
+				return false
+			}
+			s.werr = err
+			return true
+		}
+	}
 	return true
 }
 

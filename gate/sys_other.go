@@ -8,6 +8,8 @@ import "errors"
 // finds nothing that reads otherwise.
 func sysRead(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
+func sysWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
 func isAgain(error) bool { return false }
 
 func sysSilent(uintptr) bool { return true }

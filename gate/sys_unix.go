@@ -2,24 +2,10 @@
 
 package gate
 
-import (
-	"errors"
-	"syscall"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-func sysRead(fd uintptr, b []byte) (n int, err error) {
-	for {
-		n, err = syscall.Read(int(fd), b)
-		if !errors.Is(err, syscall.EINTR) {
-			return max(n, 0), err
-		}
-	}
-}
-
-// isAgain reports whether there is nothing to read yet.
-func isAgain(err error) bool { return errors.Is(err, syscall.EAGAIN) }
+// isAgain reports whether there is nothing to read yet, or no room to write.
+func isAgain(err error) bool { return err == unix.EAGAIN }
 
 // sysSilent reports whether there is neither something to read nor the end.
 func sysSilent(fd uintptr) bool {
