@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // answerer makes the answers that are the gate's own. It is declared here for the
@@ -12,6 +14,9 @@ type answerer interface {
 	// AppendHTTP1 appends a whole response of HTTP/1 that tells why a request is
 	// blocked, after which the connection ends.
 	AppendHTTP1(b []byte, n Notice) []byte
+	// RedirectURL is where a client that is blocked at a host is sent; "" is
+	// nowhere.
+	RedirectURL(host string, reason registry.Reason) string
 	// AppendError1 appends one that tells that a request cannot be served; cause
 	// is a word, or nothing.
 	AppendError1(b []byte, status int, cause string) []byte

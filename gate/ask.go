@@ -18,6 +18,7 @@ func (s *service) Ask(q *authz.Question) authz.Answer {
 		r.dest.Told, cause = s.toldBy(q)
 		q.Cause = cause
 	}
+	s.metrics.sniffed(q.Kind(), cause)
 	enforces, exempt := s.treatment(q.Client)
 	switch {
 	case cause != sniff.NoCause && q.Unread && (exempt || !enforces):

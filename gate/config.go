@@ -32,9 +32,9 @@ const (
 	DefaultHeadTimeout = 5 * time.Second
 	// DefaultIdleTimeout is nginx's keepalive_timeout, rounded down.
 	DefaultIdleTimeout = 60 * time.Second
-	// DefaultProxyIdle is for proxies that keep connections to ask over: HAProxy and
-	// Envoy end them themselves when they have no use for them, and a question that
-	// crosses our farewell is lost.
+	// DefaultProxyIdle is for proxies that keep connections to ask over: they end them
+	// themselves when they have no use for them, and a question that crosses our
+	// farewell is lost.
 	DefaultProxyIdle = 10 * time.Minute
 	// DefaultDialTimeout is HAProxy's usual "timeout connect".
 	DefaultDialTimeout = 5 * time.Second
@@ -276,7 +276,7 @@ type Limits struct {
 // Timeouts end what takes too long.
 type Timeouts struct {
 	Head  time.Duration // from the first to the last byte of a head. Default DefaultHeadTimeout
-	Idle  time.Duration // nothing sent either way. Default DefaultIdleTimeout; DefaultProxyIdle where HAProxy or Envoy ask
+	Idle  time.Duration // nothing sent either way. Default DefaultIdleTimeout; DefaultProxyIdle where proxies ask
 	Dial  time.Duration // to reach an upstream, all tries. Default DefaultDialTimeout
 	Drain time.Duration // for open connections at the end of the process. Default DefaultDrainTimeout
 }

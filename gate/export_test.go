@@ -159,3 +159,24 @@ func EndThenOpen(end func()) {
 	c.end()
 	c.onEnd(end)
 }
+
+// AuthForTest returns what answers a request of somebody who asks.
+func AuthForTest(e *edge.Edge, notices answerer) func(request []byte) []byte {
+	a := &authConn{conn: &conn{all: new(conns), s: &service{
+		name: "test", judging: judging{edge: e, where: newLocator(e, Serves{Mainland: true})}, serves: Serves{Mainland: true},
+		metrics: newMetrics(prometheus.NewRegistry()).of("test"), notices: notices, names: authz.NewNames(),
+	}}, now: time.Now()}
+	a.current = func() *service { return a.s }
+	a.follow()
+	return func(request []byte) []byte {
+		b := append(*lend(), request...)
+		a.in, a.at = &b, 0
+		if !a.nextRequest() {
+			panic("the connection has ended")
+		}
+		out := *a.out
+		giveBack(a.out)
+		a.out = nil
+		return out
+	}
+}

@@ -19,8 +19,7 @@ type httpConn struct {
 	sni    asked  // of the TLS connection; judged with every host
 	hasSNI bool
 
-	in *[]byte // what was read of the client and not used yet; nil is nothing
-	at int     // where in it that begins
+	intake
 
 	alone  func() // ends it where there is no upstream connection
 	up     *side
@@ -36,10 +35,7 @@ func (c *conn) serveHTTP() {
 }
 
 func (h *httpConn) serve() {
-	if len(h.head) > 0 {
-		b := append((*lend())[:0], h.head...)
-		h.in, h.conn.head = &b, nil
-	}
+	h.begin(h.conn)
 	h.alone = func() { h.client.Close() }
 	h.onEnd(h.alone)
 	defer h.close()
@@ -64,10 +60,7 @@ func (h *httpConn) one(deadline time.Time) bool {
 // close gives back all that is held.
 func (h *httpConn) close() {
 	h.dropUpstream()
-	if h.in != nil {
-		giveBack(h.in)
-		h.in = nil
-	}
+	h.empty()
 	h.client.Close()
 }
 
@@ -84,30 +77,6 @@ func (h *httpConn) dropUpstream() {
 	h.reused = false
 }
 
-// pending are the bytes of the client that nobody has used yet.
-func (h *httpConn) pending() []byte {
-	if h.in == nil {
-		return nil
-	}
-	return (*h.in)[h.at:]
-}
-
-// use steps over n of them.
-func (h *httpConn) use(n int) {
-	if h.at += n; h.in != nil && h.at == len(*h.in) {
-		giveBack(h.in)
-		h.in, h.at = nil, 0
-	}
-}
-
-// compact moves what is pending to the beginning of its buffer, for more to come.
-func (h *httpConn) compact() {
-	if h.at > 0 {
-		n := copy(*h.in, (*h.in)[h.at:])
-		*h.in, h.at = (*h.in)[:n], 0
-	}
-}
-
 // next reads the head of a request. It reports false where there is
 // none: the client has gone, or was told why it must.
 func (h *httpConn) next(deadline time.Time) (r sniff.Request, ok bool) {
@@ -118,9 +87,7 @@ func (h *httpConn) next(deadline time.Time) (r sniff.Request, ok bool) {
 			return r, true
 		}
 		scanned = len(b)
-		if h.in != nil {
-			h.compact()
-		}
+		h.compact()
 		if _, err := h.client.read(&h.in); err != nil {
 			if isTimeout(err) && scanned > 0 {
 				h.refuse(408, sniff.NoCause)

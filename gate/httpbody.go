@@ -36,6 +36,23 @@ func (f *bodyFraming) take(b []byte) (n int) {
 	return n
 }
 
+// appendPayload takes what has come of a body, and appends what it carries. It
+// returns how many of the bytes belong to it.
+func (f *bodyFraming) appendPayload(payload, b []byte) ([]byte, int) {
+	for n := 0; ; {
+		k := int(min(int64(len(b)-n), max(0, f.straight())))
+		if k == 0 && (n == len(b) || f.done() || f.bad()) {
+			return payload, n
+		}
+		if payload = append(payload, b[n:n+k]...); k > 0 {
+			f.skip(int64(k))
+		} else {
+			k = f.chunks.Next(b[n : n+1])
+		}
+		n += k
+	}
+}
+
 func (f *bodyFraming) done() bool {
 	if f.chunked {
 		return f.chunks.Done()

@@ -50,30 +50,41 @@ func (j *judging) decide(a asked, r *route) registry.Verdict {
 	if a.unreadable {
 		return registry.Verdict{Reason: registry.Malformed, Block: true}
 	}
-	q := j.edge.Query(a.host, a.channel)
-	q.OriginPull = j.edge.Locate(r.from.Addr()).OriginPull
 	var (
+		k     known
 		buf   [4]edge.Where
-		cover registry.Coverage
-		hints edge.Hints
+		worst registry.Verdict
 	)
-	switch a.host.Kind() {
-	case registry.NameHost:
-		cover, hints = j.edge.Coverage(a.host.Name), j.edge.Hints(a.host.Name)
-	case registry.AddrHost:
-		cover = j.edge.CoverageAddr(a.host.Addr)
-	default:
-		cover = j.edge.CoverageAddr(netip.Addr{})
-	}
-	var worst registry.Verdict
+	j.lookUp(&k, a, r)
 	for i, w := range j.where.judged(buf[:0], r.dest) {
-		v := registry.Decide(edge.At(q, w, hints), cover)
+		v := registry.Decide(edge.At(k.query, w, k.hints), k.cover)
 		if i > 0 {
 			v = worst.Worse(v)
 		}
 		worst = v
 	}
 	return worst
+}
+
+// known is what is known of a host, wherever it is judged.
+type known struct {
+	query registry.Query
+	cover registry.Coverage
+	hints edge.Hints
+}
+
+// lookUp fills k in, which has to be zero.
+func (j *judging) lookUp(k *known, a asked, r *route) {
+	j.edge.Prepare(&k.query, a.host, a.channel)
+	k.query.OriginPull = j.edge.Locate(r.from.Addr()).OriginPull
+	switch a.host.Kind() {
+	case registry.NameHost:
+		k.cover, k.hints = j.edge.Coverage(a.host.Name), j.edge.Hints(a.host.Name)
+	case registry.AddrHost:
+		k.cover = j.edge.CoverageAddr(a.host.Addr)
+	default:
+		k.cover = j.edge.CoverageAddr(netip.Addr{})
+	}
 }
 
 // treatment tells how a client is treated: enforces reports whether verdicts

@@ -99,6 +99,8 @@ func (l *listener) serve(nc net.Conn) {
 		c.tls()
 	case Mixed:
 		c.serveMixed()
+	case Auth:
+		c.serveAuth(l.service.Load)
 	case GRPC:
 		c.serveGRPC(l.service.Load)
 	case SPOE:
@@ -132,8 +134,11 @@ func (c *conn) introduce(kind Scheme) bool {
 	return true
 }
 
-// listed reports whether the peer may ask, where it is asked for that.
-func (c *conn) listed(kind Scheme) bool { return !kind.Asked() || c.s.mayAsk(c.from.Addr()) }
+// listed reports whether the peer may ask, where it is asked for that. Who asks
+// over HTTP is told if not.
+func (c *conn) listed(kind Scheme) bool {
+	return !kind.Asked() || kind == Auth || c.s.mayAsk(c.from.Addr())
+}
 
 // findOriginal asks the packet filter where the client was going.
 func (c *conn) findOriginal() bool {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/authz/spop"
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
@@ -32,6 +33,7 @@ type metrics struct {
 	acceptErr  *prometheus.CounterVec
 	panics     prometheus.Counter
 	logDropped prometheus.Counter
+	checks     *prometheus.CounterVec
 	decision   prometheus.Histogram
 	head       prometheus.Histogram
 	reloads    *prometheus.CounterVec
@@ -59,13 +61,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		acceptErr:  vec("accept_failures_total", "Counter of failures to accept, for lack of descriptors for example.", "listener"),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "panics_total", Help: "Counter of connections ended by a defect of this program."}),
 		logDropped: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "connection_log_dropped_total", Help: "Counter of lines of the connection log that could not be written, or not as fast as they came."}),
+		checks:     vec("checks_total", "Counter of hosts that programs have asked about, by what they were told.", "listener", "answer"),
 		decision:   seconds("decision_duration_seconds", "Histogram of the time to decide, of one decision in 64.", prometheus.ExponentialBuckets(100e-9, 4, 9)),
 		head:       seconds("head_duration_seconds", "Histogram of the time until a head was there, of one connection in 16.", prometheus.ExponentialBuckets(10e-6, 4, 11)),
 		reloads:    vec("reloads_total", "Counter of configurations and data files read anew, by result.", "data", "result"),
 		spoeEnds:   vec("spoe_ends_total", "Counter of connections of HAProxy that ended, by the status that one side told the other.", "listener", "status"),
 	}
 	reg.MustRegister(m.verdicts, m.sniffs, m.accepted, m.open, m.bytes, m.limited, m.upstream, m.ended, m.ech, m.acceptErr,
-		m.panics, m.logDropped, m.decision, m.head, m.reloads, m.spoeEnds, registries{})
+		m.panics, m.logDropped, m.checks, m.decision, m.head, m.reloads, m.spoeEnds, registries{})
 	m.quic = newQUICMetrics(reg)
 	return m
 }
@@ -167,6 +170,10 @@ func resolve(p *atomic.Pointer[prometheus.Counter], vec *prometheus.CounterVec, 
 func (c *counters) farewell(why spop.Status) {
 	c.m.spoeEnds.WithLabelValues(c.listener, why.String()).Inc()
 }
+
+// checked counts what a program was told. Nothing waits for it, so that it is
+// looked up by labels.
+func (c *counters) checked(t authz.Tell) { c.m.checks.WithLabelValues(c.listener, string(t)).Inc() }
 
 func (c *counters) upstreamFailed() { c.upstream.Inc() }
 func (c *counters) acceptFailed()   { c.acceptErr.Inc() }

@@ -94,6 +94,8 @@ type Notice struct {
 	Accept, Language string
 	// Head: the request's method is HEAD, so that the answer has no body.
 	Head bool
+	// Stays: the connection goes on behind the answer, for HTTP/1.1.
+	Stays bool
 }
 
 // Notices write the answers that the gate gives itself. The zero value writes

@@ -25,7 +25,8 @@ type noticeKey struct {
 type noticeAnswer struct {
 	status int
 	fields [][2]string // in the order in which they are sent
-	head   string      // status line and fields, for HTTP/1.1
+	start  string      // status line, for HTTP/1.1
+	head   string      // fields, for HTTP/1.1
 	body   madeNotice
 	// custom is the operator's page, nil for none; body stands in where it fails.
 	custom *template.Template
@@ -80,7 +81,7 @@ func (s *Notices) newAnswer(k noticeKey) *noticeAnswer {
 	if a.status == http.StatusUnavailableForLegalReasons && s.link != "" {
 		a.fields = append(a.fields, [2]string{"Link", s.link})
 	}
-	a.head = noticeHead(a.status, a.fields)
+	a.start, a.head = statusLine(a.status), fieldLines(a.fields)
 	return a
 }
 
@@ -97,12 +98,19 @@ func (s *Notices) status(k noticeKey) int {
 	return s.cfg.Status
 }
 
-// noticeHead writes the beginning of a response that ends its connection.
-func noticeHead(status int, fields [][2]string) string {
+// statusLine writes the first line of a response.
+func statusLine(status int) string {
+	return "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n"
+}
+
+// closeLine ends the connection behind a response.
+const closeLine = "Connection: close\r\n"
+
+// fieldLines writes fields as HTTP/1.1 has them.
+func fieldLines(fields [][2]string) string {
 	var b strings.Builder
-	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\nConnection: close\r\n")
 	for _, f := range fields {
-		b.WriteString(strings.Replace(f[0], "X-ICP-", "X-ICP-", 1) + ": " + f[1] + "\r\n")
+		b.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}
 	return b.String()
 }

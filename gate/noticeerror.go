@@ -35,7 +35,7 @@ func noticeError(status int, cause string) (int, string) {
 // to 599; cause is a few words, "" for none.
 func (s *Notices) AppendError1(b []byte, status int, cause string) []byte {
 	status, text := noticeError(status, cause)
-	b = append(b, noticeHead(status, noticeErrorFields)...)
+	b = append(append(append(b, statusLine(status)...), closeLine...), fieldLines(noticeErrorFields)...)
 	if status == http.StatusMethodNotAllowed {
 		b = appendField(b, "Allow: ", allowedMethods)
 	}

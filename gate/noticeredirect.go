@@ -37,6 +37,15 @@ func hostOfURL(s string) string {
 	return strings.ToLower(u.Hostname())
 }
 
+// RedirectURL is where a client that is blocked at a host, in canonical form, is
+// sent; "" is nowhere. It is for whoever answers the client in the gate's place.
+func (s *Notices) RedirectURL(host string, reason registry.Reason) string {
+	if !s.redirect.leads(host) {
+		return ""
+	}
+	return string(s.redirect.appendTo(nil, showable(host), reason))
+}
+
 // leads reports whether a client of that host is sent there.
 func (r *noticeRedirect) leads(host string) bool { return r.before != "" && r.host != host }
 

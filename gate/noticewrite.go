@@ -33,7 +33,7 @@ func (s *Notices) ready(n *Notice) (r readyNotice) {
 	k.readable = other != "" && k.format != noticeJSON
 	r.noticeAnswer = s.answer(k)
 	if k.redirect {
-		r.location = string(s.redirect.appendTo(nil, showable(n.Host), k.reason))
+		r.location = s.RedirectURL(n.Host, k.reason)
 	}
 	r.id = visible(n.RequestID)
 	if r.custom != nil {
@@ -79,10 +79,14 @@ func (s *Notices) writePage(b *bytes.Buffer, page *template.Template, about noti
 }
 
 // AppendHTTP1 appends a whole HTTP/1.1 response that answers a blocked request
-// and ends its connection.
+// and ends its connection, unless that stays.
 func (s *Notices) AppendHTTP1(b []byte, n Notice) []byte {
 	r := s.ready(&n)
 	defer r.release()
+	b = append(b, r.start...)
+	if !n.Stays {
+		b = append(b, closeLine...)
+	}
 	b = append(b, r.head...)
 	b = appendDate(b, n.Time)
 	b = appendField(b, "X-ICP-Request-Id: ", r.id)

@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// laterSchemes are known to the format and not to this version.
-var laterSchemes = []string{"auth"}
-
 // defaultPorts are those of the web; both on one port has none.
 var defaultPorts = map[Scheme]uint16{HTTP: 80, TLS: 443, QUIC: 443}
 
@@ -43,12 +40,9 @@ func (p *parser) listener(key string) (l Listener, err error) {
 	if !ok {
 		return l, errors.New("has no scheme")
 	}
-	if slices.Contains(laterSchemes, scheme) {
-		return l, fmt.Errorf("this version does not have %s:// yet, only http://, tls://, mixed://, quic://, grpc:// and spoe://", scheme)
-	}
 	i := slices.Index(schemeWords, scheme)
 	if i < 0 {
-		return l, fmt.Errorf("unknown scheme %q", scheme)
+		return l, fmt.Errorf("unknown scheme %q, not %s", scheme, list(schemeWords))
 	}
 	l.Scheme = Scheme(i)
 	if path, ok := strings.CutPrefix(rest, "unix:"); ok {

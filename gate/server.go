@@ -83,7 +83,7 @@ func closeServers(list []*server) {
 // service is what a listener of the block does.
 func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *service {
 	t, lim := s.cfg.Timeouts.WithDefaults(), s.cfg.Limits.WithDefaults()
-	if s.cfg.Timeouts.Idle == 0 && (kind == SPOE || kind == GRPC) {
+	if s.cfg.Timeouts.Idle == 0 && kind.Asked() {
 		t.Idle = DefaultProxyIdle
 	}
 	v := &service{
@@ -103,7 +103,7 @@ func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *serv
 		v.guard = newOriginalGuard(s.cfg.OriginalDst.Within, bound, machineAddrs())
 	}
 	switch kind {
-	case SPOE:
+	case SPOE, Auth:
 		v.names = authz.NewNames()
 	case GRPC:
 		v.rpc = newRPC(v, s.cfg.Reflection)

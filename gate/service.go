@@ -33,7 +33,7 @@ type service struct {
 	proxies  *peerSet // who must send a PROXY header
 	peers    *peerSet // who may ask
 	serves   Serves
-	names    *authz.Names     // nil where no HAProxy asks
+	names    *authz.Names     // nil where nobody asks by bytes
 	rpc      *extauthz.Server // nil where no Envoy asks
 	original OriginalMode
 	guard    *originalGuard // nil without original

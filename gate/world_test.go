@@ -63,6 +63,8 @@ func (plainNotices) AppendHTTP1(b []byte, n gate.Notice) []byte {
 	return append(b, body...)
 }
 
+func (plainNotices) RedirectURL(string, registry.Reason) string { return "" }
+
 func (plainNotices) AppendError1(b []byte, status int, cause string) []byte {
 	return fmt.Appendf(b, "HTTP/1.1 %d Refused\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(cause), cause)
 }

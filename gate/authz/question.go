@@ -35,6 +35,23 @@ type Question struct {
 	Client netip.Addr
 }
 
+// Kind is what the question turned out to name.
+func (q *Question) Kind() sniff.Kind {
+	host := q.Host
+	if host.Kind() == registry.NoHost {
+		host = q.SNI
+	}
+	switch {
+	case q.Cause != sniff.NoCause:
+		return sniff.Malformed
+	case host.Kind() == registry.NameHost:
+		return sniff.Name
+	case host.Kind() == registry.AddrHost:
+		return sniff.Literal
+	}
+	return sniff.NoName
+}
+
 // Answer is what becomes of the question.
 type Answer struct {
 	Verdict registry.Verdict

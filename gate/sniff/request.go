@@ -1,6 +1,9 @@
 package sniff
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 // Limits are those of a request's head. The zero value of a field is its
 // default.
@@ -224,6 +227,26 @@ func (r Request) Field(b []byte, name string) []byte {
 		if rest[len(name)] == ':' && equalFold(rest[:len(name)], name) {
 			value := rest[len(name)+1:]
 			return trimBytes(value[:max(0, bytes.IndexByte(value, '\r'))])
+		}
+	}
+}
+
+// Fields lists the fields in the order of the head, names as they came and values
+// without blanks around. b is what the request was read from.
+func (r *Request) Fields(b []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		rest := b[r.Target.To:r.Length]
+		rest = rest[bytes.IndexByte(rest, '\n')+1:]
+		for {
+			end := bytes.IndexByte(rest, '\r')
+			colon := bytes.IndexByte(rest[:max(0, end)], ':')
+			if colon < 0 {
+				return // the empty line
+			}
+			if !yield(rest[:colon], trimBytes(rest[colon+1:end])) {
+				return
+			}
+			rest = rest[end+2:]
 		}
 	}
 }

@@ -67,23 +67,36 @@ func (e *Edge) facts(q Question) explain.Facts {
 	if p := q.Told.Provider; p != "" {
 		f.Query.Provider, f.Query.Profile = p, e.profiles.get().For(p)
 	}
-	x := e.View()
-	var records []index.Record
 	switch q.Host.Kind() {
 	case registry.NameHost:
-		f.Coverage, records = e.Coverage(q.Host.Name), x.Records(q.Host.Name)
+		f.Coverage = e.Coverage(q.Host.Name)
 	case registry.AddrHost:
-		f.Coverage, records = e.CoverageAddr(q.Host.Addr), x.RecordsAddr(q.Host.Addr)
+		f.Coverage = e.CoverageAddr(q.Host.Addr)
+	}
+	f.Filings = e.Filings(q.Host)
+	return f
+}
+
+// Filings tells more of the filings of a host's coverage, in the same order; nil
+// where nothing is known of them, as in thin mode.
+func (e *Edge) Filings(h registry.Host) (list []explain.Filing) {
+	x := e.View()
+	var records []index.Record
+	switch h.Kind() {
+	case registry.NameHost:
+		records = x.Records(h.Name)
+	case registry.AddrHost:
+		records = x.RecordsAddr(h.Addr)
 	}
 	for _, r := range records {
-		f.Filings = append(f.Filings, explain.Filing{
+		list = append(list, explain.Filing{
 			Domain: r.Domain, Addr: r.Addr, Number: r.Number, EntityNumber: r.EntityNumber, EntityName: r.EntityName,
 			SiteName: r.SiteName, Kind: r.Kind, Status: r.Status, Restricted: r.Restricted,
 			FiledAt: r.FiledAt, UpdatedAt: r.UpdatedAt,
 			Accesses: r.Accesses, AccessesKnown: r.AccessesKnown,
 		})
 	}
-	return f
+	return list
 }
 
 // at completes the facts for an address and decides.

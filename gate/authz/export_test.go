@@ -1,0 +1,4 @@
+package authz
+
+// ParseAddr reads an address as proxies tell it.
+var ParseAddr = parseAddr
