@@ -78,7 +78,7 @@ func (f *fields) host(p Preset, r *sniff.Request, b []byte, names *Names) (host 
 		if decisive = fieldCount; !r.HostField {
 			return host, sniff.BadHost
 		}
-		if host, cause = names.name(r.Host.Of(b)); cause != sniff.NoCause {
+		if host, cause = names.Name(r.Host.Of(b)); cause != sniff.NoCause {
 			return host, sniff.BadHost
 		}
 	}
@@ -89,7 +89,7 @@ func (f *fields) host(p Preset, r *sniff.Request, b []byte, names *Names) (host 
 		case f.count[i] == 0:
 			continue
 		}
-		also, cause := names.authority(f.value[i])
+		also, cause := names.Authority(f.value[i])
 		switch {
 		case cause != sniff.NoCause:
 			return host, cause
