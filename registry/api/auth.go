@@ -7,49 +7,22 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/icpgate/icpgate/registry/store"
 )
-
-// Scope is what a token, or a client's certificate, may be used for.
-type Scope string
-
-// The scopes.
-const (
-	ScopeFeed     Scope = "feed"     // follow: snapshots, frames, digests
-	ScopeCoverage Scope = "coverage" // ask name by name, as thin edges do
-	ScopeReport   Scope = "report"   // tell of oneself: status and sightings
-	ScopeRead     Scope = "read"     // see what the registry holds and how the edges do
-	ScopeWrite    Scope = "write"    // change filings, accesses, exemptions; import
-	ScopeApprove  Scope = "approve"  // confirm what another one has prepared
-	ScopeAdmin    Scope = "admin"    // make and revoke tokens
-)
-
-// Scopes are all scopes.
-var Scopes = []Scope{ScopeFeed, ScopeCoverage, ScopeReport, ScopeRead, ScopeWrite, ScopeApprove, ScopeAdmin}
 
 // EdgeScopes are those of an edge: of a client that shows a certificate.
-var EdgeScopes = []Scope{ScopeFeed, ScopeCoverage, ScopeReport}
-
-// ParseScope reads the word of a scope.
-func ParseScope(s string) (Scope, error) {
-	if slices.Contains(Scopes, Scope(s)) {
-		return Scope(s), nil
-	}
-	words := make([]string, len(Scopes))
-	for i, scope := range Scopes {
-		words[i] = string(scope)
-	}
-	return "", fmt.Errorf("unknown scope %q; expect %s", s, strings.Join(words, ", "))
-}
+var EdgeScopes = []string{store.ScopeFeed, store.ScopeCoverage, store.ScopeSightings, store.ScopeStatus}
 
 // Identity is who asks. The zero value is nobody.
 type Identity struct {
-	ID     string // of the token, or "cert:" and the certificate's common name
-	Owner  string // whose it is: two people confirm what two owners do
-	Scopes []Scope
+	ID     string   // of the token, or "cert:" and the certificate's common name
+	Owner  string   // whose it is: two people confirm what two owners do
+	Scopes []string // of the store's
 }
 
 // Has reports whether who asks may be served under a scope.
-func (i Identity) Has(s Scope) bool { return slices.Contains(i.Scopes, s) }
+func (i Identity) Has(s string) bool { return slices.Contains(i.Scopes, s) }
 
 // ErrToken: a token is not known, has ended or was revoked. Which of these is not
 // told to who shows it.
@@ -60,6 +33,21 @@ var ErrToken = errors.New("the token is not valid")
 // its time how far a guess was right.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (Identity, error)
+}
+
+// Tokens authenticates by the tokens of a store.
+type Tokens struct{ Store *store.Store }
+
+// Authenticate implements Authenticator. Why a token is not valid is not told.
+func (t Tokens) Authenticate(ctx context.Context, token string) (Identity, error) {
+	k, err := t.Store.CheckToken(ctx, token)
+	switch {
+	case errors.Is(err, store.ErrTokenUnknown), errors.Is(err, store.ErrTokenExpired), errors.Is(err, store.ErrTokenRevoked):
+		return Identity{}, ErrToken
+	case err != nil:
+		return Identity{}, err
+	}
+	return Identity{ID: k.ID, Owner: k.Owner, Scopes: k.Scopes}, nil
 }
 
 type identityKey struct{}
@@ -104,8 +92,8 @@ func identify(r *http.Request, by Authenticator) (Identity, error) {
 type guard struct {
 	by     Authenticator
 	routes *http.ServeMux
-	scopes map[string]Scope // by the pattern of the route
-	free   map[string]bool  // patterns that need no token
+	scopes map[string]string // by the pattern of the route
+	free   map[string]bool   // patterns that need no token
 	denied func(reason string)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
 )
 
 // Edge is how an edge was when it last said so.
@@ -73,7 +74,7 @@ type edgesOutput struct {
 
 // edgeRoutes are how edges say how they are, and how people see it.
 func (s *Service) edgeRoutes() {
-	register(s, ScopeReport, huma.Operation{
+	register(s, store.ScopeStatus, huma.Operation{
 		OperationID: "edge-status", Method: http.MethodPost, Path: feed.StatusPath, Summary: "An edge says how it is", DefaultStatus: http.StatusNoContent,
 	}, func(ctx context.Context, in *statusInput) (*struct{}, error) {
 		if err := in.Body.Check(); err != nil {
@@ -83,7 +84,7 @@ func (s *Service) edgeRoutes() {
 		s.edges.put(Edge{Name: who.ID, Owner: who.Owner, At: s.cfg.Now().UTC(), Status: in.Body})
 		return nil, nil
 	})
-	register(s, ScopeRead, huma.Operation{
+	register(s, store.ScopeRead, huma.Operation{
 		OperationID: "edges", Method: http.MethodGet, Path: "/v1/edges", Summary: "How the edges are",
 	}, func(context.Context, *struct{}) (*edgesOutput, error) {
 		rev, sums, _ := s.cfg.Hub.Replica().State()

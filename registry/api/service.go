@@ -14,6 +14,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
 )
 
 // Config is what a service is made of. Hub and Tokens must be given.
@@ -58,7 +59,7 @@ func New(cfg Config) *Service {
 		cfg.Denied = func(string) {}
 	}
 	mux := http.NewServeMux()
-	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]Scope{}, free: map[string]bool{}, denied: cfg.Denied}}
+	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]string{}, free: map[string]bool{}, denied: cfg.Denied}}
 	s.edges.byName = map[string]Edge{}
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
@@ -91,7 +92,7 @@ func (s *Service) Server() *http.Server {
 }
 
 // route registers what serves a pattern, and under which scope.
-func (s *Service) route(mux *http.ServeMux, scope Scope, op huma.Operation, h http.Handler) {
+func (s *Service) route(mux *http.ServeMux, scope string, op huma.Operation, h http.Handler) {
 	pattern := op.Method + " " + op.Path
 	s.guard.scopes[pattern] = scope
 	s.secure(&op, scope)
@@ -100,12 +101,12 @@ func (s *Service) route(mux *http.ServeMux, scope Scope, op huma.Operation, h ht
 }
 
 // secure writes what a route demands into its description.
-func (s *Service) secure(op *huma.Operation, scope Scope) {
+func (s *Service) secure(op *huma.Operation, scope string) {
 	op.Security = []map[string][]string{{"token": {}}}
 	if slices.Contains(EdgeScopes, scope) {
 		op.Security = append(op.Security, map[string][]string{"certificate": {}})
 	}
-	op.Extensions = map[string]any{"x-scope": string(scope)}
+	op.Extensions = map[string]any{"x-scope": scope}
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
@@ -135,30 +136,30 @@ func (s *Service) streams(mux *http.ServeMux) {
 		return &huma.Param{Name: name, In: "query", Required: true, Description: what, Schema: &huma.Schema{Type: "string"}}
 	}
 	const frames, revision = "application/vnd.icpgate.frames", "A revision, MILLISECONDS-RANDOM:NUMBER."
-	s.route(mux, ScopeFeed, huma.Operation{
+	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "snapshot", Method: http.MethodGet, Path: feed.SnapshotPath, Summary: "The signed manifest of the newest snapshot",
 		Responses: octets("The manifest.", "application/json"),
 	}, deadlines(hub, answerTime))
-	s.route(mux, ScopeFeed, huma.Operation{
+	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "snapshot-file", Method: http.MethodGet, Path: feed.SnapshotPath + "/{sha256}", Summary: "A file of a snapshot, whole or a range",
 		Parameters: []*huma.Param{{Name: "sha256", In: "path", Required: true, Description: "As the manifest has it.", Schema: &huma.Schema{Type: "string"}}},
 		Responses:  octets("The file, which never changes.", "application/octet-stream"),
 	}, deadlines(hub, fileTime))
-	s.route(mux, ScopeFeed, huma.Operation{
+	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "feed", Method: http.MethodGet, Path: feed.FeedPath, Summary: "The frames after a revision, without end",
 		Parameters: []*huma.Param{query("from", revision)}, Responses: octets("Frames and heartbeats.", frames),
 	}, hub)
-	s.route(mux, ScopeFeed, huma.Operation{
+	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "digest", Method: http.MethodGet, Path: feed.DigestPath, Summary: "The digests of the registry",
 		Responses: octets("A heartbeat and the digests at its revision.", frames),
 	}, deadlines(hub, answerTime))
-	s.route(mux, ScopeFeed, huma.Operation{
+	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "repair", Method: http.MethodGet, Path: feed.RepairPath, Summary: "All that lies in some buckets of the digest",
 		Parameters: []*huma.Param{query("at", revision), query("buckets", "Numbers of buckets between commas.")},
 		Responses:  octets("Frames of repair.", frames),
 	}, deadlines(hub, fileTime))
 	coverage := feed.CoverageHandler(s.cfg.Hub.Replica().Live().View, refuse)
-	s.route(mux, ScopeCoverage, huma.Operation{
+	s.route(mux, store.ScopeCoverage, huma.Operation{
 		OperationID: "coverage", Method: http.MethodPost, Path: feed.CoveragePath, Summary: "What is filed of some names",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {}}},
 		Responses:   octets("The coverages, in the order of the names.", "application/json"),
@@ -191,7 +192,7 @@ func (s *Service) health(mux *http.ServeMux) {
 
 // describe serves the description of the service.
 func (s *Service) describe(mux *http.ServeMux) {
-	s.route(mux, ScopeRead, huma.Operation{
+	s.route(mux, store.ScopeRead, huma.Operation{
 		OperationID: "openapi", Method: http.MethodGet, Path: "/openapi.json", Summary: "This description",
 		Responses: map[string]*huma.Response{"200": {Description: "OpenAPI 3.1.", Content: map[string]*huma.MediaType{"application/openapi+json": {}}}},
 	}, deadlines(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -206,7 +207,7 @@ func (s *Service) describe(mux *http.ServeMux) {
 }
 
 // register adds an operation whose input and output huma reads and writes.
-func register[I, O any](s *Service, scope Scope, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+func register[I, O any](s *Service, scope string, op huma.Operation, do func(context.Context, *I) (*O, error)) {
 	s.guard.scopes[op.Method+" "+op.Path] = scope
 	s.secure(&op, scope)
 	op.MaxBodyBytes = maxBody

@@ -9,36 +9,50 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
 )
 
-// tokens are the valid ones of a test.
-type tokens map[string]api.Identity
+// moving is a clock that a test moves.
+type moving struct{ seconds atomic.Int64 }
 
-func (k tokens) Authenticate(_ context.Context, token string) (api.Identity, error) {
-	if who, ok := k[token]; ok {
-		return who, nil
-	}
-	return api.Identity{}, api.ErrToken
-}
+func (m *moving) now() time.Time { return time.Unix(1_790_000_000+m.seconds.Load(), 0) }
 
-// everybody has a token for each scope, and one for all.
-func everybody() tokens {
-	k := tokens{"all": {ID: "all", Owner: "ann", Scopes: api.Scopes}}
-	for _, s := range api.Scopes {
-		k[string(s)] = api.Identity{ID: "t-" + string(s), Owner: "ann", Scopes: []api.Scope{s}}
+// secrets are tokens of the store: one for each scope by its name, "all" for all,
+// and two that are no good any more.
+func secrets(t *testing.T, s *store.Store, clock *moving) map[string]string {
+	t.Helper()
+	k := map[string]string{"unknown": "icp_0123456789abcdef_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}
+	make := func(name string, until time.Time, scopes ...string) string {
+		made, secret, err := s.NewToken(context.Background(), by, store.Token{Owner: "ann", Note: name, Scopes: scopes, Until: until})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k[name] = secret
+		return made.ID
 	}
+	for _, scope := range store.Scopes() {
+		make(scope, time.Time{}, scope)
+	}
+	make("all", time.Time{}, store.Scopes()...)
+	make("expired", clock.now().Add(time.Minute), store.Scopes()...)
+	if err := s.RevokeToken(context.Background(), by, make("revoked", time.Time{}, store.Scopes()...)); err != nil {
+		t.Fatal(err)
+	}
+	clock.seconds.Add(3600)
 	return k
 }
 
 // world is a service on a real listener.
 type world struct {
 	*api.Service
+	secret map[string]string
 	url    string
 	signer *feed.Signer
 }
@@ -50,16 +64,22 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "registry.db"))
+	clock := &moving{}
+	s, err := store.Open(context.Background(), filepath.Join(dir, "registry.db"), store.Options{Now: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	k := secrets(t, s, clock)
 	file(t, s, "a.test", registry.StatusNormal)
 	p, _, end := publisher(t, s, filepath.Join(dir, "served"), signer)
 	t.Cleanup(end)
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: everybody(), Version: "test"})
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Version: "test"})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = service.Server()
 	server.Start()
 	t.Cleanup(func() { p.Hub().Close(); server.CloseClientConnections(); server.Close() })
-	return &world{service, server.URL, signer}
+	return &world{service, k, server.URL, signer}
 }
 
 // ask asks and returns status, type and body.
@@ -93,12 +113,18 @@ func (w *world) ask(t *testing.T, method, path string, header http.Header, body 
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(text)
 }
 
-func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+// bearer shows the token of a name, or the text itself.
+func (w *world) bearer(token string) http.Header {
+	if secret, ok := w.secret[token]; ok {
+		token = secret
+	}
+	return http.Header{"Authorization": {"Bearer " + token}}
+}
 
 // described reads the routes out of the service's own description.
 func (w *world) described(t *testing.T) map[string]string {
 	t.Helper()
-	status, kind, text := w.ask(t, "GET", "/openapi.json", bearer("read"), "")
+	status, kind, text := w.ask(t, "GET", "/openapi.json", w.bearer("read"), "")
 	if status != http.StatusOK || kind != "application/openapi+json" {
 		t.Fatalf("the description: %d %s %s", status, kind, text)
 	}
@@ -164,25 +190,28 @@ func TestEveryRoute(t *testing.T) {
 		}
 		for what, header := range map[string]http.Header{
 			"without a token":    nil,
-			"an unknown token":   bearer("unknown"),
+			"an unknown token":   w.bearer("unknown"),
 			"an empty token":     {"Authorization": {"Bearer "}},
-			"two tokens":         {"Authorization": {"Bearer all", "Bearer all"}},
-			"two in one":         {"Authorization": {"Bearer all, Bearer all"}},
+			"two tokens":         {"Authorization": {"Bearer " + w.secret["all"], "Bearer " + w.secret["all"]}},
+			"two in one":         {"Authorization": {"Bearer " + w.secret["all"] + ", Bearer " + w.secret["all"]}},
 			"another scheme":     {"Authorization": {"Basic YWxsOmFsbA=="}},
-			"no scheme":          {"Authorization": {"all"}},
-			"in another header":  {"X-Authorization": {"Bearer all"}, "Cookie": {"token=all"}},
-			"a long token":       bearer(strings.Repeat("a", 4000)),
-			"another case of it": bearer("ALL"),
+			"no scheme":          {"Authorization": {w.secret["all"]}},
+			"in another header":  {"X-Authorization": {"Bearer " + w.secret["all"]}, "Cookie": {"token=" + w.secret["all"]}},
+			"a long token":       w.bearer(strings.Repeat("a", 4000)),
+			"another case of it": w.bearer(strings.ToUpper(w.secret["all"])),
+			"an expired token":   w.bearer("expired"),
+			"a revoked token":    w.bearer("revoked"),
+			"another end of it":  w.bearer(w.secret["all"] + "A"),
 		} {
 			want(what, header, method, path, 401)
 		}
-		want("in the query", nil, method, path+"?access_token=all", 401)
-		for _, other := range api.Scopes {
-			if string(other) != scope {
-				want("scope "+string(other), bearer(string(other)), method, path, 403)
+		want("in the query", nil, method, path+"?access_token="+w.secret["all"], 401)
+		for _, other := range store.Scopes() {
+			if other != scope {
+				want("scope "+other, w.bearer(other), method, path, 403)
 			}
 		}
-		if got, _, text := w.ask(t, method, path, bearer(scope), body); got == 401 || got == 403 || got == 405 || got >= 500 {
+		if got, _, text := w.ask(t, method, path, w.bearer(scope), body); got == 401 || got == 403 || got == 405 || got >= 500 {
 			t.Errorf("%s %s with scope %s: %d %s", method, path, scope, got, text)
 		}
 		for _, odd := range []string{
@@ -191,13 +220,13 @@ func TestEveryRoute(t *testing.T) {
 		} {
 			want("an odd path", nil, method, odd, 401)
 			if odd != path && !strings.HasPrefix(odd, path+"?") {
-				want("an odd path with all scopes", bearer("all"), method, odd, 404, 405)
+				want("an odd path with all scopes", w.bearer("all"), method, odd, 404, 405)
 			}
 		}
 		for _, other := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
 			if other != method {
 				want("another method without a token", nil, other, path, 401)
-				want("another method", bearer("all"), other, path, 405, 404, 400, 415, 422)
+				want("another method", w.bearer("all"), other, path, 405, 404, 400, 415, 422)
 			}
 		}
 		want("a method to override", http.Header{"X-Http-Method-Override": {method}}, method, path, 401)
@@ -216,7 +245,7 @@ func TestH2C(t *testing.T) {
 // TestEdges: what edges say of themselves is seen, with what they lack.
 func TestEdges(t *testing.T) {
 	w := newWorld(t)
-	c, err := feed.NewClient(w.url, func() (string, error) { return "report", nil })
+	c, err := feed.NewClient(w.url, func() (string, error) { return w.secret["status"], nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,16 +253,16 @@ func TestEdges(t *testing.T) {
 	if err := c.Report(context.Background(), feed.EdgeStatus{Revision: rev, Age: 2, Program: "coredns", Error: strings.Repeat("é", 400)}); err != nil {
 		t.Fatal(err)
 	}
-	status, _, text := w.ask(t, "GET", "/v1/edges", bearer("read"), "")
-	if status != 200 || !strings.Contains(text, `"t-report"`) || !strings.Contains(text, rev.String()) || !strings.Contains(text, `"equal":false`) {
+	status, _, text := w.ask(t, "GET", "/v1/edges", w.bearer("read"), "")
+	if status != 200 || !strings.Contains(text, `"ann"`) || !strings.Contains(text, rev.String()) || !strings.Contains(text, `"equal":false`) {
 		t.Errorf("%d %s", status, text)
 	}
 	for _, body := range []string{`{}`, `{"revision":"x"}`, `{"revision":"1-2:3","age_seconds":-1}`, `{"revision":"1-2:3","age_seconds":1,"more":1}`, `[]`, `{`} {
-		if status, kind, text := w.ask(t, "POST", feed.StatusPath, bearer("report"), body); status < 400 || status >= 500 || kind != "application/problem+json" {
+		if status, kind, text := w.ask(t, "POST", feed.StatusPath, w.bearer("status"), body); status < 400 || status >= 500 || kind != "application/problem+json" {
 			t.Errorf("status %s: %d %s %s", body, status, kind, text)
 		}
 	}
-	if status, _, text := w.ask(t, "GET", "/v1/edges?x=1", bearer("read"), ""); status != 422 && status != 400 {
+	if status, _, text := w.ask(t, "GET", "/v1/edges?x=1", w.bearer("read"), ""); status != 422 && status != 400 {
 		t.Errorf("an unknown parameter: %d %s", status, text)
 	}
 }
@@ -242,7 +271,7 @@ func TestEdges(t *testing.T) {
 func TestThroughService(t *testing.T) {
 	w := newWorld(t)
 	for token, ok := range map[string]bool{"feed": true, "coverage": false} {
-		c, err := feed.NewClient(w.url, func() (string, error) { return token, nil })
+		c, err := feed.NewClient(w.url, func() (string, error) { return w.secret[token], nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +279,7 @@ func TestThroughService(t *testing.T) {
 			t.Errorf("the manifest with a token of scope %s: %v", token, err)
 		}
 	}
-	c, err := feed.NewClient(w.url, func() (string, error) { return "coverage", nil })
+	c, err := feed.NewClient(w.url, func() (string, error) { return w.secret["coverage"], nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +287,7 @@ func TestThroughService(t *testing.T) {
 	if err != nil || len(answers) != 2 || len(answers[0].Filings) != 1 || len(answers[1].Filings) != 0 {
 		t.Errorf("coverages: %+v, %v", answers, err)
 	}
-	if status, _, text := w.ask(t, "POST", feed.CoveragePath, bearer("coverage"), fmt.Sprintf(`{"names":[%s"a"]}`, strings.Repeat(`"a.test",`, 200_000))); status != 413 {
+	if status, _, text := w.ask(t, "POST", feed.CoveragePath, w.bearer("coverage"), fmt.Sprintf(`{"names":[%s"a"]}`, strings.Repeat(`"a.test",`, 200_000))); status != 413 {
 		t.Errorf("a body without end: %d %.80s", status, text)
 	}
 }
