@@ -77,7 +77,7 @@ name would be blocked (explain --exit-code).`,
 	}
 	root.SuggestionsMinimumDistance = 2 // letters; cobra's own default is only set where it looks itself
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
-	root.AddCommand(importCommand(e), exportCommand(e), explainCommand(e), testRulesCommand(e))
+	root.AddCommand(serveCommand(e), tokenCommand(e), importCommand(e), exportCommand(e), explainCommand(e), testRulesCommand(e))
 	return root
 }
 
