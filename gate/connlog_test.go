@@ -22,11 +22,17 @@ import (
 // eventually asks until it is so, and fails when it does not come to that.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
+	within(t, 30*time.Second, what, so)
+}
+
+// within waits until something is so, for d at most.
+func within(t testing.TB, d time.Duration, what string, so func() bool) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !so(); <-tick.C {
+	for end := time.Now().Add(d); !so(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %s: %s", d, what)
 		}
 	}
 }

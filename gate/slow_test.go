@@ -178,14 +178,19 @@ func TestIdleConnections(t *testing.T) {
 	t.Logf("%d idle connections: %d bytes each; want %d at most", n, each, most)
 }
 
-// memory is what a program holds of it.
-func memory(t *testing.T, p *program) int {
+// memory is what a program holds of it, in bytes.
+func memory(t *testing.T, p *program) int { return ofStatus(t, p, "RssAnon:") }
+
+// peakMemory is the most that a program has held, with its code and files.
+func peakMemory(t *testing.T, p *program) int { return ofStatus(t, p, "VmHWM:") }
+
+func ofStatus(t *testing.T, p *program, field string) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(b), "RssAnon:")
+	_, rest, _ := strings.Cut(string(b), field)
 	kib, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		t.Fatal(err)
