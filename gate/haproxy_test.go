@@ -1,0 +1,227 @@
+package gate_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/gate/internal/hello"
+)
+
+func init() {
+	integrations["haproxy.md#HTTP, with the page"] = tryHAProxyPage
+	integrations["haproxy.md#HTTP, with a redirect"] = tryHAProxyRedirect
+	integrations["haproxy.md#TLS passed through"] = tryHAProxyTLS
+}
+
+// haproxied is HAProxy before the gate.
+type haproxied struct {
+	dir  string
+	addr string // that clients connect to
+}
+
+// serveAskingHAProxy starts the HAProxy of a section, which listens at addr.
+func serveAskingHAProxy(t *testing.T, f fences, addr string) haproxied {
+	t.Helper()
+	dir := t.TempDir()
+	f.write(t, dir, "haproxy.cfg", "spoe-icp.conf")
+	serveBy(t, addr, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg"))
+	return haproxied{dir, addr}
+}
+
+// webAnswer is what a client gets.
+type webAnswer struct {
+	status int // 0 where nobody answered
+	header http.Header
+	body   string
+}
+
+// get asks for a page as a browser does.
+func get(t *testing.T, addr, host string, fields ...string) webAnswer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	for i := 0; i < len(fields); i += 2 {
+		req.Header.Set(fields[i], fields[i+1])
+	}
+	tr := &http.Transport{DisableKeepAlives: true}
+	defer tr.CloseIdleConnections()
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return webAnswer{}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("%s: %v", host, err)
+	}
+	return webAnswer{status: resp.StatusCode, header: resp.Header, body: string(body)}
+}
+
+// patient are the times of the documents that a busy machine of tests may exceed.
+var patient = []string{"timeout processing 500ms", "timeout processing 3s", "check inter 2s", "check inter 100ms", "timeout hello 1s", "timeout hello 20s", "timeout connect 5s", "timeout connect 20s"}
+
+func tryHAProxyPage(t *testing.T, f fences) {
+	web, agent := freePort(t), freePort(t)
+	f = f.with(t, append([]string{"bind :80", "bind " + web, "127.0.0.1:9000", agent, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
+	p := start(t, 1, f["gate.conf"], nil)
+	h := serveAskingHAProxy(t, f, web)
+	eventually(t, "the gate is asked", func() bool { return get(t, web, "filed.example").status == 200 })
+	if got := get(t, web, "WWW.Filed.Example:80"); got.status != 200 || !strings.HasPrefix(got.body, "GET WWW.Filed.Example:80") {
+		t.Errorf("a filed name: %+v", got)
+	}
+	for _, tt := range []struct{ host, language, reason, page string }{
+		{"unfiled.example", "en", "unfiled", "has no ICP filing"},
+		{"unfiled.example", "zh-CN", "unfiled", "该网站未完成备案"},
+		{"elsewhere.example", "en", "not-accessed", "Example Cloud"},
+	} {
+		got := get(t, web, tt.host, "Accept-Language", tt.language)
+		if got.status != 403 || got.header.Get("X-ICP-Reason") != tt.reason || !strings.Contains(got.body, tt.page) || got.header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %+v; want 403, %s and a page with %q", tt.host, got, tt.reason, tt.page)
+		}
+	}
+	// Two hosts in one request never pass, whoever of the two programs sees it.
+	for _, lines := range []string{"Host: filed.example, unfiled.example", "Host: filed.example:80@unfiled.example", "Host: filed.example\r\nHost: unfiled.example"} {
+		if got := raw(t, web, []byte("GET / HTTP/1.1\r\n"+lines+"\r\nConnection: close\r\n\r\n"), true); got != "400" && got != "403" {
+			t.Errorf("%s: %q; want it refused", lines, got)
+		}
+	}
+	reloadHAProxy(t, h)
+	// An agent that hangs, and one that is gone, are the closed side's.
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	quick := strings.NewReplacer("timeout processing 3s", "timeout processing 500ms").Replace(f["spoe-icp.conf"])
+	other := freePort(t)
+	hangs := fences{"haproxy.cfg": strings.ReplaceAll(f["haproxy.cfg"], web, other), "spoe-icp.conf": quick}
+	serveAskingHAProxy(t, hangs, other)
+	if got := get(t, other, "filed.example"); got.status != 503 {
+		t.Errorf("the agent hangs: %+v; want 503", got)
+	}
+	_ = p.cmd.Process.Kill()
+	for range 3 {
+		if got := get(t, web, "filed.example"); got.status != 503 {
+			t.Errorf("the agent is gone: %+v; want 503", got)
+		}
+	}
+}
+
+// reloadHAProxy reloads under load, again and again: each new process opens its
+// connections to the gate at once. No answer is wrong.
+func reloadHAProxy(t *testing.T, h haproxied) {
+	t.Helper()
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range 6 {
+		host, want := "filed.example", 200
+		if i%3 == 0 {
+			host, want = "unfiled.example", 403
+		}
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// A connection in the queue of a process that ends is reset by the kernel.
+				if got := get(t, h.addr, host); got.status != 0 && got.status != want {
+					t.Errorf("while HAProxy is reloaded: %s got %d; want %d", host, got.status, want)
+					return
+				}
+			}
+		})
+	}
+	var old *exec.Cmd
+	for range 4 {
+		next := command(t, "haproxy", "-db", "-C", h.dir, "-f", filepath.Join(h.dir, "haproxy.cfg"))
+		if old != nil {
+			next.Args = append(next.Args, "-sf", fmt.Sprint(old.Process.Pid))
+		}
+		if err := next.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = next.Process.Signal(os.Interrupt)
+			_ = next.Wait()
+		})
+		if old != nil {
+			_ = old.Wait()
+		}
+		old = next
+	}
+	close(stop)
+	all.Wait()
+}
+
+func tryHAProxyRedirect(t *testing.T, f fences) {
+	web, sock := freePort(t), filepath.Join(t.TempDir(), "icp-gate.sock")
+	f = f.with(t, append([]string{"bind :80", "bind " + web, "/run/icp-gate.sock", sock, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
+	p := start(t, 1, f["gate.conf"], nil)
+	serveAskingHAProxy(t, f, web)
+	if got := get(t, web, "filed.example"); got.status != 200 || got.body != "GET filed.example 0" {
+		t.Errorf("a filed name: %+v", got)
+	}
+	for host, to := range map[string]string{
+		"unfiled.example":       "https://notice.example.com/icp?host=unfiled.example&reason=unfiled",
+		"www.elsewhere.example": "https://notice.example.com/icp?host=www.elsewhere.example&reason=not-accessed",
+		"notice.example.com":    "",
+	} {
+		got := get(t, web, host)
+		if want := map[bool]int{true: 403, false: 302}[to == ""]; got.status != want || got.header.Get("Location") != to {
+			t.Errorf("%s: %+v; want %d to %q", host, got, want, to)
+		}
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	for _, host := range []string{"filed.example", "unfiled.example"} {
+		if got := get(t, web, host); got.status != 200 {
+			t.Errorf("%s while the agent is gone: %+v; want 200, by the open side", host, got)
+		}
+	}
+}
+
+func tryHAProxyTLS(t *testing.T, f fences) {
+	web, agent := freePort(t), freePort(t)
+	f = f.with(t, append([]string{"bind :443", "bind " + web, "127.0.0.1:9000", agent, "127.0.0.1:8443", newTLSOrigin(t)}, patient...)...)
+	p := start(t, 1, f["gate.conf"], nil)
+	serveAskingHAProxy(t, f, web)
+	eventually(t, "the gate is asked", func() bool { return handshake(web, "filed.example") == nil })
+	for name, passes := range map[string]bool{
+		"www.filed.example": true, "WWW.Filed.example": true, "unfiled.example": false, "elsewhere.example": false, "": false,
+	} {
+		if err := handshake(web, name); (err == nil) != passes {
+			t.Errorf("%q: %v; want it to pass: %v", name, err, passes)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"the first of two":    withExtensions(hello.SNIOf(hello.Entry(0, "unfiled.example"), hello.Entry(0, "filed.example"))),
+		"a NUL in the name":   withExtensions(hello.SNI("filed.example\x00.unfiled.example")),
+		"several records":     hello.Records(hello.Spec{Extensions: [][]byte{hello.SNI("unfiled.example")}}.Message(), 8, 8, 8),
+		"no extensions":       hello.Records(hello.Spec{NoExtensions: true}.Message()),
+		"no TLS":              []byte("GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n"),
+		"an unfiled name":     withExtensions(hello.SNI("unfiled.example")),
+		"half an unfiled one": withExtensions(hello.SNI("unfiled.example"))[:60],
+	} {
+		if got := raw(t, web, b, false); got != "closed" && got != "reset" {
+			t.Errorf("%s: %q; want the end alone", name, got)
+		}
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	if err := handshake(web, "filed.example"); err == nil {
+		t.Error("the agent is gone: a handshake; want the end, by the closed side")
+	}
+}
