@@ -57,7 +57,7 @@ type NoticeConfig struct {
 	//	.Reason                      the reason's word, such as not-accessed
 	//	.ReasonTitle, .ReasonText    the reason in a few words, and in a sentence
 	//	.Notes                       a list; each has .Word, .Title and .Text
-	//	.Steps                       a list: what the site's owner can do
+	//	.Steps                       a list: what the site's owner can do, or the visitor
 	//	.FilingURL, .AccessURL       only where such a link helps
 	//	.Contact                     .Text, .URL, .Mail; the whole is empty if none is set
 	//	.Provider                    as configured

@@ -74,6 +74,46 @@ func blockReasons() (list []registry.Reason) {
 	return list
 }
 
+// TestNoticeForVisitors: where it is not the owner who can do something, the page
+// speaks to whoever reads it, and no page speaks of options.
+func TestNoticeForVisitors(t *testing.T) {
+	for _, tt := range []struct {
+		reason registry.Reason
+		lang   string
+		want   []string
+	}{
+		{registry.Undecided, "zh", []string{"<h1>暂时无法核验备案信息，请稍后再试</h1>", "<h2>您可以这样处理</h2>", "<li>请稍后再试，无需为此办理任何手续；如长时间未恢复，请告知接入商。</li>"}},
+		{registry.Undecided, "en", []string{"<h1>The ICP filing cannot be checked at present, please try again later</h1>", "<h2>What you can do</h2>", "Tell the provider if it lasts."}},
+		{registry.IPRefused, "zh", []string{"<h1>不能通过 IP 地址访问该网站</h1>", "<h2>您可以这样处理</h2>", "<li>请改用网站的域名访问；该域名须已备案。</li>"}},
+		{registry.IPRefused, "en", []string{"<h1>This website cannot be opened by an IP address</h1>", "<h2>What you can do</h2>", "<li>Open the site by its domain name, which must be filed.</li>"}},
+		{registry.NoHostRefused, "zh", []string{"<h1>请求未指明要访问的网站</h1>", "<h2>您可以这样处理</h2>", "通过网站的域名访问。</li>"}},
+		{registry.NoHostRefused, "en", []string{"<h1>The request does not say which website it is for</h1>", "<h2>What you can do</h2>", "<li>Open the site by its domain name"}},
+		{registry.Unfiled, "zh", []string{"<h2>网站主办者可以这样处理</h2>"}},
+		{registry.Unfiled, "en", []string{"<h2>What the site&#39;s owner can do</h2>"}},
+	} {
+		n := noticeFor("203.0.113.7", tt.reason)
+		n.Language = tt.lang
+		_, body := readNotice(t, newNotices(t, gate.NoticeConfig{}).AppendHTTP1(nil, n), "GET")
+		for _, want := range tt.want {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s in %s: no %q in\n%s", tt.reason, tt.lang, want, body)
+			}
+		}
+	}
+	for _, r := range blockReasons() {
+		for _, lang := range []string{"zh", "en"} {
+			n := noticeFor("203.0.113.7", r)
+			n.Language = lang
+			_, body := readNotice(t, newNotices(t, gate.NoticeConfig{}).AppendHTTP1(nil, n), "GET")
+			for _, word := range []string{"ip-literal", "no-host ", "policy", "策略", "registry"} {
+				if strings.Contains(body, word) {
+					t.Errorf("%s in %s speaks of %q", r, lang, word)
+				}
+			}
+		}
+	}
+}
+
 func TestNoticeHeaders(t *testing.T) {
 	n := noticeFor("www.example.com", registry.NotAccessed)
 	resp, body := readNotice(t, newNotices(t, gate.NoticeConfig{}).AppendHTTP1(nil, n), "GET")

@@ -13,6 +13,30 @@ type noticeLabels struct {
 	tag      string // of the language, BCP 47
 	noHost   string
 	headings map[registry.Page]string
+	// own are the headings of reasons that their page's does not fit.
+	own map[registry.Reason]string
+	// visitorSteps stands in place of Steps where it is the visitor who can do
+	// something.
+	visitorSteps string
+}
+
+// heading is the notice in one line.
+func (l *noticeLabels) heading(n noticeSubject) string {
+	if s, ok := l.own[n.reason]; ok {
+		return s
+	}
+	return l.headings[n.page()]
+}
+
+// of are the words around a notice.
+func (l *noticeLabels) of(n noticeSubject) *noticeLabels {
+	switch n.reason {
+	case registry.Undecided, registry.IPRefused, registry.NoHostRefused:
+		own := *l
+		own.Steps = l.visitorSteps
+		return &own
+	}
+	return l
 }
 
 // noticeLabelsOf are the words of a language.
@@ -33,6 +57,11 @@ var noticeEnglish = noticeLabels{
 		registry.PageOther:       "This website may not be served",
 		registry.PageUndecided:   "The ICP filing cannot be checked at present, please try again later",
 	},
+	own: map[registry.Reason]string{
+		registry.IPRefused:     "This website cannot be opened by an IP address",
+		registry.NoHostRefused: "The request does not say which website it is for",
+	},
+	visitorSteps: "What you can do",
 }
 
 var noticeChinese = noticeLabels{
@@ -45,4 +74,9 @@ var noticeChinese = noticeLabels{
 		registry.PageOther:       "该网站不予提供访问",
 		registry.PageUndecided:   "暂时无法核验备案信息，请稍后再试",
 	},
+	own: map[registry.Reason]string{
+		registry.IPRefused:     "不能通过 IP 地址访问该网站",
+		registry.NoHostRefused: "请求未指明要访问的网站",
+	},
+	visitorSteps: "您可以这样处理",
 }

@@ -78,11 +78,11 @@ func (s *Notices) view(n noticeSubject, v *noticeValues) *noticeView {
 	names := s.names(n.lang, v)
 	text, _ := explain.ReasonText(n.lang, n.reason)
 	w := &noticeView{
-		Lang: labels.tag, Kind: n.page().String(), Heading: labels.headings[n.page()],
-		OtherLang: other.tag, OtherHeading: other.headings[n.page()],
+		Lang: labels.tag, Kind: n.page().String(), Heading: labels.heading(n),
+		OtherLang: other.tag, OtherHeading: other.heading(n),
 		Host: v[placeHost], Unicode: v[placeUnicode], RequestID: v[placeRequestID], Time: v[placeTime],
 		Reason: n.reason.String(), ReasonTitle: names.Replace(text.Title), ReasonText: names.Replace(text.Rule),
-		Provider: s.cfg.Provider, Labels: labels,
+		Provider: s.cfg.Provider, Labels: labels.of(n),
 	}
 	if s.cfg.Contact != (NoticeContact{}) {
 		w.Contact = &s.cfg.Contact

@@ -18,14 +18,14 @@ func merge(maps ...map[registry.Reason]entry) map[registry.Reason]entry {
 
 var passReasons = map[registry.Reason]entry{
 	registry.Undecided: {"operator's policy (fail)", [langCount]Text{
-		English: {"No registry is loaded",
-			"There is no registry to look {host} up in, so nothing can be said of its filing; the policy fail settles whether it passes.",
-			"Nothing can be done on your side; try again later, and ask {provider} if it lasts.",
-			"Load a registry (the option registry and its messages at start tell why there is none), then ask again."},
-		Chinese: {"尚未加载备案数据",
-			"没有可供查询的备案数据，无法判断 {host} 的备案情况；是否放行由 fail 策略决定。",
-			"您无需操作，请稍后再试；若持续如此，请联系接入商 {provider}。",
-			"请加载备案数据（检查 registry 选项及启动时的提示），然后重新查询。"},
+		English: {"The filing data is not available",
+			"The filing data is not available at present, so it cannot be told whether {host} is filed; this does not mean that it is not.",
+			"Try again in a few minutes; nothing has to be filed because of this. Tell {provider} if it lasts.",
+			"No registry is loaded: the option registry and its messages at start tell why. Load one, then ask again."},
+		Chinese: {"备案数据暂不可用",
+			"备案数据暂不可用，无法确认 {host} 是否已备案；这并不表示其未备案。",
+			"请稍后再试，无需为此办理任何手续；如长时间未恢复，请告知接入商 {provider}。",
+			"尚未加载备案数据：请检查 registry 选项及启动时的提示，加载后重新查询。"},
 	}},
 	registry.Accessed: {"B§2.12; B§2.2 (R13, R14)", [langCount]Text{
 		English: {"Filed, and accessed here",
