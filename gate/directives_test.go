@@ -2,6 +2,8 @@ package gate_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -32,5 +34,23 @@ http://127.0.0.1:0 {
 	}
 	if want := "https://access.example.com/"; !strings.Contains(elsewhere, want) {
 		t.Errorf("no %q in\n%s", want, elsewhere)
+	}
+}
+
+// TestProfiles: the admin port serves profiles of the program where the option
+// says so, and otherwise none.
+func TestProfiles(t *testing.T) {
+	for option, want := range map[string]int{"": http.StatusNotFound, "pprof": http.StatusOK} {
+		admin := freePort(t)
+		start(t, 1, "http://127.0.0.1:0 {\nicp {\nregistry registry.icp\nadmin "+admin+" "+option+"\n}\nserves mainland\nupstream 127.0.0.1:1\n}", nil)
+		resp, err := http.Get("http://" + admin + "/debug/pprof/goroutine?debug=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want || (want == http.StatusOK) != strings.Contains(string(body), "gate.(*listener).accept") {
+			t.Errorf("admin with %q: got %s %.300s, %v; want %d", option, resp.Status, body, err, want)
+		}
 	}
 }

@@ -28,8 +28,10 @@ const (
 // listener is an admin listener, shared by the Edges that name its address.
 type listener struct {
 	server *http.Server
-	refs   int           // guarded by listeners.mu
-	done   chan struct{} // closed when it serves no more
+	refs   int // guarded by listeners.mu
+	// profiles is how many of the Edges ask for profiles; guarded by listeners.mu.
+	profiles int
+	done     chan struct{} // closed when it serves no more
 }
 
 // listeners are the open ones of the process.
@@ -62,7 +64,10 @@ func (e *Edge) holdAdmin() error {
 		listeners.at[addr] = l
 	}
 	l.refs++
-	e.closers = append(e.closers, func() { releaseListener(addr, l) })
+	if e.cfg.AdminProfiles {
+		l.profiles++
+	}
+	e.closers = append(e.closers, func() { releaseListener(addr, l, e.cfg.AdminProfiles) })
 	return nil
 }
 
@@ -85,9 +90,12 @@ func serve(tcp net.Listener, h http.Handler) *listener {
 }
 
 // releaseListener gives up one hold; the last one closes the listener.
-func releaseListener(addr netip.AddrPort, l *listener) {
+func releaseListener(addr netip.AddrPort, l *listener, profiles bool) {
 	listeners.mu.Lock()
 	defer listeners.mu.Unlock()
+	if profiles {
+		l.profiles--
+	}
 	if l.refs--; l.refs > 0 {
 		return
 	}

@@ -33,6 +33,7 @@ type admin struct{ addr netip.AddrPort }
 //	/sightings        what was blocked, and how often
 //	/healthz          whether the process answers
 //	/readyz           whether all Edges are ready
+//	/debug/pprof/     profiles of the process, where an Edge asks for them
 //
 // It answers in JSON or plain text, as Accept says, in English or Chinese, as
 // lang or Accept-Language says. It takes GET and HEAD, and answers only under a
@@ -65,9 +66,10 @@ func init() {
 
 // ask is a request that was understood.
 type ask struct {
-	query url.Values
-	lang  explain.Lang
-	form  string // media type of the answer
+	query    url.Values
+	lang     explain.Lang
+	form     string // media type of the answer
+	profiles bool   // are served where it was asked
 }
 
 // answer is what a page says: a value for JSON and how to print it.
@@ -112,8 +114,13 @@ func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Vary", "Accept, Accept-Language")
-	k := ask{form: accepted(r.Header.Values("Accept"), formText, formJSON)}
+	k := ask{form: accepted(r.Header.Values("Accept"), formText, formJSON), profiles: servesProfiles(a.addr)}
 	ans, err := a.answer(r, &k)
+	if isNotFound(err) && k.profiles && strings.HasPrefix(r.URL.Path, pprofPath) {
+		if err = profile(w, r); err == nil {
+			return
+		}
+	}
 	if more, ok := beside.Load(r.URL.Path); ok && isNotFound(err) {
 		more.(http.Handler).ServeHTTP(w, r)
 		return

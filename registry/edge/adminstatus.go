@@ -23,6 +23,9 @@ func listPage(k ask) (answer, error) {
 	for _, path := range slices.Sorted(maps.Keys(pages)) {
 		all = append(all, entry{path, pages[path].words[k.lang]})
 	}
+	if k.profiles {
+		all = append(all, entry{pprofPath, [2]string{"profiles of the process, for go tool pprof", "进程的性能剖析数据（供 go tool pprof 使用）"}[k.lang]})
+	}
 	return answer{
 		value: map[string]any{"pages": all},
 		text: func(w io.Writer) error {

@@ -106,6 +106,9 @@ type Config struct {
 	// Admin is where an Admin handler listens. Optional: nowhere. Edges of one
 	// process that name the same address share it.
 	Admin netip.AddrPort
+	// AdminProfiles has profiles of the process served there as well, in the form of
+	// go tool pprof. Default: not.
+	AdminProfiles bool
 
 	// Label names the block to people: the keys of a server block. Optional. Not in
 	// the block.

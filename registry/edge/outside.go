@@ -44,10 +44,16 @@ type Structured struct {
 // DefaultAdminPort is not assigned: the port of the exporters next to CoreDNS's.
 const DefaultAdminPort = 9154
 
-// admin reads an address to listen on. A port alone, with or without a colon, is
-// one of loopback: what is shown there is not for everybody, so everybody has to
-// be written out.
+// admin reads an address to listen on, and whether profiles are served there. A
+// port alone, with or without a colon, is one of loopback: what is shown there is
+// not for everybody, so everybody has to be written out.
 func (p *parser) admin(args []string) error {
+	if len(args) == 2 {
+		if args[1] != "pprof" {
+			return fmt.Errorf("%q behind the address; expect pprof or nothing", args[1])
+		}
+		p.cfg.AdminProfiles, args = true, args[:1]
+	}
 	s, err := single("admin", args)
 	if err != nil {
 		return err

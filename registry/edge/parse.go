@@ -84,7 +84,7 @@ func init() {
 		{"strip-ech", "blocked|off|unfiled", false, (*parser).stripECH},
 		{"structured-error", "CODE contact URI... [organisation TEXT] [lang TAG]", false, (*parser).structured},
 		{"log", "[FILE] [sample N] [client-prefix V4 V6]", false, (*parser).log},
-		{"admin", "ADDR", false, (*parser).admin},
+		{"admin", "ADDR [pprof]", false, (*parser).admin},
 	}
 }
 

@@ -230,6 +230,8 @@ func TestParseErrors(t *testing.T) {
 		{"admin at a name", block("admin edge.example:9154"), []string{`"edge.example:9154"`, "IP address"}},
 		{"admin without port", block("admin 192.0.2.1"), []string{`"192.0.2.1"`, ":9154"}},
 		{"admin at port 0", block("admin :0"), []string{`":0"`, ":9154"}},
+		{"admin with a word", block("admin :9154 profiles"), []string{`"profiles"`, "pprof or nothing"}},
+		{"admin with two words", block("admin :9154 pprof pprof"), []string{"admin ADDR [pprof]"}},
 		{"admin twice", block("admin :9154\nadmin :9155"), []string{"Corefile:4", "line 3"}},
 		{"log to nothing", block(`log ""`), []string{"Corefile:3", `""`, "standard output"}},
 		{"log to two files", block("log a b"), []string{`"b"`, "[FILE] [sample N]"}},
@@ -275,6 +277,12 @@ func TestParseAdmin(t *testing.T) {
 		if err != nil || cfg.Admin.String() != want {
 			t.Errorf("admin %s: got %v, %v; want %s", written, cfg.Admin, err, want)
 		}
+		if cfg.AdminProfiles {
+			t.Errorf("admin %s: got profiles; want none", written)
+		}
+	}
+	if cfg, _, err := parse(t, block("admin :9154 pprof")); err != nil || !cfg.AdminProfiles || cfg.Admin.Port() != 9154 {
+		t.Errorf("admin with pprof: got %v, %v, %v; want profiles at 9154", cfg.Admin, cfg.AdminProfiles, err)
 	}
 }
 
