@@ -27,8 +27,11 @@ type Gate struct {
 	quic      map[string]*quicListener
 	goneQUIC  map[string]*quicListener // of no configuration any more, with open flows
 	closed    bool
-	inherited Sockets        // handed to the process and not used yet
-	admins    []net.Listener // of the admin ports, open or closed
+	inherited Sockets // handed to the process and not used yet
+	// The processes before and after this one, with which datagrams of QUIC are
+	// exchanged; nil without.
+	before, after *quicLink
+	admins        []net.Listener // of the admin ports, open or closed
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -52,7 +55,12 @@ func Start(cfg Config, o Options) (*Gate, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Gate{metrics: newMetrics(o.Metrics), listeners: map[string]*listener{}, quic: map[string]*quicListener{}, stop: stop, inherited: o.Inherited}
+	if f := g.inherited.before; f != nil {
+		g.inherited.before = nil
+		g.linkBefore(f)
+	}
 	if err := g.put(cfg); err != nil {
+		g.unlink()
 		stop()
 		g.logs.close()
 		return nil, err
@@ -242,6 +250,7 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	defer g.mu.Unlock()
 	closeServers(g.servers)
 	g.logs.close()
+	g.unlink()
 	g.servers, g.listeners, g.quic, g.goneQUIC = nil, map[string]*listener{}, map[string]*quicListener{}, nil
 	return err
 }

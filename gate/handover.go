@@ -94,6 +94,10 @@ func Inherited() (list Sockets, err error) {
 	if err != nil || n < 0 {
 		return list, fmt.Errorf("LISTEN_FDS is %q; expect a number of sockets", count)
 	}
+	if fd, err := strconv.Atoi(os.Getenv(handEnv)); err == nil {
+		list.before = os.NewFile(uintptr(fd), "quic")
+	}
+	os.Unsetenv(handEnv)
 	for fd := firstInherited; fd < firstInherited+n; fd++ {
 		if err := list.take(os.NewFile(uintptr(fd), "listener "+strconv.Itoa(fd))); err != nil {
 			list.close()
@@ -166,11 +170,31 @@ func (s *Sockets) takePackets(key Listener) (files []*os.File) {
 }
 
 // Files returns the listening sockets, to be handed to another process: it takes
-// connections from the same queue, so that none is lost between the two. The
-// caller closes them.
-func (g *Gate) Files() (files []*os.File, err error) {
+// connections from the same queue, so that none is lost between the two. Variables
+// for its environment tell it of what is no listening socket, and follows those;
+// first is the descriptor that the first file gets. The caller closes the files.
+func (g *Gate) Files(first int) (files []*os.File, env []string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if files, err = g.listeningFiles(); err != nil {
+		return nil, nil, err
+	}
+	env = []string{"LISTEN_FDS=" + strconv.Itoa(len(files))}
+	if len(g.quic) > 0 {
+		f, err := g.linkAfter()
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return nil, nil, fmt.Errorf("datagrams cannot be handed over: %w", err)
+		}
+		env = append(env, handEnv+"="+strconv.Itoa(first+len(files)))
+		files = append(files, f)
+	}
+	return files, env, nil
+}
+
+func (g *Gate) listeningFiles() (files []*os.File, err error) {
 	defer func() {
 		if err != nil {
 			for _, f := range files {

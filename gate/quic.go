@@ -26,7 +26,9 @@ type quicListener struct {
 	flows   atomic.Int64
 	guests  atomic.Int64
 	hand    quicHands
-	metrics quicMetrics
+	// inherited: its sockets are those of a process before.
+	inherited bool
+	metrics   quicMetrics
 	// What waits for the rest of its hello.
 	pending, pendingBytes prometheus.Gauge
 	// leaving: what is open goes on, and nothing new begins.
@@ -66,11 +68,11 @@ func openQUIC(name string, key Listener, inherited []*os.File, open *conns, m qu
 		}
 	}
 	l = &quicListener{
-		name: name, open: open, addr: sockets[0].Addr(),
+		name: name, open: open, addr: sockets[0].Addr(), inherited: len(inherited) > 0,
 		metrics: m, pending: m.pending.WithLabelValues(name), pendingBytes: m.pendingBytes.WithLabelValues(name),
 	}
-	for _, s := range sockets {
-		loop, err := newQUICLoop(l, s)
+	for i, s := range sockets {
+		loop, err := newQUICLoop(l, i, s)
 		if err != nil {
 			return nil, err
 		}
@@ -87,12 +89,19 @@ func (l *quicListener) close() {
 	}
 }
 
-// start begins to serve.
-func (l *quicListener) start() {
+// start begins to serve. What the process before reads is read when that has
+// stopped.
+func (l *quicListener) start(before *quicLink) {
 	for _, loop := range l.loops {
 		go loop.run()
 	}
-	l.listen(!l.hand.waits())
+	if l.inherited && before != nil {
+		l.hand.before.Store(before)
+		if before.send(handMessage(handTake, l.addr.String())) {
+			return
+		}
+	}
+	l.listen(true)
 }
 
 // listen has its sockets read, or not.

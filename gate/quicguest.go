@@ -28,7 +28,7 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 		l.counts.refuse(sniff.NoInitial)
 		return nil
 	}
-	if l.handOver(t, d) {
+	if l.handOver(t, d, len(d)) {
 		return nil
 	}
 	found, known := l.l.ids.find(d)

@@ -65,7 +65,7 @@ func (l *quicLoop) first(t *quicTuple, d []byte) {
 	s := l.l.service.Load()
 	begin, cause := sniff.FirstQUIC(d)
 	switch {
-	case l.handOver(t, d):
+	case l.handOver(t, d, len(d)):
 		return
 	case cause == sniff.OtherVersion:
 		l.negotiate(s, t, d)

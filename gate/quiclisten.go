@@ -63,7 +63,7 @@ func (g *Gate) replaceQUIC(next []*server, fresh map[string]*quicListener) {
 			l.leaving.Store(false)
 			if !begun && !back {
 				l.revision = s.edge.View().Revision()
-				l.start()
+				l.start(g.before)
 			}
 		}
 	}

@@ -13,10 +13,11 @@ import (
 // there, in one goroutine. The kernel gives a client always the same socket, so
 // that loops meet in quicIDs only.
 type quicLoop struct {
-	l    *quicListener
-	sock *udp.Socket
-	poll *udp.Poller
-	done chan struct{}
+	l     *quicListener
+	index int // among the listener's loops
+	sock  *udp.Socket
+	poll  *udp.Poller
+	done  chan struct{}
 
 	// mu is held while the loop works, and by whoever looks in from outside. What
 	// follows belongs to its holder.
@@ -35,6 +36,7 @@ type quicLoop struct {
 	rate     *quicRate
 	open     quicPause
 	deaf     bool // it does not read its socket
+	back     bool // what it takes was given back by the process before
 	counts   quicCounts
 }
 
@@ -45,25 +47,21 @@ type quicSlot struct {
 	number uint32
 }
 
-// clientToken is the token of the clients' socket; handToken that of the other
-// process's. Those of flows are below.
-const (
-	clientToken = 1 << 31
-	handToken   = 1<<31 + 1
-)
+// clientToken is the token of the clients' socket. Those of flows are below.
+const clientToken = 1 << 31
 
 // quicStart is when the clock of loops began.
 var quicStart = time.Now()
 
 func quicNow() time.Duration { return time.Since(quicStart) }
 
-func newQUICLoop(l *quicListener, sock *udp.Socket) (*quicLoop, error) {
+func newQUICLoop(l *quicListener, index int, sock *udp.Socket) (*quicLoop, error) {
 	poll, err := udp.NewPoller()
 	if err != nil {
 		return nil, err
 	}
 	return &quicLoop{
-		l: l, sock: sock, poll: poll, done: make(chan struct{}), deaf: true,
+		l: l, index: index, sock: sock, poll: poll, done: make(chan struct{}), deaf: true,
 		in: udp.NewReader(), flows: map[quicTuple]*quicFlow{}, rate: newQUICRate(),
 	}, nil
 }
@@ -88,8 +86,7 @@ func (l *quicLoop) run() {
 	for !l.l.closed.Load() {
 		tokens, err := l.poll.Wait(l.nextTick())
 		if err != nil {
-			l.l.service.Load().panicked(err, nil)
-			return
+			break // the system has no poll any more
 		}
 		l.turn(tokens)
 	}
@@ -115,8 +112,6 @@ func (l *quicLoop) turn(tokens []uint64) {
 		switch token {
 		case clientToken:
 			clients = true
-		case handToken:
-			l.handed()
 		default:
 			l.fromUpstream(token)
 		}
@@ -180,6 +175,9 @@ func (l *quicLoop) fromClient(p *udp.Packet) {
 	}
 	if f != nil && f.settled && allShort(p.Data, p.Size) {
 		l.forward(f, p.Data, p.Size)
+		return
+	}
+	if f == nil && allShort(p.Data, p.Size) && l.handOver(&t, p.Data, p.Size) {
 		return
 	}
 	for b := p.Data; len(b) > 0; {
@@ -248,10 +246,15 @@ func (l *quicLoop) forward(f *quicFlow, data []byte, size int) {
 func (l *quicLoop) nextTick() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.flows) == 0 && l.pending.oldest == nil && l.l.ids.idle() {
+	if l.quiet() {
 		return -1
 	}
 	return max(0, l.ticked+l.tickEvery()-quicNow())
+}
+
+// quiet reports whether there is nothing that could take too long.
+func (l *quicLoop) quiet() bool {
+	return len(l.flows) == 0 && l.pending.oldest == nil && l.l.ids.idle()
 }
 
 // The slots are looked through in so many ticks, within a quarter of the shortest

@@ -167,10 +167,12 @@ func (c *quicClient) dial(t testing.TB) (*quic.Conn, error) {
 	return c.tr.Dial(ctx, c.to, c.tls, c.conf)
 }
 
-// get asks for a path on a connection, and returns what came.
-func get3(t testing.TB, c *quic.Conn, host, path string) string {
+// h3 speaks HTTP/3 on a connection.
+func h3(c *quic.Conn) *http3.ClientConn { return new(http3.Transport).NewClientConn(c) }
+
+// get3 asks for a path on a connection, and returns what came.
+func get3(t testing.TB, h *http3.ClientConn, host, path string) string {
 	t.Helper()
-	h := new(http3.Transport).NewClientConn(c)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func (c *quicClient) came(t testing.TB) string {
 	if conn.ConnectionState().TLS.NegotiatedProtocol != "h3" {
 		return echo3(t, conn)
 	}
-	return get3(t, conn, c.tls.ServerName, "/")
+	return get3(t, h3(conn), c.tls.ServerName, "/")
 }
 
 // echo3 sends something over a stream, and returns what comes back.

@@ -2,7 +2,10 @@
 
 package gate
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // Where there are no descriptors connections are read as they come: newSide
 // finds nothing that reads otherwise.
@@ -13,3 +16,5 @@ func sysWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 func isAgain(error) bool { return false }
 
 func sysSilent(uintptr) bool { return true }
+
+func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errors.ErrUnsupported }

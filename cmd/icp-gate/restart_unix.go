@@ -33,7 +33,8 @@ const startTime = 60 * time.Second
 // startAnew starts the program with the same arguments and the listening
 // sockets, and waits until it serves. An error leaves this one as it was.
 func startAnew(g *gate.Gate) error {
-	files, err := g.Files()
+	const first = 3 // where exec.Cmd.ExtraFiles begin
+	files, env, err := g.Files(first)
 	if err != nil {
 		return err
 	}
@@ -51,8 +52,7 @@ func startAnew(g *gate.Gate) error {
 	cmd := exec.Command(path, os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = append(files[:len(files):len(files)], tell)
-	const first = 3 // where exec.Cmd.ExtraFiles begin
-	cmd.Env = append(os.Environ(), "LISTEN_FDS="+strconv.Itoa(len(files)), readyVariable+"="+strconv.Itoa(first+len(files)))
+	cmd.Env = append(append(os.Environ(), env...), readyVariable+"="+strconv.Itoa(first+len(files)))
 	err = cmd.Start()
 	tell.Close()
 	for _, f := range files {

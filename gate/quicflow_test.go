@@ -1,0 +1,390 @@
+package gate_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/quic-go/quic-go"
+
+	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// startQUICLive starts a gate here whose registry is changed by live.
+func startQUICLive(t testing.TB, lines string, live *index.Live, origins ...*quicOrigin) (string, *gate.Gate, *prometheus.Registry) {
+	t.Helper()
+	text := "quic://127.0.0.1:0 {\n" + icp + "serves mainland\n" + lines + "\n"
+	for _, o := range origins {
+		text += "upstream " + o.addr + "\n"
+	}
+	g, reg := startLive(t, text+"}\n", live)
+	for _, addr := range g.Listeners() {
+		return addr.String(), g, reg
+	}
+	t.Fatal("no listener")
+	return "", nil, nil
+}
+
+func filedLive(t testing.TB) *index.Live {
+	live := new(index.Live)
+	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), filing("cancelled.example", registry.Aliyun)))
+	return live
+}
+
+// TestQUICHelloRetry: a server that asks for another hello gets one, which must
+// bear the same name.
+func TestQUICHelloRetry(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{curves: []tls.CurveID{tls.CurveP384}})
+	addr := startQUIC(t, "", o).addr(t, "quic:")
+	for name, want := range map[string]string{"filed.example": "filed.example filed.example", "unfiled.example": "error 0x170"} {
+		if got := newQUICClient(t, addr, name).came(t); got != want {
+			t.Errorf("%s: got %s; want %s", name, got, want)
+		}
+	}
+}
+
+// TestQUICNegotiation: a server that does not speak the client's version says so
+// itself, and its client begins again.
+func TestQUICNegotiation(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{versions: []quic.Version{quic.Version2}})
+	addr := startQUIC(t, "", o).addr(t, "quic:")
+	c := newQUICClient(t, addr, "filed.example")
+	c.conf.Versions = []quic.Version{quic.Version1, quic.Version2}
+	if got := c.came(t); got != "filed.example filed.example" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestQUICShared: one port of a client has connections of several names, and each
+// is judged for itself.
+func TestQUICShared(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	addr := startQUIC(t, "", o).addr(t, "quic:")
+	c := newQUICClient(t, addr, "filed.example")
+	kept, err := c.dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.CloseWithError(0, "")
+	h := h3(kept)
+	for i, name := range []string{"unfiled.example", "www.filed.example", "unfiled.example", "filed.example"} {
+		c.tls.ServerName = name
+		want := name + " " + name
+		if name == "unfiled.example" {
+			want = "error 0x170"
+		}
+		if got := c.came(t); got != want {
+			t.Errorf("connection %d, %s: got %s; want %s", i, name, got, want)
+		}
+		if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
+			t.Errorf("beside connection %d: got %s", i, got)
+		}
+	}
+	if o.saw("unfiled.example") {
+		t.Error("the origin saw the unfiled name")
+	}
+}
+
+// TestQUICEarlyData (Q16): early data waits with the hello, and follows it.
+func TestQUICEarlyData(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	p := startQUIC(t, "", o)
+	c := newQUICClient(t, p.addr(t, "quic:"), "filed.example")
+	c.tls.NextProtos = []string{"doq"}
+	c.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	early := func() string {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		conn, err := c.tr.DialEarly(ctx, c.to, c.tls, c.conf)
+		if err != nil {
+			return quicError(err)
+		}
+		defer conn.CloseWithError(0, "")
+		s, err := conn.OpenStream()
+		if err != nil {
+			return err.Error()
+		}
+		text := strings.Repeat("early ", 500) // some datagrams
+		fmt.Fprint(s, text)
+		s.Close()
+		b, err := io.ReadAll(s)
+		if err != nil || string(b) != text {
+			return fmt.Sprintf("%d bytes, %v", len(b), quicError(err))
+		}
+		return fmt.Sprintf("all, early %v", conn.ConnectionState().Used0RTT)
+	}
+	eventually(t, "a session ticket", func() bool { return early() == "all, early true" })
+	if o.earlies() == 0 {
+		t.Error("the origin saw no early data")
+	}
+	// The name is not filed any more: a session of before opens nothing.
+	p.writeRegistry(t, 2, filing("elsewhere.example", registry.Tencent))
+	eventually(t, "early data is refused", func() bool { return strings.HasSuffix(early(), "error 0x170") })
+}
+
+// TestQUICMoves (Q20): a client that moves on purpose is followed to its server,
+// and so is one whose address was translated to another.
+func TestQUICMoves(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	addr, _, reg := startQUICLive(t, "", filedLive(t), o)
+	t.Run("on purpose", func(t *testing.T) {
+		c := newQUICClient(t, addr, "filed.example")
+		c.tls.NextProtos = []string{"doq"}
+		conn, err := c.dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseWithError(0, "")
+		path, err := conn.AddPath(newQUICClient(t, addr, "").tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := path.Probe(ctx); err != nil {
+			t.Fatalf("the new path: %v", err)
+		}
+		if err := path.Switch(); err != nil {
+			t.Fatal(err)
+		}
+		if got := echo3(t, conn); got != "echo" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("translated", func(t *testing.T) {
+		r := newQUICRelay(t, addr)
+		c := newQUICClient(t, r.addr, "filed.example")
+		c.tls.NextProtos = []string{"doq"}
+		conn, err := c.dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseWithError(0, "")
+		for range 3 { // quic-go's server remembers no more than three addresses
+			if got := echo3(t, conn); got != "echo" {
+				t.Fatalf("got %s", got)
+			}
+			r.rename()
+		}
+	})
+	if got := metric(t, reg, "icp_gate_quic_moved_total"); got < 3 {
+		t.Errorf("%v moves counted; want 3", got)
+	}
+}
+
+// TestQUICLossy: datagrams that are lost, late and doubled delay a connection, and
+// change nothing else.
+func TestQUICLossy(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	addr := startQUIC(t, "", o).addr(t, "quic:")
+	rounds := 4
+	if os.Getenv("ICP_SOAK") != "" {
+		rounds = 200
+	}
+	for round := range rounds {
+		rnd := rand.New(rand.NewPCG(7, uint64(round)))
+		r := newQUICRelay(t, addr)
+		r.lose = func(n int, _ bool, _ []byte) bool { return rnd.IntN(100) < 10 }
+		r.late = func(n int, _ bool) bool { return rnd.IntN(100) < 10 }
+		c := newQUICClient(t, r.addr, "filed.example")
+		conn, err := c.dial(t)
+		if err != nil {
+			t.Errorf("round %d: %s", round, quicError(err))
+			continue
+		}
+		if got := get3(t, h3(conn), "filed.example", "/?bulk=50000"); got != "50000 bytes" {
+			t.Errorf("round %d: got %s", round, got)
+		}
+		conn.CloseWithError(0, "")
+		c = newQUICClient(t, r.addr, "unfiled.example")
+		if got := c.came(t); got != "error 0x170" {
+			t.Errorf("round %d, unfiled: got %s", round, got)
+		}
+	}
+}
+
+// TestQUICEstablished: a name that a later revision blocks takes its flows with it,
+// and they do not come back from another port.
+func TestQUICEstablished(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	live := filedLive(t)
+	addr, g, reg := startQUICLive(t, "", live, o)
+	r := newQUICRelay(t, addr)
+	c := newQUICClient(t, r.addr, "cancelled.example")
+	c.tls.NextProtos = []string{"doq"}
+	c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*time.Second, 100*time.Millisecond
+	gone, err := c.dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays, err := newQUICClient(t, addr, "filed.example").dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := h3(stays)
+	if got := echo3(t, gone); got != "echo" {
+		t.Fatalf("got %s", got)
+	}
+	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
+	eventually(t, "a flow was ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == 1 && g.Open() == 1 })
+	for range 5 {
+		r.rename()
+		if got := echo3(t, gone); got == "echo" {
+			t.Fatal("it has come back from another port")
+		}
+	}
+	if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
+		t.Errorf("a filed name's: got %s", got)
+	}
+	if got := newQUICClient(t, addr, "cancelled.example").came(t); got != "error 0x170" {
+		t.Errorf("a new connection: got %s", got)
+	}
+}
+
+// TestQUICUpstreams: of several servers one that is not there, and one that does
+// not answer, are passed over; a client does not notice.
+func TestQUICUpstreams(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for what, addr := range map[string]string{"absent": freeUDPPort(t), "silent": silent.LocalAddr().String()} {
+		t.Run(what, func(t *testing.T) {
+			o := newQUICOrigin(t, quicOriginConfig{})
+			gate, _, reg := startQUICLive(t, "timeouts dial 200ms", filedLive(t), &quicOrigin{addr: addr}, o)
+			for i := range 4 {
+				if got := newQUICClient(t, gate, "filed.example").came(t); got != "filed.example filed.example" {
+					t.Errorf("client %d: got %s", i, got)
+				}
+			}
+			if got := metric(t, reg, "icp_gate_upstream_failures_total"); got != 1 {
+				t.Errorf("%v failures; want 1, and that it is passed over then", got)
+			}
+		})
+	}
+}
+
+// TestQUICCheck: a server that does not answer the check is passed over until it
+// does.
+func TestQUICCheck(t *testing.T) {
+	addr := freeUDPPort(t)
+	o := newQUICOrigin(t, quicOriginConfig{})
+	gate, _, reg := startQUICLive(t, "upstream "+addr+" check 100ms", filedLive(t), o)
+	came := func() string { return newQUICClient(t, gate, "filed.example").came(t) }
+	for i := range 4 {
+		if got := came(); got != "filed.example filed.example" {
+			t.Errorf("client %d: got %s", i, got)
+		}
+	}
+	failed := metric(t, reg, "icp_gate_upstream_failures_total")
+	if failed > 1 {
+		t.Errorf("%v failures", failed)
+	}
+	late := newQUICOrigin(t, quicOriginConfig{addr: addr})
+	eventually(t, "the server is back", func() bool { return came() == "filed.example filed.example" && late.saw("filed.example") })
+}
+
+// TestQUICBlock: what blocked clients get is what the configuration says.
+func TestQUICBlock(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	for _, tt := range []struct{ lines, want string }{
+		{"block close", "error 0x170"}, {"block alert", "error 0x170"}, {"block drop", "silence"},
+	} {
+		addr := startQUIC(t, tt.lines, o).addr(t, "quic:")
+		c := newQUICClient(t, addr, "unfiled.example")
+		c.conf.HandshakeIdleTimeout = 500 * time.Millisecond
+		if got := c.came(t); got != tt.want {
+			t.Errorf("%s: got %s; want %s", tt.lines, got, tt.want)
+		}
+	}
+	if o.saw("unfiled.example") {
+		t.Error("the origin saw the unfiled name")
+	}
+}
+
+// TestQUICLimits: what is beyond the limits goes nowhere, and is counted.
+func TestQUICLimits(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	for _, tt := range []struct{ lines, limit string }{
+		{"limits connections 2", "connections"}, {"limits per-client 2", "per-client"},
+	} {
+		addr, _, reg := startQUICLive(t, tt.lines+"\ntimeouts idle 300ms", filedLive(t), o)
+		var open []*quic.Conn
+		for range 2 {
+			c := newQUICClient(t, addr, "filed.example")
+			c.conf.KeepAlivePeriod = 50 * time.Millisecond
+			conn, err := c.dial(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, conn)
+		}
+		c := newQUICClient(t, addr, "filed.example")
+		c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
+		if got := c.came(t); got != "silence" {
+			t.Errorf("%s: the third got %s; want silence", tt.lines, got)
+		}
+		if got := metric(t, reg, "icp_gate_limited_total", tt.limit); got == 0 {
+			t.Errorf("%s: not counted", tt.lines)
+		}
+		for _, conn := range open {
+			conn.CloseWithError(0, "")
+		}
+		eventually(t, "there is room again", func() bool {
+			c := newQUICClient(t, addr, "filed.example")
+			c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
+			return c.came(t) == "filed.example filed.example"
+		})
+	}
+}
+
+// TestQUICDescriptorsUsedUp: with no descriptor left what is open goes on, and
+// what begins waits until there are some again.
+func TestQUICDescriptorsUsedUp(t *testing.T) {
+	const limit = 48
+	o := newQUICOrigin(t, quicOriginConfig{})
+	p := startBy(t, []string{"/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit), "sh"}, 1,
+		fmt.Sprintf("quic://127.0.0.1:0 {\nICP\nupstream %s\ntimeouts idle 1s\n}", o.addr), nil)
+	addr := p.addr(t, "quic:")
+	first := newQUICClient(t, addr, "filed.example")
+	first.conf.KeepAlivePeriod = 100 * time.Millisecond
+	kept, err := first.dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.CloseWithError(0, "")
+	h := h3(kept)
+	c := newQUICClient(t, addr, "filed.example")
+	c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
+	refused := false
+	for range 2 * limit {
+		if refused = newQUICClientLike(t, c).came(t) == "silence"; refused {
+			break
+		}
+	}
+	if !refused {
+		t.Fatal("descriptors do not run out")
+	}
+	if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
+		t.Errorf("what was open: got %s", got)
+	}
+	eventually(t, "connections begin again", func() bool { return newQUICClientLike(t, c).came(t) == "filed.example filed.example" })
+}
+
+// newQUICClientLike is another client with a port of its own.
+func newQUICClientLike(t testing.TB, c *quicClient) *quicClient {
+	n := newQUICClient(t, c.to.String(), c.tls.ServerName)
+	n.conf = c.conf
+	return n
+}
