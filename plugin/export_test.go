@@ -1,10 +1,13 @@
 package icp
 
 import (
+	"context"
 	"testing"
 
 	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -17,15 +20,76 @@ func Open(t testing.TB, cfg edge.Config, next plugin.Handler, zones ...string) *
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	p := &ICP{Next: next, zones: zones, cfg: cfg}
+	p := &ICP{Next: next, zones: zones, cfg: cfg, memo: processMemo()}
 	p.edge.Store(e)
 	return p
 }
 
+// OpenForgetful is Open for a handler that judges every message anew.
+func OpenForgetful(t testing.TB, cfg edge.Config, next plugin.Handler, zones ...string) *ICP {
+	t.Helper()
+	p := Open(t, cfg, next, zones...)
+	p.memo = nil
+	return p
+}
+
+// Refresh makes the handler look at its files.
+func (p *ICP) Refresh() { p.edge.Load().Refresh() }
+
+// Remembers reports whether what p does with a message is remembered, where it is
+// the answer to r.
+func (p *ICP) Remembers(w dns.ResponseWriter, r, m *dns.Msg) bool {
+	_, wrapped := p.wrap(context.Background(), w, r)
+	in, ok := wrapped.(*inspector)
+	if !ok {
+		return false
+	}
+	id, ok := in.identify(m)
+	return ok && p.memo.find(id.fingerprint) != nil
+}
+
+// Identify returns what is hashed of a message beside the generation; "" if it is
+// not to be remembered.
+func Identify(q dns.Question, m *dns.Msg, mode registry.Mode) string {
+	var e encoding
+	in := &inspector{question: q, mode: mode}
+	if !e.head(in, new(identity)) || !e.answer(m.Answer) || !silent(m.Ns) || !silent(m.Extra) {
+		return ""
+	}
+	return string(e.b[:e.n])
+}
+
+// Memo is a memo of its own for tests of the table.
+type Memo struct{ t *memo }
+
+// NewMemo makes an empty one.
+func NewMemo() Memo { return Memo{newMemo()} }
+
+// Put remembers a reason under a fingerprint.
+func (m Memo) Put(h0, h1 uint64, r registry.Reason, filed uint8) {
+	m.t.put(fingerprint{h0, h1}, outcome{verdict: registry.Verdict{Reason: r, Filed: filed}})
+}
+
+// Find returns it.
+func (m Memo) Find(h0, h1 uint64) (registry.Reason, uint8, bool) {
+	o := m.t.find(fingerprint{h0, h1})
+	if o == nil {
+		return 0, 0, false
+	}
+	return o.verdict.Reason, o.verdict.Filed, true
+}
+
+// The sizes of a memo.
+const (
+	MemoSlots    = memoSets * len(memoSet{})
+	MaxOutcomes  = outcomeMask
+	MemoSetsMask = memoSets - 1
+)
+
 // Refresh makes every started handler look at its files.
 func Refresh() {
 	opened.Range(func(k, _ any) bool {
-		k.(*ICP).edge.Load().Refresh()
+		k.(*ICP).Refresh()
 		return true
 	})
 }

@@ -44,6 +44,7 @@ type ICP struct {
 	cfg   edge.Config
 
 	edge     atomic.Pointer[edge.Edge]
+	memo     *memo // nil: nothing is remembered
 	counters counterSets
 }
 

@@ -84,13 +84,34 @@ func (in *inspector) inspect(m *dns.Msg) *dns.Msg {
 	return out
 }
 
-// look is the fast path: a message that points nowhere into the mainland is
-// written as it is, and its name is not even read.
+// look does with a message what was done with the same one before, if that is
+// remembered.
 func (in *inspector) look(m *dns.Msg) *dns.Msg {
+	id, ok := in.identify(m)
+	if !ok {
+		out, _, _ := in.decide(m)
+		return out
+	}
+	if o := in.icp.memo.find(id.fingerprint); o != nil {
+		return in.recall(m, o)
+	}
+	out, f, lasting := in.decide(m)
+	if lasting {
+		in.remember(id, m, f)
+	}
+	return out
+}
+
+// decide returns what to write for a message, what was found in it, and whether
+// the same will be found until something else is put in force. A message that
+// points nowhere into the mainland is written as it is, and its name is not even
+// read.
+func (in *inspector) decide(m *dns.Msg) (out *dns.Msg, f finding, lasting bool) {
 	nearest := registry.PlaceNone
 	if in.outside(m.Answer, &nearest) && in.outside(m.Extra, &nearest) && in.outside(m.Ns, &nearest) {
-		in.report(finding{Verdict: registry.Verdict{Reason: elsewhere(nearest)}, place: nearest})
-		return in.stripUnfiledECH(m)
+		f = finding{Verdict: registry.Verdict{Reason: elsewhere(nearest)}, place: nearest}
+		in.report(f)
+		return in.stripUnfiledECH(m), f, true
 	}
 	return in.judge(m)
 }
@@ -175,10 +196,11 @@ func (in *inspector) report(f finding) {
 	}
 }
 
-// tell counts what is blocked by its name, and writes it to the block log.
+// tell counts what is blocked by its name, and writes it to the block log. Some
+// plugins hold addresses of IPv4 in sixteen bytes; nobody is to see that.
 func (in *inspector) tell(f finding) {
 	in.edge.Blocked(edge.Blocked{
-		Sighted: edge.Sighted{Host: f.name, Addr: f.addr, Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
+		Sighted: edge.Sighted{Host: f.name, Addr: f.addr.Unmap(), Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
 		Filed:   f.filed(), Effect: f.effect, Provider: f.owner, Product: f.product, Place: f.place,
 		Client: clientAddr(in.ResponseWriter), Server: in.server, Zone: in.zone,
 	})

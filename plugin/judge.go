@@ -90,6 +90,10 @@ func (j *judge) at(a netip.Addr) *decision {
 	return d
 }
 
+// timeBound reports whether what j decided may be decided otherwise at another
+// time.
+func (j *judge) timeBound() bool { return j.edge.TimeBound(&j.query, &j.cover) }
+
 // finding returns what j reports of its decision on an address.
 func (j *judge) finding(a netip.Addr) finding {
 	d := j.at(a)

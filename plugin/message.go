@@ -35,7 +35,7 @@ type message struct {
 
 // judge is the slow path: every address of m gets its decision, and what is
 // withheld follows from them.
-func (in *inspector) judge(m *dns.Msg) *dns.Msg {
+func (in *inspector) judge(m *dns.Msg) (out *dns.Msg, f finding, lasting bool) {
 	msg := messages.Get().(*message)
 	defer msg.done()
 	msg.in, msg.m = in, m
@@ -45,9 +45,9 @@ func (in *inspector) judge(m *dns.Msg) *dns.Msg {
 	msg.judgeAnswer()
 	msg.judgeBeside(m.Ns)
 	msg.judgeBeside(m.Extra)
-	effect := msg.effect()
-	msg.report(effect)
-	return msg.apply(effect)
+	f = msg.finding()
+	in.report(f)
+	return msg.apply(f.effect), f, f.effect != registry.EffectStrip && !msg.asked.timeBound()
 }
 
 // messages are kept for the next ones: on the stack one would be most of what the
@@ -252,8 +252,8 @@ func service(rr dns.RR) *dns.SVCB {
 	return nil
 }
 
-// report counts the message with the worst that was found in it.
-func (msg *message) report(effect registry.Effect) {
+// finding is the worst that was found in the message, and what becomes of it.
+func (msg *message) finding() finding {
 	f := msg.worst
 	switch {
 	case !msg.found && !msg.besides:
@@ -263,8 +263,8 @@ func (msg *message) report(effect registry.Effect) {
 	case msg.besides:
 		f = f.worse(msg.beside)
 	}
-	f.effect = effect
-	msg.in.report(f)
+	f.effect = msg.effect()
+	return f
 }
 
 // effect is what becomes of the message: in mode monitor it passes, whatever is

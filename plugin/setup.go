@@ -44,7 +44,7 @@ func setup(c *caddy.Controller) error {
 
 // parse reads the block; a server block has one.
 func parse(c *caddy.Controller) (*ICP, error) {
-	p := &ICP{}
+	p := &ICP{memo: processMemo()}
 	for i := 0; c.Next(); i++ {
 		if i > 0 {
 			return nil, plugin.ErrOnce

@@ -21,12 +21,16 @@ type kind struct {
 
 // kinds returns the servers by group; the first of a group is the one without a
 // policy, to which the others are compared.
-func kinds(coredns string) [][]kind {
+func kinds(coredns, before string) [][]kind {
+	icp := []kind{
+		{name: "CoreDNS", program: coredns, configure: corefile(coredns, "")},
+		{name: "CoreDNS icp", program: coredns, policy: true, ours: true, configure: corefile(coredns, icpBlock)},
+	}
+	if before != "" {
+		icp = append(icp, kind{name: "CoreDNS icp before", program: before, policy: true, ours: true, configure: corefile(before, icpBlock)})
+	}
 	return [][]kind{
-		{
-			{name: "CoreDNS", program: coredns, configure: corefile(coredns, "")},
-			{name: "CoreDNS icp", program: coredns, policy: true, ours: true, configure: corefile(coredns, icpBlock)},
-		},
+		icp,
 		{
 			{name: "CoreDNS", program: coredns, configure: corefile(coredns, "")},
 			{name: "CoreDNS acl", program: coredns, configure: corefileACL(coredns)},

@@ -22,6 +22,7 @@ import (
 type load struct {
 	sockets []int
 	queries [][]byte
+	next    int // of queries
 	sent    int
 	got     int
 	buf     [4096]byte
@@ -33,9 +34,10 @@ const (
 	lost        = 200 * time.Millisecond // without any answer, until all are given up
 )
 
-// newLoad opens sockets to a port of the loopback.
-func newLoad(port int, queries [][]byte) (*load, error) {
-	l := &load{queries: queries}
+// newLoad opens sockets to a port of the loopback. It will begin with a query of
+// the given number.
+func newLoad(port int, queries [][]byte, first int) (*load, error) {
+	l := &load{queries: queries, next: first}
 	for range loadSockets {
 		s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err == nil {
@@ -123,7 +125,8 @@ func (l *load) ask(s, count int) error {
 		return nil
 	}
 	l.sent++
-	_, err := unix.Write(s, l.queries[l.sent%len(l.queries)])
+	l.next++
+	_, err := unix.Write(s, l.queries[l.next%len(l.queries)])
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}

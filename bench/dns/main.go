@@ -24,11 +24,13 @@ import (
 type options struct {
 	world   world
 	coredns string
+	before  string
 	only    string
 	sets    []string
 	rounds  int
 	run     time.Duration
 	prepare bool
+	each    bool
 }
 
 func main() {
@@ -38,10 +40,12 @@ func main() {
 	flag.IntVar(&o.world.rpz, "rpz", 1_000_000, "names in the policy of servers that take it as RPZ")
 	flag.IntVar(&o.world.hot, "hot", 100_000, "names that are asked for")
 	flag.StringVar(&o.coredns, "coredns", "bin/coredns", "`program` with the icp directive")
+	flag.StringVar(&o.before, "before", "", "another `program` with the directive, such as an older build, to measure beside it")
 	flag.StringVar(&o.only, "only", "", "measure only the groups with this `server`")
 	flag.IntVar(&o.rounds, "rounds", 5, "runs of each server and set; the median counts")
 	flag.DurationVar(&o.run, "run", 3*time.Second, "length of a run")
 	flag.BoolVar(&o.prepare, "prepare", false, "only write the files")
+	flag.BoolVar(&o.each, "each", false, "also write the figure of each run, to the standard error")
 	list := flag.String("sets", strings.Join(sets, ","), "sets of queries")
 	flag.Parse()
 	o.sets = strings.Split(*list, ",")
@@ -70,7 +74,7 @@ func (o options) bench() error {
 		return err
 	}
 	o.head()
-	for _, group := range kinds(o.coredns) {
+	for _, group := range kinds(o.coredns, o.before) {
 		if o.only != "" && !slices.ContainsFunc(group, func(k kind) bool { return k.name == o.only }) {
 			continue
 		}
@@ -102,8 +106,16 @@ func (o options) group(group []kind, upstream int) error {
 		servers = append(servers, s)
 	}
 	rows := make([]row, len(servers))
-	for _, set := range o.sets {
-		if err := o.set(servers, rows, set); err != nil {
+	for i, s := range servers {
+		rows[i] = row{queries: map[string][][]byte{}, cost: map[string][]float64{}, wrong: map[string]float64{}}
+		for _, set := range o.sets {
+			if err := rows[i].prepare(s, o.world.queries(set, s.kind.filings(o.world)), set); err != nil {
+				return err
+			}
+		}
+	}
+	for range o.rounds {
+		if err := o.round(servers, rows); err != nil {
 			return err
 		}
 	}
@@ -113,43 +125,42 @@ func (o options) group(group []kind, upstream int) error {
 	return nil
 }
 
-// row is what was measured of a server, by set.
+// row is what is asked of a server and was measured, by set.
 type row struct {
-	cost  map[string][]float64 // CPU-µs per query
-	wrong map[string]float64
+	queries map[string][][]byte
+	cost    map[string][]float64 // CPU-µs per query, a run each
+	wrong   map[string]float64
 }
 
-// set measures all servers of a group with one set of queries.
-func (o options) set(servers []*server, rows []row, set string) error {
-	queries := make([][][]byte, len(servers))
-	for i, s := range servers {
-		file := o.world.queries(set, s.kind.filings(o.world))
-		var err error
-		if queries[i], err = readQueries(file); err != nil {
-			return err
-		}
-		if err := s.warm(queries[i]); err != nil {
-			return err
-		}
-		wrong, err := s.wrong(file, set)
-		if err != nil {
-			return err
-		}
-		if wrong > 0 && s.kind.ours {
-			return fmt.Errorf("%s answers %.1f %% of set %s wrongly", s.kind.name, 100*wrong, set)
-		}
-		if rows[i].cost == nil {
-			rows[i] = row{cost: map[string][]float64{}, wrong: map[string]float64{}}
-		}
-		rows[i].wrong[set] = wrong
+// prepare warms the server for a set of queries and looks at its answers.
+func (r row) prepare(s *server, file, set string) (err error) {
+	if r.queries[set], err = readQueries(file); err != nil {
+		return err
 	}
-	for range o.rounds {
+	if err := s.warm(r.queries[set]); err != nil {
+		return err
+	}
+	if r.wrong[set], err = s.wrong(file, set); err != nil {
+		return err
+	}
+	if r.wrong[set] > 0 && s.kind.ours {
+		return fmt.Errorf("%s answers %.1f %% of set %s wrongly", s.kind.name, 100*r.wrong[set], set)
+	}
+	return nil
+}
+
+// round measures each set of queries with each of the servers once.
+func (o options) round(servers []*server, rows []row) error {
+	for _, set := range o.sets {
 		for i, s := range servers {
-			cost, err := s.measure(queries[i], o.run)
+			cost, err := s.measure(rows[i].queries[set], o.run)
 			if err != nil {
 				return err
 			}
 			rows[i].cost[set] = append(rows[i].cost[set], cost)
+			if o.each {
+				fmt.Fprintf(os.Stderr, "%s\t%s\t%.3f\n", s.kind.name, set, cost)
+			}
 			if err := s.owns(); err != nil || s.pidGone() {
 				return errors.Join(err, fmt.Errorf("%s did not last", s.kind.name))
 			}
@@ -164,7 +175,7 @@ func (o options) head() {
 	for _, set := range o.sets {
 		fmt.Printf(" %s |", set)
 	}
-	fmt.Print("\n|---|---|---|---|", strings.Repeat("---|", len(o.sets)), "\n")
+	fmt.Print(" block to pass |\n|---|---|---|---|", strings.Repeat("---|", len(o.sets)+1), "\n")
 }
 
 func (o options) print(s *server, r, none row) {
@@ -183,7 +194,10 @@ func (o options) print(s *server, r, none row) {
 		}
 		fmt.Print(" |")
 	}
-	fmt.Println()
+	if blocks, passes := r.cost["block"], r.cost["pass"]; s.kind.policy && len(blocks) > 0 && len(passes) > 0 {
+		fmt.Printf(" %+.1f %%", 100*(rig.Median(ratiosOf(blocks, passes))-1))
+	}
+	fmt.Println(" |")
 }
 
 // ratiosOf compares the runs of one round with each other.

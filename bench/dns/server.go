@@ -22,6 +22,7 @@ type server struct {
 	port     int
 	cmd      *exec.Cmd
 	loadTime time.Duration // from its start to its first answer
+	asked    int           // queries in all runs so far
 }
 
 // serverCore and loadCore keep server and load apart.
@@ -105,18 +106,26 @@ func (s *server) stat() ([]string, error) {
 	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:]), nil
 }
 
-// tick is the unit of utime and stime, USER_HZ on Linux.
-const tick = 10 * time.Millisecond
-
-// cpu returns the time that the process has used.
-func (s *server) cpu() (time.Duration, error) {
-	fields, err := s.stat()
-	if err != nil {
-		return 0, err
+// cpu returns the time that the threads of the process have used. /proc/PID/stat
+// has it too, but in hundredths of a second.
+func (s *server) cpu() (sum time.Duration, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return 0, errors.Join(err, errors.New("the kernel tells no CPU time of threads"))
 	}
-	user, err1 := strconv.Atoi(fields[11])
-	system, err2 := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return 0, err
+		}
+		used, _, _ := strings.Cut(string(b), " ")
+		ns, err := strconv.ParseInt(used, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", f, err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
 }
 
 // rss returns the resident memory in MiB.

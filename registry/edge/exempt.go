@@ -127,6 +127,22 @@ func (x *Exemptions) best(old registry.Exemption, d registry.Domain, now int64) 
 	return old
 }
 
+// ends reports whether an exemption for d has an end, be it past.
+func (x *Exemptions) ends(d registry.Domain) bool {
+	if x == nil || len(x.exact) == 0 && len(x.below) == 0 {
+		return false
+	}
+	if x.exact[d].Until != 0 {
+		return true
+	}
+	for up := d.Parent(); len(x.below) > 0 && !up.IsZero(); up = up.Parent() {
+		if x.below[up].Until != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func better(a, b registry.Exemption, now int64) registry.Exemption {
 	switch {
 	case !a.Granted, !a.Holds(now) && b.Holds(now):

@@ -162,6 +162,7 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	}
 	if err == nil {
 		s.value.Store(&v)
+		swaps.Add(1)
 	}
 	s.last.Store(&lastRead{start, time.Since(start), err})
 	for _, o := range s.observers {

@@ -64,5 +64,8 @@ func (e *Edge) watchAge() error {
 // stale one: fail says what becomes of it.
 func (e *Edge) checkAge(time.Time) {
 	since := e.since()
-	e.stale.Store(!since.IsZero() && e.now().Sub(since) > e.cfg.MaxStale)
+	stale := !since.IsZero() && e.now().Sub(since) > e.cfg.MaxStale
+	if e.stale.Swap(stale) != stale {
+		swaps.Add(1)
+	}
 }

@@ -330,6 +330,15 @@ func (v *View) Info() Info {
 // Key returns the secret of the fingerprints, as Index.Key does.
 func (v *View) Key() [16]byte { return v.Snapshot().Key() }
 
+// ID is a number that no other view of the process has, unless it is of the same
+// snapshot without changes; 0 for the nil View.
+func (v *View) ID() uint64 {
+	if v == nil {
+		return 0
+	}
+	return v.id
+}
+
 // Snapshot returns the snapshot beneath the changes; nil on a nil View.
 func (v *View) Snapshot() *Index {
 	if v == nil {
