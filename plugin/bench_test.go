@@ -2,6 +2,7 @@ package icp_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	icp "github.com/icpgate/icpgate/plugin"
+	"github.com/icpgate/icpgate/registry"
 )
 
 // sink is a client that takes every answer and keeps the last.
@@ -81,6 +83,7 @@ func BenchmarkServeDNS(b *testing.B) {
 	for name, q := range questions {
 		next := replies{q.reply(b)}
 		b.Run(name, func(b *testing.B) { serve(b, icp.Open(b, w.cfg, next, "."), q) })
+		b.Run("judged-"+name, func(b *testing.B) { serve(b, icp.OpenForgetful(b, w.cfg, next, "."), q) })
 		b.Run("none-"+name, func(b *testing.B) { serve(b, next, q) })
 	}
 }
@@ -91,6 +94,72 @@ func serve(b *testing.B, p plugin.Handler, q question) {
 	for b.Loop() {
 		p.ServeDNS(ctx, client, r)
 	}
+}
+
+// hotNames and perRevision are those of a server that is asked for 100,000 names,
+// 50,000 times a second, while the registry has a revision a second.
+const (
+	hotNames    = 100_000
+	perRevision = 50_000
+)
+
+// BenchmarkHotNames asks for many names in turn: always recalled, judged at each
+// time, never seen before, and with a revision every so often.
+func BenchmarkHotNames(b *testing.B) {
+	w := newWorld(b)
+	var filings []registry.Filing
+	for i := range hotNames {
+		filings = append(filings, filing(fmt.Sprintf("name%d.test", i), registry.Aliyun))
+	}
+	w.cfg.Registry, w.cfg.Live = "", newLive(b, filings...)
+	names := func(prefix string) (all []*dns.Msg) {
+		for i := range hotNames {
+			m := new(dns.Msg).SetQuestion(fmt.Sprintf("%sname%d.test.", prefix, i), dns.TypeA)
+			m.Answer = rrs(b, []string{m.Question[0].Name + " 60 IN A " + ours})
+			all = append(all, m)
+		}
+		return all
+	}
+	asked := &asked{}
+	next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, _ *dns.Msg) (int, error) {
+		return 0, w.WriteMsg(asked.reply)
+	})
+	bench := func(name string, p *icp.ICP, pool []*dns.Msg, between func(i int)) {
+		b.Run(name, func(b *testing.B) {
+			ctx, client := serving(), &sink{}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				between(i)
+				asked.reply = pool[i%len(pool)]
+				p.ServeDNS(ctx, client, asked.reply)
+			}
+		})
+	}
+	never := func(int) {}
+	remembers, forgets := icp.Open(b, w.cfg, next, "."), icp.OpenForgetful(b, w.cfg, next, ".")
+	pool := names("")
+	bench("recalled", remembers, pool, never)
+	bench("judged", forgets, pool, never)
+	for _, p := range []struct {
+		name string
+		*icp.ICP
+	}{{"revised", remembers}, {"judged-revised", forgets}} {
+		bench(p.name, p.ICP, pool, func(i int) {
+			if i%perRevision == 0 {
+				revise(b, w.cfg.Live, "turn.test", i/perRevision%2 == 0)
+			}
+		})
+	}
+	bench("each-revised", remembers, pool, func(i int) { // nothing is recalled, ever
+		if i%16 == 0 {
+			revise(b, w.cfg.Live, "turn.test", i/16%2 == 0)
+		}
+	})
+	bench("judged-each-revised", forgets, pool, func(i int) {
+		if i%16 == 0 {
+			revise(b, w.cfg.Live, "turn.test", i/16%2 == 0)
+		}
+	})
 }
 
 // moreAllocations is what a passed answer may cost beyond the same chain without

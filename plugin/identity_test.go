@@ -94,7 +94,7 @@ func slowIdentity(q dns.Question, m *dns.Msg, mode registry.Mode) string {
 	}
 	for _, rr := range append(append([]dns.RR{}, m.Ns...), m.Extra...) {
 		switch rr.Header().Rrtype {
-		case dns.TypeNS, dns.TypeSOA, dns.TypeOPT:
+		case dns.TypeNS, dns.TypeSOA, dns.TypeOPT, dns.TypeRRSIG:
 		default:
 			return ""
 		}
@@ -153,6 +153,9 @@ func (s *simple) message() (q dns.Question, m *dns.Msg, mode registry.Mode) {
 			&dns.NS{Hdr: dns.RR_Header{Name: "test.", Rrtype: dns.TypeNS, Class: dns.ClassINET}, Ns: "ns.test."},
 			&dns.A{Hdr: dns.RR_Header{Name: "ns.test.", Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.ParseIP(ours).To4()},
 		}))
+	}
+	if s.n(10) == 9 {
+		m.Extra = append(m.Extra, s.usual(pick(&s.maker, simpleTargets)))
 	}
 	return q, m, pick(&s.maker, []registry.Mode{registry.Enforce, registry.Monitor})
 }

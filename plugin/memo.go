@@ -26,6 +26,7 @@ type memo struct {
 	outcomes atomic.Pointer[[]outcome]
 	mu       sync.Mutex         // held to add an outcome
 	ids      map[outcome]uint64 // by what is in outcomes
+	lately   [64]atomic.Uint64  // numbers that were looked for in ids
 }
 
 // memoSet are the places that a message may be remembered at: one cache line.
@@ -104,8 +105,20 @@ func (t *memo) put(p fingerprint, o outcome) {
 	slot.rest.Store(rest)
 }
 
-// number returns that of an outcome, from 1; 0 where there are too many.
+// number returns that of an outcome, from 1; 0 where there are too many. Nearly
+// always it is one of those that were asked for lately.
 func (t *memo) number(o outcome) uint64 {
+	at := &t.lately[(uint(o.verdict.Reason)*5+uint(o.verdict.Filed)*3+uint(o.product)+uint(o.at))%uint(len(t.lately))]
+	if id := at.Load(); id != 0 && (*t.outcomes.Load())[id-1] == o {
+		return id
+	}
+	id := t.numberOf(o)
+	at.Store(id)
+	return id
+}
+
+// numberOf is number for one that is looked for or given a number.
+func (t *memo) numberOf(o outcome) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if id, ok := t.ids[o]; ok {

@@ -2,6 +2,7 @@ package icp_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -357,7 +358,8 @@ func TestRecallTells(t *testing.T) {
 	p := newAsked(t, w.cfg)
 	name := "_8443._https.tells.cancelled.test."
 	labels := map[string]string{"zone": ".", "verdict": "block", "reason": "cancelled", "mode": "enforce"}
-	before := count(t, labels)
+	row := fmt.Sprint(registry.MustParseDomain("cancelled.test"), addrOf(theirs), registry.Cancelled)
+	before, seen := count(t, labels), sighted()[row]
 	lines := []string{name + " 60 IN CNAME x.test.", a("x.test.", abroad), a("x.test.", theirs), a("x.test.", ours)}
 	w.cfg.Policy.Mixed = registry.MixedBlock
 	p = newAsked(t, w.cfg)
@@ -366,13 +368,7 @@ func TestRecallTells(t *testing.T) {
 	if n := count(t, labels) - before; n != 3 {
 		t.Errorf("counted %v; want 3", n)
 	}
-	hits := uint64(0)
-	for _, s := range edge.ProcessSightings().Rows() {
-		if s.Name == registry.MustParseDomain("cancelled.test") && s.Addr == addrOf(theirs) {
-			hits += s.Hits
-		}
-	}
-	if hits != 3 {
+	if hits := sighted()[row] - seen; hits != 3 {
 		t.Errorf("sighted %d times; want 3", hits)
 	}
 	var logged []string

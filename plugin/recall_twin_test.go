@@ -14,6 +14,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/metadata"
+	"github.com/coredns/coredns/plugin/pkg/nonwriter"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,6 +84,7 @@ type twins struct {
 	pairs    [][2]*icp.ICP
 	contexts [2]context.Context
 	reply    *dns.Msg
+	nested   plugin.Handler // that is asked the same again before it answers
 	recalled int
 	turns    int
 }
@@ -98,7 +100,13 @@ func newTwins(t testing.TB, server string) *twins {
 	cfg.Now = func() time.Time { return time.Unix(w.now.Load(), 0) }
 	cfg.ExemptFiles = []edge.ExemptFile{{Path: w.file(t, "exempt", "#\n")}}
 	cfg.Clients = []edge.Client{{Prefix: prefixOf("192.0.2.64/26"), Treatment: edge.MonitoredClient}, {Prefix: prefixOf("192.0.2.128/26"), Treatment: edge.ExemptClient}}
-	next := plugin.HandlerFunc(func(_ context.Context, out dns.ResponseWriter, _ *dns.Msg) (int, error) {
+	next := plugin.HandlerFunc(func(ctx context.Context, out dns.ResponseWriter, r *dns.Msg) (int, error) {
+		if p := w.nested; p != nil {
+			w.nested = nil
+			if _, err := p.ServeDNS(ctx, nonwriter.New(out), r); err != nil {
+				return 0, err
+			}
+		}
 		return 0, out.WriteMsg(w.reply)
 	})
 	for _, edit := range []func(*edge.Config){
@@ -136,13 +144,16 @@ func (w *twins) ask(t *testing.T, tape []byte) {
 	}
 	w.reply = m
 	original := m.String()
-	pair := w.pairs[s.n(len(w.pairs))]
+	pair, nested := w.pairs[s.n(len(w.pairs))], s.n(8) == 7
 	if pair[0].Remembers(&wireAt{client: client}, r, m) {
 		w.recalled++
 	}
 	var got [2]string
 	for i, p := range pair {
 		out := &wireAt{client: client}
+		if nested {
+			w.nested = p
+		}
 		got[i] = w.askOne(t, p, w.contexts[i], out, r, told)
 		if m.String() != original {
 			t.Fatalf("the plugin's own message was altered:\n%s\nwas\n%s", m, original)
