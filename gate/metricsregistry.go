@@ -21,7 +21,8 @@ var (
 	revisionDesc  = desc("registry_revision", "Gauge of the revision of the registry in force, within its epoch.", "source")
 	ageDesc       = desc("registry_age_seconds", "Gauge of the age of the registry in force.", "source")
 	filingsDesc   = desc("registry_filings", "Gauge of the filings in the registry in force.", "source")
-	connectedDesc = desc("feed_connected", "Gauge of whether the registry service answers: 1 or 0.", "source")
+	connectedDesc = desc("feed_connected", "Gauge of whether the registry service answers or, where it is followed, frames come: 1 or 0.", "source")
+	lagDesc       = desc("feed_lag_revisions", "Gauge of how many revisions behind the registry service this process is.", "source")
 	hitsDesc      = desc("cache_hits_total", "Counter of answers from the cache.", "source")
 	missesDesc    = desc("cache_misses_total", "Counter of answers that were not in the cache.", "source")
 	evictionsDesc = desc("cache_evictions_total", "Counter of answers that others displaced.", "source")
@@ -34,7 +35,7 @@ var (
 // Describe implements prometheus.Collector.
 func (registries) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		revisionDesc, ageDesc, filingsDesc, connectedDesc, hitsDesc, missesDesc, evictionsDesc, entriesDesc,
+		revisionDesc, ageDesc, filingsDesc, connectedDesc, lagDesc, hitsDesc, missesDesc, evictionsDesc, entriesDesc,
 		droppedDesc, sightingsDesc, otherDesc,
 	} {
 		c <- d
@@ -48,9 +49,13 @@ func (registries) Collect(c chan<- prometheus.Metric) {
 		c <- prometheus.MustNewConstMetric(d, t, v, labels...)
 	}
 	for source, held := range edge.Registries() {
-		if held.Thin {
+		if held.Thin || held.Followed {
 			emit(connectedDesc, prometheus.GaugeValue, truth(held.Connected), source)
-		} else {
+		}
+		if held.Followed {
+			emit(lagDesc, prometheus.GaugeValue, float64(held.Lag), source)
+		}
+		if !held.Thin {
 			info := held.View.Info()
 			emit(revisionDesc, prometheus.GaugeValue, float64(info.Revision.Rev), source)
 			emit(filingsDesc, prometheus.GaugeValue, float64(info.Filings), source)

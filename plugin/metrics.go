@@ -78,7 +78,8 @@ var (
 	revisionDesc  = registryDesc("registry_revision", "Gauge of the revision of the registry in force, within its epoch.")
 	ageDesc       = registryDesc("registry_age_seconds", "Gauge of the age of the registry in force, since its snapshot was made; in thin mode, since the last answer.")
 	filingsDesc   = registryDesc("registry_filings", "Gauge of the filings in the registry in force.")
-	connectedDesc = registryDesc("feed_connected", "Gauge of whether the last call of the registry service succeeded.")
+	connectedDesc = registryDesc("feed_connected", "Gauge of whether the last call of the registry service succeeded or, where it is followed, frames come.")
+	lagDesc       = registryDesc("feed_lag_revisions", "Gauge of how many revisions behind the registry service this process is.")
 
 	hitsDesc      = registryDesc("cache_hits_total", "Counter of look-ups that the cache before the registry answered.")
 	missesDesc    = registryDesc("cache_misses_total", "Counter of look-ups that the cache before the registry did not answer.")
@@ -98,6 +99,7 @@ func (registries) Describe(c chan<- *prometheus.Desc) {
 	c <- ageDesc
 	c <- filingsDesc
 	c <- connectedDesc
+	c <- lagDesc
 	c <- hitsDesc
 	c <- missesDesc
 	c <- evictionsDesc
@@ -111,9 +113,13 @@ func (registries) Collect(c chan<- prometheus.Metric) {
 		emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64) {
 			c <- prometheus.MustNewConstMetric(d, t, v, source)
 		}
-		if held.Thin {
+		if held.Thin || held.Followed {
 			emit(connectedDesc, prometheus.GaugeValue, truth(held.Connected))
-		} else {
+		}
+		if held.Followed {
+			emit(lagDesc, prometheus.GaugeValue, float64(held.Lag))
+		}
+		if !held.Thin {
 			info := held.View.Info()
 			emit(revisionDesc, prometheus.GaugeValue, float64(info.Revision.Rev))
 			emit(filingsDesc, prometheus.GaugeValue, float64(info.Filings))

@@ -159,7 +159,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: db}, Version: version(), Now: s.now})
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now})
 	return s.serve(ctx, service.Server(), l, secure, p, log)
 }
 

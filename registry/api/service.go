@@ -17,10 +17,11 @@ import (
 	"github.com/icpgate/icpgate/registry/store"
 )
 
-// Config is what a service is made of. Hub and Tokens must be given.
+// Config is what a service is made of. Hub, Tokens and Store must be given.
 type Config struct {
 	Hub    *feed.Hub
 	Tokens Authenticator
+	Store  *store.Store
 	// Version is the program's, for the API's description.
 	Version string
 	// Now is the clock; nil is time.Now.
@@ -74,6 +75,7 @@ func New(cfg Config) *Service {
 	s.health(mux)
 	s.describe(mux)
 	s.edgeRoutes()
+	s.sightingRoutes()
 	return s
 }
 
@@ -210,7 +212,9 @@ func (s *Service) describe(mux *http.ServeMux) {
 func register[I, O any](s *Service, scope string, op huma.Operation, do func(context.Context, *I) (*O, error)) {
 	s.guard.scopes[op.Method+" "+op.Path] = scope
 	s.secure(&op, scope)
-	op.MaxBodyBytes = maxBody
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
 	op.BodyReadTimeout = bodyTime
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)

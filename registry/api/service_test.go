@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	file(t, s, "a.test", registry.StatusNormal)
 	p, _, end := publisher(t, s, filepath.Join(dir, "served"), signer)
 	t.Cleanup(end)
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Version: "test"})
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Version: "test"})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = service.Server()
 	server.Start()
@@ -164,7 +165,8 @@ func (w *world) described(t *testing.T) map[string]string {
 // methods that are not quite it: only the right token gets beyond the guard.
 func TestEveryRoute(t *testing.T) {
 	w := newWorld(t)
-	for route, scope := range w.described(t) {
+	routes := w.described(t)
+	for route, scope := range routes {
 		method, path, _ := strings.Cut(route, " ")
 		path = strings.ReplaceAll(path, "{sha256}", strings.Repeat("0", 64))
 		body := ""
@@ -224,7 +226,7 @@ func TestEveryRoute(t *testing.T) {
 			}
 		}
 		for _, other := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
-			if other != method {
+			if _, served := routes[other+" "+path]; !served {
 				want("another method without a token", nil, other, path, 401)
 				want("another method", w.bearer("all"), other, path, 405, 404, 400, 415, 422)
 			}
@@ -289,5 +291,53 @@ func TestThroughService(t *testing.T) {
 	}
 	if status, _, text := w.ask(t, "POST", feed.CoveragePath, w.bearer("coverage"), fmt.Sprintf(`{"names":[%s"a"]}`, strings.Repeat(`"a.test",`, 200_000))); status != 413 {
 		t.Errorf("a body without end: %d %.80s", status, text)
+	}
+}
+
+// TestSightings: a batch counts once, however often it comes, and is seen.
+func TestSightings(t *testing.T) {
+	w := newWorld(t)
+	c, err := feed.NewClient(w.url, func() (string, error) { return w.secret["sightings"], nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1_790_000_000, 0).UTC()
+	batch := feed.SightingBatch{Boot: "b1", Seq: 1, Other: 2, Rows: []feed.Sighting{{
+		Name: "b.test", Hosts: []string{"www.b.test"}, Addr: "192.0.2.1", Reason: "unfiled", Channel: "https", Mode: "enforce", First: at, Last: at.Add(time.Minute), Hits: 7,
+	}}}
+	for range 3 {
+		text, err := batch.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Sightings(context.Background(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, _, text := w.ask(t, "GET", feed.SightingsPath+"?name=b.test&state=open", w.bearer("read"), "")
+	if status != 200 || !strings.Contains(text, `"hits":7`) || !strings.Contains(text, `"www.b.test"`) {
+		t.Errorf("%d %s", status, text)
+	}
+	for name, spoil := range map[string]func(*feed.SightingBatch){
+		"no boot":    func(b *feed.SightingBatch) { b.Boot = "" },
+		"no number":  func(b *feed.SightingBatch) { b.Seq = 0 },
+		"a name":     func(b *feed.SightingBatch) { b.Rows[0].Name = "b..test" },
+		"an address": func(b *feed.SightingBatch) { b.Rows[0].Addr = "192.0.2" },
+		"a reason":   func(b *feed.SightingBatch) { b.Rows[0].Reason = "because" },
+		"a channel":  func(b *feed.SightingBatch) { b.Rows[0].Channel = "fax" },
+		"a mode":     func(b *feed.SightingBatch) { b.Rows[0].Mode = "off" },
+		"times":      func(b *feed.SightingBatch) { b.Rows[0].Last = at.Add(-time.Hour) },
+		"hosts":      func(b *feed.SightingBatch) { b.Rows[0].Hosts = make([]string, 11) },
+	} {
+		bad := batch
+		bad.Seq, bad.Rows = 2, []feed.Sighting{batch.Rows[0]}
+		spoil(&bad)
+		text, err := bad.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Sightings(context.Background(), text); !errors.Is(err, feed.ErrRefused) {
+			t.Errorf("%s: %v; want %v", name, err, feed.ErrRefused)
+		}
 	}
 }

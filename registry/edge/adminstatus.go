@@ -130,6 +130,9 @@ func (s RegistryStatus) writeCounters(row func(word string, value any)) {
 	if c := s.Cache; c != nil {
 		row("cache", fmt.Sprintf("%d entries, %d hits, %d misses, %d evictions", c.Entries, c.Hits, c.Misses, c.Evictions))
 	}
+	if f := s.Feed; f != nil {
+		f.writeText(row)
+	}
 	t := s.Thin
 	if t == nil {
 		return
@@ -204,4 +207,16 @@ func readyPage(ask) (answer, error) {
 
 func sentence(s string) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := fmt.Fprintln(w, s); return err }
+}
+
+// writeText prints how it goes with a registry that is followed.
+func (f *FeedStatus) writeText(row func(word string, value any)) {
+	heard := "never heard"
+	if f.HeardAt != nil {
+		heard = "heard " + f.HeardAt.Format(time.RFC3339)
+	}
+	row("feed", fmt.Sprintf("connected %t, leads %t, %s, %d revisions behind, %d snapshots, %d repairs", f.Connected, f.Leads, heard, f.Lag, f.Snapshots, f.Repairs))
+	if f.Error != "" {
+		row("failing", f.Error)
+	}
 }

@@ -35,9 +35,14 @@ type Config struct {
 	Zones []string
 	// Registry is the snapshot file of the registry.
 	Registry string
-	// Service is the URL of a registry service that is asked name by name, in place
-	// of the file. Token is the file of what is shown to it; optional.
-	Service, Token string
+	// Service is the URL of a registry service, in place of the file. Keys is the file
+	// of the public keys of which one must have signed what it says: the registry is
+	// followed and held then. Without Keys it is asked name by name. Token is the file
+	// of what is shown to it; optional.
+	Service, Keys, Token string
+	// AcceptEpoch is an epoch of the registry that is followed though a newer one was
+	// seen, after a restore that an operator knows of. Optional. Not in the block.
+	AcceptEpoch registry.Epoch
 	// ThinTimeout is how long a question waits for the service. Default 50 ms.
 	ThinTimeout time.Duration
 	// MaxStale is how old the registry may be, and OnStale what becomes of verdicts
@@ -217,4 +222,7 @@ var treatmentWords = []string{"usual", "exempt", "monitor"}
 func (t Treatment) String() string { return treatmentWords[t] }
 
 // thin reports whether the registry is asked for name by name.
-func (c *Config) thin() bool { return c.Service != "" }
+func (c *Config) thin() bool { return c.Service != "" && c.Keys == "" }
+
+// follows reports whether the registry is that of a service that is followed.
+func (c *Config) follows() bool { return c.Service != "" && c.Keys != "" }

@@ -29,6 +29,7 @@ type Edge struct {
 
 	registry *shared[*follower]    // nil where the caller keeps the registry, or a service
 	remote   *shared[*remote]      // the service, in thin mode
+	service  *shared[*service]     // the service that is followed
 	stale    atomic.Bool           // the registry is too old to decide
 	cache    *shared[*index.Cache] // nil where there is none
 	places   *shared[*place.Table]
@@ -96,6 +97,8 @@ func (e *Edge) holdRegistry() error {
 		return nil
 	case e.cfg.thin():
 		return e.holdRemote()
+	case e.cfg.follows():
+		return e.holdService()
 	case e.cfg.Registry == "":
 		return errors.New("registry: no snapshot file is configured")
 	}
@@ -107,7 +110,12 @@ func (e *Edge) holdPlaces() (err error) {
 		Mainland: e.cfg.Mainland, MainlandAdd: e.cfg.MainlandAdd, Networks: e.cfg.Networks,
 		Confirm: e.cfg.Confirm, NAT64: e.cfg.NAT64,
 	}
-	e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(c), func() (*place.Table, error) { return place.Open(c) })
+	e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(c), func() (*place.Table, error) {
+		if e.service != nil {
+			return e.openListedPlaces(c)
+		}
+		return place.Open(c)
+	})
 	return err
 }
 
@@ -116,6 +124,9 @@ func (e *Edge) holdPlaces() (err error) {
 func (e *Edge) holdNames() (err error) {
 	suffixes, bindings, profiles := e.cfg.Suffixes, e.cfg.Bindings, e.cfg.Profiles
 	if e.suffixes, err = take(e, "suffixes", files(suffixes), "", func() (*place.Suffixes, error) {
+		if e.service != nil {
+			return e.openListedSuffixes(suffixes)
+		}
 		if suffixes == "" {
 			return place.BuiltinSuffixes(), nil
 		}
@@ -124,6 +135,9 @@ func (e *Edge) holdNames() (err error) {
 		return err
 	}
 	if e.bindings, err = take(e, "bindings", files(bindings), "", func() (*place.Bindings, error) {
+		if e.service != nil {
+			return e.openListedBindings(bindings)
+		}
 		if bindings == "" {
 			return nil, nil
 		}
@@ -131,13 +145,25 @@ func (e *Edge) holdNames() (err error) {
 	}); err != nil {
 		return err
 	}
-	e.profiles, err = take(e, "profiles", files(profiles), "", func() (*registry.Profiles, error) { return openProfiles(profiles) })
+	e.profiles, err = take(e, "profiles", files(profiles), "", func() (*registry.Profiles, error) {
+		if e.service != nil {
+			return e.openListedProfiles(profiles)
+		}
+		return openProfiles(profiles)
+	})
 	return err
 }
 
 func (e *Edge) holdExemptions() error {
 	for _, f := range e.cfg.ExemptFiles {
 		x, err := take(e, "exempt", files(f.Path), fmt.Sprint(f), func() (*Exemptions, error) { return openExemptions(f) })
+		if err != nil {
+			return err
+		}
+		e.exempted = append(e.exempted, x)
+	}
+	if e.service != nil {
+		x, err := take(e, "exempt", nil, "of the registry", e.openListedExemptions)
 		if err != nil {
 			return err
 		}
@@ -154,7 +180,12 @@ func take[T any](e *Edge, data string, files []string, extra string, load func()
 		every = DefaultPoll
 	}
 	o := e.cfg.Observer
-	s, err := hold(fmt.Sprintf("%s%q%s", data, files, extra), data, files, every, o, load)
+	var generation func() uint64
+	if e.service != nil {
+		extra += e.service.key
+		generation = e.generation
+	}
+	s, err := hold(fmt.Sprintf("%s%q%s", data, files, extra), data, files, every, o, generation, load)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)
 	}
@@ -229,6 +260,8 @@ func (e *Edge) View() *index.View {
 		return e.cfg.Live.View()
 	case e.registry != nil:
 		return e.registry.get().live.View()
+	case e.service != nil:
+		return e.service.get().live.View()
 	}
 	return nil
 }

@@ -1,6 +1,13 @@
 package edge
 
-import "github.com/icpgate/icpgate/registry"
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+)
 
 // Held returns how many pieces of data the process holds.
 func Held() int {
@@ -24,4 +31,14 @@ func Leads(e *Edge) bool { return e.registry.get().state.held }
 // Best returns the exemption of x for d at now.
 func Best(x *Exemptions, d registry.Domain, now int64) registry.Exemption {
 	return x.best(registry.Exemption{}, d, now)
+}
+
+// OnFollow has f told how following does from the next Open on.
+func OnFollow(f func(feed.FollowStatus)) { followChanged = f }
+
+// HandOver hands over what the process has seen, at once.
+func (e *Edge) HandOver(ctx context.Context) error {
+	s := e.service.get()
+	dir := filepath.Join(s.state.dir, "sightings")
+	return errors.Join(s.spool(dir), s.send(ctx, dir))
 }

@@ -19,7 +19,11 @@ type Holding struct {
 	// Thin tells that it is asked for, name by name. Connected is whether the last
 	// call of the service succeeded.
 	Thin, Connected bool
-	Cache           CacheStats
+	// Followed tells that it is a service's that is followed, and Lag how many
+	// revisions behind this process is. Connected is whether frames come.
+	Followed bool
+	Lag      uint64
+	Cache    CacheStats
 }
 
 // CacheStats are the counters of the caches before a registry.
@@ -76,7 +80,7 @@ func (e *Edge) Source() string {
 	switch {
 	case e.registry != nil:
 		return e.registry.files[0]
-	case e.remote != nil:
+	case e.remote != nil, e.service != nil:
 		return e.cfg.Service
 	}
 	return ""
@@ -86,6 +90,9 @@ func (e *Edge) held() Holding {
 	if e.remote != nil {
 		return e.remote.get().holding()
 	}
+	if e.service != nil {
+		return e.service.get().holding()
+	}
 	return Holding{View: e.View(), Since: e.since()}
 }
 
@@ -93,6 +100,9 @@ func (e *Edge) held() Holding {
 func (e *Edge) since() time.Time {
 	if e.remote != nil {
 		return e.remote.get().since()
+	}
+	if e.service != nil {
+		return e.service.get().since()
 	}
 	if e.registry == nil {
 		return e.View().Info().MadeAt

@@ -53,7 +53,7 @@ func (p *parser) registry(args []string) error {
 		return p.service(args[0], args[1:])
 	}
 	if len(args) > 1 {
-		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else, or URL [token FILE] thin", args[1])
+		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else, or URL key FILE [token FILE], or URL [token FILE] thin", args[1])
 	}
 	full, err := p.file(args[0])
 	p.cfg.Registry = full
@@ -80,14 +80,23 @@ func (p *parser) service(service string, words []string) error {
 				return err
 			}
 			words = words[2:]
-		case words[0] == "key":
-			return errors.New("key has no effect with thin: it is for the signatures of a feed, and answers bear none; leave it out, and name the service by https")
+		case words[0] == "key" && p.cfg.Keys == "":
+			if len(words) < 2 {
+				return errors.New("key without a file; expect key FILE, with the registry's public keys")
+			}
+			if p.cfg.Keys, err = p.file(words[1]); err != nil {
+				return err
+			}
+			words = words[2:]
 		default:
-			return fmt.Errorf("unexpected %q; expect URL [token FILE] thin, each once", words[0])
+			return fmt.Errorf("unexpected %q; expect URL key FILE [token FILE], or URL [token FILE] thin, each once", words[0])
 		}
 	}
-	if !thin {
-		return fmt.Errorf("%q is a registry service, which can be asked name by name only; expect %q, or a snapshot file as \"icp-registry import\" writes it", service, "registry "+service+" thin")
+	switch {
+	case thin && p.cfg.Keys != "":
+		return errors.New("key has no effect with thin: it is for the signatures of a feed, and answers bear none; leave it out, and name the service by https")
+	case !thin && p.cfg.Keys == "":
+		return fmt.Errorf("%q is a registry service; to follow it, name the file of its public keys: %q; or ask it name by name: %q; or name a snapshot file as \"icp-registry import\" writes it", service, "registry "+service+" key FILE", "registry "+service+" thin")
 	}
 	p.cfg.Service = service
 	return nil
@@ -135,7 +144,7 @@ func (p *parser) contradiction() (option string, err error) {
 	case !c.thin() && c.ThinTimeout > 0:
 		return "thin-timeout", errors.New("a snapshot file is not waited for; it goes with registry URL thin")
 	case c.thin() && c.State != "":
-		return "state", errors.New("with thin there is no snapshot to keep; it goes with registry FILE")
+		return "state", errors.New("with thin there is no snapshot to keep; it goes with registry FILE, or URL key FILE")
 	case c.thin() && c.Cache < 0:
 		return "cache", fmt.Errorf("thin asks for every name once and remembers it; expect a size from 1 to %d", maxCache)
 	case c.thin() && c.Policy.IPLiteral == registry.IPLiteralFiledOnly:

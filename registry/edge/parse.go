@@ -27,7 +27,7 @@ func Parse(d *caddyfile.Dispenser, root string) (Config, error) {
 			return Config{}, err
 		}
 	}
-	if p.cfg.Registry == "" && !p.cfg.thin() {
+	if p.cfg.Registry == "" && p.cfg.Service == "" {
 		return Config{}, d.Errf("no registry: add a line %q", "registry FILE")
 	}
 	if option, err := p.contradiction(); err != nil {
@@ -58,7 +58,7 @@ var options []option
 
 func init() {
 	options = []option{
-		{"registry", "FILE|URL [token FILE] [thin]", false, (*parser).registry},
+		{"registry", "FILE|URL [token FILE] [key FILE] [thin]", false, (*parser).registry},
 		{"state", "DIR", false, (*parser).state},
 		{"cache", "SIZE", false, (*parser).cache},
 		{"thin-timeout", "DURATION", false, (*parser).thinTimeout},

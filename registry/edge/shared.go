@@ -21,8 +21,11 @@ type shared[T any] struct {
 	data  string // the option that names it
 	files []string
 	load  func() (T, error)
-	value atomic.Pointer[T]
-	last  atomic.Pointer[lastRead]
+	// generation, if not nil, counts changes of what is not in files but belongs to
+	// the data.
+	generation func() uint64
+	value      atomic.Pointer[T]
+	last       atomic.Pointer[lastRead]
 
 	refs int           // guarded by pool.mu
 	stop chan struct{} // closed by the last release
@@ -30,6 +33,7 @@ type shared[T any] struct {
 
 	mu        sync.Mutex // held while files are looked at and read
 	stamps    []stamp    // of the files as they were last read, or failed to be
+	seen      uint64     // the generation that was read
 	observers []*observing
 }
 
@@ -47,13 +51,13 @@ var pool = struct {
 
 // hold returns the shared data of a key, read from their files now if nobody
 // holds them yet.
-func hold[T any](key, data string, files []string, every time.Duration, o Observer, load func() (T, error)) (*shared[T], error) {
+func hold[T any](key, data string, files []string, every time.Duration, o Observer, generation func() uint64, load func() (T, error)) (*shared[T], error) {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	s, ok := pool.byKey[key].(*shared[T])
 	if !ok {
-		s = &shared[T]{key: key, data: data, files: files, load: load, stop: make(chan struct{}), done: make(chan struct{})}
-		s.stamps = stampAll(files)
+		s = &shared[T]{key: key, data: data, files: files, load: load, generation: generation, stop: make(chan struct{}), done: make(chan struct{})}
+		s.stamps, s.seen = stampAll(files), s.generated()
 		start := time.Now()
 		v, err := s.read(s.stamps)
 		if err != nil {
@@ -102,6 +106,14 @@ func (s *shared[T]) watched() []string {
 	return append(s.files[:len(s.files):len(s.files)], w.watched()...)
 }
 
+// generated is the generation now.
+func (s *shared[T]) generated() uint64 {
+	if s.generation == nil {
+		return 0
+	}
+	return s.generation()
+}
+
 // due reports whether the data want to be read though no file has changed.
 func (s *shared[T]) due() bool {
 	d, ok := any(s.get()).(interface{ due() bool })
@@ -116,7 +128,7 @@ func (s *shared[T]) get() T {
 // watch looks at the files until the last release.
 func (s *shared[T]) watch(every time.Duration) {
 	defer close(s.done)
-	if len(s.files) == 0 {
+	if len(s.files) == 0 && s.generation == nil {
 		return
 	}
 	tick := time.NewTicker(every)
@@ -151,10 +163,11 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stamps := stampAll(s.watched())
-	if same(stamps, s.stamps) && !s.due() || !now.IsZero() && unsettled(stamps[:len(s.files)], now) {
+	generated := s.generated()
+	if same(stamps, s.stamps) && generated == s.seen && !s.due() || !now.IsZero() && unsettled(stamps[:len(s.files)], now) {
 		return r, nil
 	}
-	s.stamps = stamps
+	s.stamps, s.seen = stamps, generated
 	start := time.Now()
 	v, err := s.read(stamps[:len(s.files)])
 	if err == errSame {

@@ -37,6 +37,7 @@ type RegistryStatus struct {
 	Bytes       int64             `json:"bytes"`
 	Cache       *CacheStatus      `json:"cache,omitempty"` // before it; none: no cache
 	Thin        *ThinStatus       `json:"thin,omitempty"`  // of a service that is asked name by name
+	Feed        *FeedStatus       `json:"feed,omitempty"`  // of a service that is followed
 }
 
 // CacheStatus are the counters of the cache before a registry, which blocks may
@@ -97,6 +98,10 @@ func (e *Edge) registryStatus() RegistryStatus {
 	if e.remote != nil {
 		s.Source = shown(e.cfg.Service)
 		s.Cache, s.Thin = e.remote.get().status()
+	}
+	if e.service != nil {
+		s.Source = shown(e.cfg.Service)
+		s.Feed = e.service.get().status()
 	}
 	if c := e.cacheInUse(); c != nil {
 		x := c.Stats()

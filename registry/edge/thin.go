@@ -30,17 +30,9 @@ type remote struct {
 
 // newRemote begins to ask the service of cfg whether it is there, every poll.
 func newRemote(cfg *Config, every time.Duration) (*remote, error) {
-	var show func() (string, error)
-	if cfg.Token != "" {
-		t := &token{path: cfg.Token}
-		if _, err := t.read(); err != nil {
-			return nil, err
-		}
-		show = t.read
-	}
 	r := &remote{}
 	var err error
-	if r.client, err = feed.NewClient(cfg.Service, show); err != nil {
+	if r.client, err = newClient(cfg); err != nil {
 		return nil, err
 	}
 	r.thin, err = index.NewThin(index.ThinConfig{

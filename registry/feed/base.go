@@ -110,17 +110,17 @@ func (b *base) finish(d *index.Digest, lists []byte, served bool) (err error) {
 			return err
 		}
 	}
-	if err := writeFile(b.path(listsSuffix), lists); err != nil {
+	if err := WriteFile(b.path(listsSuffix), lists); err != nil {
 		return err
 	}
-	if err := writeFile(b.path(digestSuffix), appendDigest(nil, d)); err != nil {
+	if err := WriteFile(b.path(digestSuffix), appendDigest(nil, d)); err != nil {
 		return err
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
 		return err
 	}
-	return writeFile(b.path(markSuffix), append(text, '\n'))
+	return WriteFile(b.path(markSuffix), append(text, '\n'))
 }
 
 // remove takes the snapshot away, its mark first.
@@ -170,8 +170,8 @@ func readDigest(path string) (*index.Digest, error) {
 	return d, nil
 }
 
-// writeFile puts b in the place of path: whole and on disk, or not at all.
-func writeFile(path string, b []byte) error {
+// WriteFile puts b in the place of path: whole and on disk, or not at all.
+func WriteFile(path string, b []byte) error {
 	f, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
 		return err

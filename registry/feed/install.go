@@ -64,7 +64,7 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 		return err
 	}
 	if f.Signed != nil {
-		if err := writeFile(b.path(manifestSuffix), f.Signed); err != nil {
+		if err := WriteFile(b.path(manifestSuffix), f.Signed); err != nil {
 			return err
 		}
 	}
@@ -151,11 +151,7 @@ func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists, 
 	if err := r.restartLog(b.Revision); err != nil {
 		return err
 	}
-	all := map[registry.List]bool{}
-	for _, l := range registry.AllLists() {
-		all[l] = true
-	}
-	r.tell(all)
+	tell(r.o.Changed, everyList())
 	return r.tidy()
 }
 

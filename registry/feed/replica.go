@@ -133,6 +133,7 @@ func (r *Replica) start(b *base) (warnings []string, err error) {
 		return nil, err
 	}
 	r.base, r.lists, r.log, r.sums, r.heard = *b, lists, log, b.Sums, b.Time
+	tell(r.o.Changed, everyList())
 	if log.Last().Rev < b.Revision.Rev {
 		// Frames before the snapshot were dropped with their segment half written.
 		return warnings, r.restartLog(b.Revision)
@@ -395,21 +396,8 @@ func (r *Replica) take(f *Frame) error {
 	if f.Time.After(r.heard) {
 		r.heard = f.Time
 	}
-	r.tell(changed)
+	tell(r.o.Changed, changed)
 	return nil
-}
-
-func (r *Replica) tell(changed map[registry.List]bool) {
-	if r.o.Changed == nil || len(changed) == 0 {
-		return
-	}
-	var lists []registry.List
-	for _, l := range registry.AllLists() {
-		if changed[l] {
-			lists = append(lists, l)
-		}
-	}
-	r.o.Changed(lists)
 }
 
 // fileBySum returns the path of a file of a snapshot that can be served.

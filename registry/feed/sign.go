@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 )
 
 // KeyID tells the keys of a registry apart: the first 8 bytes of the SHA-256 of
@@ -107,13 +108,25 @@ func OpenSigner(path string) (*Signer, error) {
 }
 
 // Keys are the public keys that an edge trusts: one, or two while the registry
-// changes its key. They are immutable and safe for concurrent use; the nil Keys
-// trust nobody.
-type Keys struct{ byID map[KeyID]ed25519.PublicKey }
+// changes its key. They are safe for concurrent use; the nil Keys trust nobody.
+type Keys struct {
+	mu   sync.RWMutex
+	byID map[KeyID]ed25519.PublicKey
+}
+
+// Replace has k trust whom other trusts, from the next signature on.
+func (k *Keys) Replace(other *Keys) {
+	other.mu.RLock()
+	byID := other.byID
+	other.mu.RUnlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byID = byID
+}
 
 // Trust returns keys that trust signers.
 func Trust(signers ...*Signer) *Keys {
-	k := &Keys{map[KeyID]ed25519.PublicKey{}}
+	k := &Keys{byID: map[KeyID]ed25519.PublicKey{}}
 	for _, s := range signers {
 		k.byID[s.id] = s.private.Public().(ed25519.PublicKey)
 	}
@@ -135,7 +148,7 @@ func OpenKeys(path string) (*Keys, error) {
 
 // ParseKeys reads public keys: PEM blocks, one a key.
 func ParseKeys(text []byte) (*Keys, error) {
-	k := &Keys{map[KeyID]ed25519.PublicKey{}}
+	k := &Keys{byID: map[KeyID]ed25519.PublicKey{}}
 	for n := 1; ; n++ {
 		block, rest := pem.Decode(text)
 		switch {
@@ -170,7 +183,9 @@ var ErrSignature = errors.New("not signed by a key that is trusted")
 func (k *Keys) verify(id KeyID, b, signature []byte) error {
 	var public ed25519.PublicKey
 	if k != nil {
+		k.mu.RLock()
 		public = k.byID[id]
+		k.mu.RUnlock()
 	}
 	switch {
 	case public == nil:

@@ -1,6 +1,7 @@
 package place
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -19,6 +20,9 @@ type Config struct {
 	MainlandAdd bool
 	// Networks is the file of providers' networks. Optional.
 	Networks string
+	// NetworksText is what the file Networks would hold, in place of reading it; its
+	// name is used in errors. Optional.
+	NetworksText []byte
 	// Confirm is how many sources must agree that an address is in the mainland;
 	// 0 and 1 are one. See Sources.
 	Confirm int
@@ -40,7 +44,11 @@ func Open(c Config) (*Table, error) {
 			return nil, fmt.Errorf("mainland file: %w", err)
 		}
 	}
-	if c.Networks != "" {
+	if c.NetworksText != nil {
+		if s.Networks, err = ParseNetworks(c.Networks, bytes.NewReader(c.NetworksText)); err != nil {
+			return nil, fmt.Errorf("networks: %w", err)
+		}
+	} else if c.Networks != "" {
 		if s.Networks, err = parseFile(c.Networks, ParseNetworks); err != nil {
 			return nil, fmt.Errorf("networks file: %w", err)
 		}

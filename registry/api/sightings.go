@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
+)
+
+type sightingsInput struct {
+	Body feed.SightingBatch
+}
+
+type sightingsQuery struct {
+	State string    `query:"state" doc:"open, notified, filed-since or closed; all without it."`
+	Name  string    `query:"name" doc:"A registrable name."`
+	Since time.Time `query:"since" doc:"Last seen at it or later."`
+	Limit int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+}
+
+type sightingsOutput struct {
+	Body struct {
+		Sightings []SightingView `json:"sightings"`
+	}
+}
+
+// SightingView is a sighting as it is shown.
+type SightingView struct {
+	ID string `json:"id"`
+	feed.Sighting
+	State string    `json:"state"`
+	Who   string    `json:"who,omitempty" doc:"Who set the state."`
+	At    time.Time `json:"at,omitzero"`
+	Note  string    `json:"note,omitempty"`
+}
+
+// sightingRoutes take sightings in and show them.
+func (s *Service) sightingRoutes() {
+	register(s, store.ScopeSightings, huma.Operation{
+		OperationID: "sightings-add", Method: http.MethodPost, Path: feed.SightingsPath, Summary: "An edge hands over what it blocked, or would have",
+		DefaultStatus: http.StatusNoContent, MaxBodyBytes: feed.MaxSightingsBody,
+	}, func(ctx context.Context, in *sightingsInput) (*struct{}, error) {
+		b := store.SightingBatch{Edge: IdentityOf(ctx).Owner, Boot: in.Body.Boot, Seq: in.Body.Seq, Other: in.Body.Other}
+		if len(in.Body.Rows) > feed.MaxSightings {
+			return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("%d rows; at most %d, the surplus counts as other", len(in.Body.Rows), feed.MaxSightings)}
+		}
+		for i := range in.Body.Rows {
+			r, err := in.Body.Rows[i].Read()
+			if err != nil {
+				return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("row %d: %w", i+1, err)}
+			}
+			b.Rows = append(b.Rows, store.Sighting{
+				Name: r.Name, Hosts: r.Hosts, Addr: r.Addr, Reason: r.Reason, Channel: r.Channel, Mode: r.Mode, First: r.First, Last: r.Last, Hits: r.Hits,
+			})
+		}
+		_, err := s.cfg.Store.AddSightings(ctx, b)
+		if errors.Is(err, store.ErrInvalid) {
+			err = failure{http.StatusUnprocessableEntity, err}
+		}
+		return nil, err
+	})
+	register(s, store.ScopeRead, huma.Operation{
+		OperationID: "sightings", Method: http.MethodGet, Path: feed.SightingsPath, Summary: "What edges blocked, or would have; last seen first",
+	}, func(ctx context.Context, in *sightingsQuery) (*sightingsOutput, error) {
+		q := store.SightingQuery{State: store.HandlingState(in.State), Since: in.Since, Limit: in.Limit}
+		if in.Name != "" {
+			var err error
+			if q.Name, err = registry.ParseDomain(in.Name); err != nil {
+				return nil, failure{http.StatusUnprocessableEntity, err}
+			}
+		}
+		list, err := s.cfg.Store.Sightings(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		out := &sightingsOutput{}
+		out.Body.Sightings = make([]SightingView, len(list))
+		for i := range list {
+			out.Body.Sightings[i] = viewOf(&list[i])
+		}
+		return out, nil
+	})
+}
+
+func viewOf(x *store.Sighting) SightingView {
+	v := SightingView{ID: x.ID, State: string(x.State), Who: x.Who, At: x.At, Note: x.Note, Sighting: feed.Sighting{
+		Name: x.Name.String(), Hosts: make([]string, len(x.Hosts)), Reason: x.Reason.String(), Channel: x.Channel.String(), Mode: x.Mode.String(),
+		First: x.First, Last: x.Last, Hits: x.Hits,
+	}}
+	for i, h := range x.Hosts {
+		v.Hosts[i] = h.String()
+	}
+	if x.Addr.IsValid() {
+		v.Addr = x.Addr.String()
+	}
+	return v
+}

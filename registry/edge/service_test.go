@@ -1,0 +1,180 @@
+package edge_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/index"
+)
+
+// publishing is a registry service that is followed.
+type publishing struct {
+	t      *testing.T
+	hub    *feed.Hub
+	server *httptest.Server
+	keys   string // file
+	told   chan struct{}
+}
+
+func newPublishing(t *testing.T) *publishing {
+	t.Helper()
+	signer, err := feed.GenerateSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := &publishing{t: t, keys: filepath.Join(dir, "keys.pem"), told: make(chan struct{}, 1)}
+	public, err := signer.PublicPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, p.keys, string(public))
+	r, _, err := feed.OpenReplica(filepath.Join(dir, "served"), feed.ReplicaOptions{Served: true, Keys: feed.Trust(signer)})
+	if !errors.Is(err, feed.ErrEmpty) {
+		t.Fatal(err)
+	}
+	rev := registry.Revision{Epoch: registry.Epoch{Made: 1_790_000_000_000, Random: 1}}
+	key := [16]byte{1}
+	f := feed.Fetched{Index: r.FetchPath("index"), Lists: r.FetchPath("lists")}
+	b := index.NewBuilder(index.Options{Key: key, Revision: rev})
+	if _, err := b.WriteFile(f.Index); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f.Lists, string(feed.NewLists(key).Append(nil)))
+	f.Manifest = &feed.Manifest{Revision: rev, Time: time.Now()}
+	f.Manifest.SetSums(feed.Sums{})
+	if err := r.Install(f, true); err != nil {
+		t.Fatal(err)
+	}
+	p.hub = feed.NewHub(r, feed.HubOptions{Signer: signer})
+	p.server = httptest.NewServer(p.hub.Handler(nil))
+	edge.OnFollow(func(feed.FollowStatus) {
+		select {
+		case p.told <- struct{}{}:
+		default:
+		}
+	})
+	t.Cleanup(func() {
+		edge.OnFollow(nil)
+		p.hub.Close()
+		p.server.CloseClientConnections()
+		p.server.Close()
+		r.Close()
+	})
+	return p
+}
+
+// publish makes a revision of a filing and entries of lists.
+func (p *publishing) publish(name string, entries ...registry.Entry) registry.Revision {
+	p.t.Helper()
+	f := &feed.Frame{Time: time.Now(), Entries: entries}
+	if name != "" {
+		d := registry.MustParseDomain(name)
+		f.Changes = []registry.Change{{Kind: registry.ChangeFilings, Name: d, Filings: []registry.Filing{{Site: registry.Site{Domains: []registry.Domain{d}}}}}}
+	}
+	if err := p.hub.Publish(f); err != nil {
+		p.t.Fatal(err)
+	}
+	return f.Revision
+}
+
+// await waits until an Edge is as wanted.
+func (p *publishing) await(what string, ok func() bool) {
+	p.t.Helper()
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	for !ok() {
+		select {
+		case <-p.told:
+		case <-limit.C:
+			p.t.Fatal("in vain waited for " + what)
+		}
+	}
+}
+
+func (p *publishing) config(state string) edge.Config {
+	return edge.Config{Service: p.server.URL, Keys: p.keys, State: state, Poll: time.Hour}
+}
+
+func filedAt(e *edge.Edge, name string) bool {
+	return len(e.Coverage(registry.MustParseDomain(name)).Filings) > 0
+}
+
+// TestService: an edge follows, is in force from its own files while the service
+// is away, and its lists beside what the operator's files say.
+func TestService(t *testing.T) {
+	p, state := newPublishing(t), t.TempDir()
+	networks := filepath.Join(t.TempDir(), "networks")
+	write(t, networks, "198.51.100.0/24 tencent ecs ap-guangzhou\n")
+	c := p.config(state)
+	c.Networks = networks
+	observed := make(told, 100)
+	c.Observer = observed
+	e := open(t, c)
+	rev := p.publish("a.test", registry.Entry{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "aliyun ecs cn-beijing"},
+		registry.Entry{List: registry.ListNetworks, Key: "198.51.100.0/24", Value: "aliyun ecs cn-beijing"},
+		registry.Entry{List: registry.ListExemptions, Key: "*.exempt.test", Value: "authority"})
+	p.await("the first revision", func() bool { return e.View().Revision() == rev })
+	if !filedAt(e, "www.a.test") || filedAt(e, "b.test") || !e.Ready() {
+		t.Error("what is followed is not in force")
+	}
+	for len(observed) > 0 || e.Locate(netip.MustParseAddr("192.0.2.1")).Provider != "aliyun" {
+		if r := <-observed; r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	if got := e.Locate(netip.MustParseAddr("198.51.100.1")).Provider; got != "tencent" {
+		t.Errorf("of what the operator and the registry list the registry counts: %q", got)
+	}
+	s := e.Status().Registry
+	if s.Feed == nil || !s.Feed.Connected || !s.Feed.Leads || s.Feed.Snapshots != 1 || s.Feed.Error != "" || s.Source != p.server.URL {
+		t.Errorf("status is %+v with %+v", s, s.Feed)
+	}
+	// A second block of the process shares it; so does one after a restart, without
+	// the service.
+	other := open(t, c)
+	if !filedAt(other, "a.test") {
+		t.Error("a second block has another registry")
+	}
+	other.Close()
+	e.Close()
+	p.server.CloseClientConnections()
+	p.server.Close()
+	e = open(t, c)
+	if !filedAt(e, "a.test") || !e.Ready() || e.View().Revision() != rev {
+		t.Error("without the service the edge does not start from its files")
+	}
+	if got := e.Locate(netip.MustParseAddr("192.0.2.1")).Provider; got != "aliyun" {
+		t.Errorf("after a restart the registry's networks say %q", got)
+	}
+}
+
+// TestServiceSetup: what cannot be followed fails setup and says why.
+func TestServiceSetup(t *testing.T) {
+	p := newPublishing(t)
+	c := p.config(t.TempDir())
+	c.Keys = filepath.Join(t.TempDir(), "none")
+	if _, err := edge.Open(c); err == nil || !strings.Contains(err.Error(), "key") {
+		t.Errorf("without a key file: %v", err)
+	}
+	c = p.config(t.TempDir())
+	write(t, p.keys, "no key")
+	if _, err := edge.Open(c); err == nil || !strings.Contains(err.Error(), "PEM") {
+		t.Errorf("with a file that is none: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	p = newPublishing(t)
+	c = p.config(file)
+	if _, err := edge.Open(c); err == nil || !strings.Contains(err.Error(), "state") {
+		t.Errorf("with a file as state directory: %v", err)
+	}
+}
