@@ -48,6 +48,9 @@ func FuzzPreset(f *testing.F) {
 		}
 		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b[r.Start:r.Length])))
 		if err != nil {
+			if strings.Contains(err.Error(), `parse "`) {
+				return // a path that is no URL's, which we hand on to nobody
+			}
 			t.Fatalf("%q: net/http: %v; we read %s", b, err, q.Host)
 		}
 		want, ok := slowHost(p, req)
