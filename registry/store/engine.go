@@ -32,6 +32,13 @@ type engine interface {
 	again(error) bool
 	// full reports whether the disk is.
 	full(error) bool
+	// sound asks the database whether its file is, and returns what is wrong.
+	sound(ctx context.Context, db *sql.DB) ([]string, error)
+	// restore loads a backup in place of an empty database.
+	restore(ctx context.Context, l *loader) error
+	// life tells one run of a server as a primary from the next; empty where there
+	// are none.
+	life(ctx context.Context, tx *sql.Tx) (string, error)
 	// alone reports whether no other program can write while this one is open.
 	alone() bool
 	close() error

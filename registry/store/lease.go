@@ -82,8 +82,11 @@ func (s *Store) keepLease(ctx context.Context) {
 		case <-tick.C:
 		}
 		asked, cancel := context.WithTimeout(ctx, leaseEvery)
-		// A failure is tried again at the next tick; the lease outlasts three.
-		_, _ = s.w.ExecContext(asked, s.e.query("UPDATE node SET until = ? WHERE id = ?"), s.o.Now().Add(leaseFor).UnixMilli(), s.node)
+		// A failure is tried again at the next tick; the lease outlasts three. The
+		// transaction also finds out whether the server was promoted.
+		_, _ = s.write(asked, By{Who: s.o.What, Why: "it is open"}, func(t *tx) error {
+			return t.exec("UPDATE node SET until = ? WHERE id = ?", s.o.Now().Add(leaseFor).UnixMilli(), s.node)
+		})
 		cancel()
 	}
 }

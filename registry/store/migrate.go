@@ -26,15 +26,18 @@ func migration(version int) (string, error) {
 	return string(b), err
 }
 
+// versionTable is where the version of the schema stands.
+const versionTable = `CREATE TABLE IF NOT EXISTS schema_version (
+	id      SMALLINT PRIMARY KEY CHECK (id = 1),
+	version BIGINT NOT NULL
+);
+INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;`
+
 // migrate brings the schema to the newest version, each step in a transaction of
 // its own. Programs that start together wait for each other at the table of
 // versions.
 func (s *Store) migrate(ctx context.Context) error {
-	_, err := s.w.ExecContext(ctx, s.e.schema(`CREATE TABLE IF NOT EXISTS schema_version (
-	id      SMALLINT PRIMARY KEY CHECK (id = 1),
-	version BIGINT NOT NULL
-);
-INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;`))
+	_, err := s.w.ExecContext(ctx, s.e.schema(versionTable))
 	if err != nil {
 		// Two that make one table at once meet in the catalogue.
 		if _, again := s.version(ctx, s.w); again != nil {

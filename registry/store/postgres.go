@@ -15,8 +15,8 @@ import (
 // postgres keeps the registry in PostgreSQL, or in what speaks its protocol.
 type postgres struct {
 	dollars
-	dsn string
-	db  *sql.DB
+	dsn  string
+	real bool // it is PostgreSQL itself
 }
 
 func (*postgres) name() string { return "postgres" }
@@ -39,7 +39,6 @@ func (e *postgres) open(ctx context.Context, o *Options) (write, read *sql.DB, e
 		db.Close()
 		return nil, nil, fmt.Errorf("database %s of %s:%d: %w", config.Database, config.Host, config.Port, err)
 	}
-	e.db = db
 	return db, db, nil
 }
 
@@ -55,7 +54,7 @@ func redacted(err error) error {
 	return err
 }
 
-func (*postgres) check(ctx context.Context, db *sql.DB) error {
+func (e *postgres) check(ctx context.Context, db *sql.DB) error {
 	var version, encoding string
 	var number int
 	if err := db.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
@@ -64,6 +63,7 @@ func (*postgres) check(ctx context.Context, db *sql.DB) error {
 	if !strings.HasPrefix(version, "PostgreSQL") {
 		return nil // it numbers its versions in its own way
 	}
+	e.real = !strings.Contains(version, "-YB-")
 	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number); err != nil {
 		return err
 	}
@@ -158,3 +158,53 @@ func (*postgres) full(err error) bool {
 func (*postgres) close() error { return nil }
 
 func (*postgres) alone() bool { return false }
+
+// restore loads all in one transaction, with what was there before gone in it.
+func (e *postgres) restore(ctx context.Context, l *loader) error {
+	w, _, err := e.open(ctx, l.o)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := e.check(ctx, w); err != nil {
+		return err
+	}
+	there, err := e.count(ctx, w, "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'meta'")
+	if err != nil {
+		return err
+	}
+	var clear []string
+	if there > 0 {
+		if !l.replace {
+			return errNotEmpty
+		}
+		others, err := e.count(ctx, w, e.query("SELECT count(*) FROM node WHERE until >= ?"), l.o.Now().UnixMilli())
+		if err != nil {
+			return err
+		}
+		if others > 0 {
+			return fmt.Errorf("%w by %d programs; end them before what they have is replaced", ErrInUse, others)
+		}
+		for _, name := range append([]string{"change", "node", "schema_version"}, backupTables...) {
+			clear = append(clear, "DROP TABLE IF EXISTS "+name+" CASCADE")
+		}
+	}
+	return l.into(ctx, e, w, clear)
+}
+
+func (*postgres) count(ctx context.Context, db *sql.DB, query string, args ...any) (n int, err error) {
+	err = db.QueryRowContext(ctx, query, args...).Scan(&n)
+	return n, err
+}
+
+// sound: PostgreSQL has no such question; it reports damage where it meets it.
+func (*postgres) sound(context.Context, *sql.DB) ([]string, error) { return nil, nil }
+
+// life is the timeline: a server that is promoted begins a new one.
+func (e *postgres) life(ctx context.Context, tx *sql.Tx) (timeline string, err error) {
+	if !e.real {
+		return "", nil
+	}
+	err = tx.QueryRowContext(ctx, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").Scan(&timeline)
+	return timeline, err
+}

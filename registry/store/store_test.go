@@ -17,8 +17,6 @@ import (
 	"github.com/icpgate/icpgate/registry/store"
 )
 
-func child() {}
-
 // filing makes a filing of one domain.
 func filing(number, domain string, accesses ...registry.Access) registry.Filing {
 	n := registry.MustParseNumber(number)

@@ -124,7 +124,29 @@ func (t *tx) lock() error {
 	err := t.row("UPDATE meta SET rev = rev WHERE id = 1 RETURNING epoch_made, epoch_random, rev, base, last_id, filings").
 		Scan(&t.at.Epoch.Made, &epochRandom, &rev, &base, &t.lastID, &t.filings)
 	t.at.Epoch.Random, t.at.Rev, t.base = uint64(epochRandom), uint64(rev), uint64(base)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.live()
+}
+
+// live begins a new epoch where the server is another one than before: one that
+// was promoted may lack revisions that edges have seen.
+func (t *tx) live() error {
+	life, err := t.s.e.life(t.ctx, t.Tx)
+	if err != nil || life == "" {
+		return err
+	}
+	var was string
+	if err := t.row("SELECT life FROM meta WHERE id = 1").Scan(&was); err != nil || was == life {
+		return err
+	}
+	if was != "" {
+		if err := t.newEpoch(); err != nil {
+			return err
+		}
+	}
+	return t.exec("UPDATE meta SET life = ? WHERE id = 1", life)
 }
 
 func (t *tx) exec(query string, args ...any) error {

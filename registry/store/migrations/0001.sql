@@ -10,7 +10,8 @@ CREATE TABLE meta (
 	filings      BIGINT   NOT NULL,             -- rows of site
 	snapshot_key BYTEA    NOT NULL,             -- of the fingerprints, 16 bytes; secret
 	key_check    BYTEA,                         -- tells whether the key of personal data is the right one
-	loading      TEXT                           -- the import whose load has dropped indexes
+	loading      TEXT,                          -- the import whose load has dropped indexes
+	life         TEXT     NOT NULL DEFAULT ''   -- of the server: another one after it was promoted
 );
 
 CREATE TABLE revision (
