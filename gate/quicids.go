@@ -174,14 +174,6 @@ func (q *quicIDs) expire(now time.Duration) {
 	}
 }
 
-// foreign reports whether an id leads to a connection of another client.
-func (q *quicIDs) foreign(id quicID, t *quicTuple) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	held := q.holders[id]
-	return held != nil && held.tuple != *t
-}
-
 // followed is what is known of a connection whose client comes from elsewhere.
 type followed struct {
 	id       quicID

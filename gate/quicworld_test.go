@@ -23,10 +23,10 @@ type quicOrigin struct {
 	addr string
 	cert tls.Certificate
 	mu   sync.Mutex
-	// names are those that connections and requests came for; retried and early
-	// count connections that came by a Retry and that used early data.
-	names          []string
-	retried, early int
+	// names are those that connections and requests came for; early counts
+	// connections that used early data.
+	names []string
+	early int
 }
 
 // quicOriginConfig says how an origin differs.

@@ -192,7 +192,8 @@ func (s *simple) cased(name string) string {
 	case 6:
 		return strings.ToUpper(name)
 	case 7:
-		return strings.Title(name) //nolint:staticcheck // any other capitals would do
+		n := min(1, len(name))
+		return strings.ToUpper(name[:n]) + name[n:]
 	}
 	return name
 }

@@ -355,14 +355,13 @@ func TestRecallTells(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.Log = edge.Log{On: true, Sample: 1, File: filepath.Join(w.dir, "log"), ClientV4: 24, ClientV6: 48}
 	w.cfg.Now = func() time.Time { return time.Unix(1_700_000_000, 0) }
-	p := newAsked(t, w.cfg)
 	name := "_8443._https.tells.cancelled.test."
 	labels := map[string]string{"zone": ".", "verdict": "block", "reason": "cancelled", "mode": "enforce"}
 	row := fmt.Sprint(registry.MustParseDomain("cancelled.test"), addrOf(theirs), registry.Cancelled)
 	before, seen := count(t, labels), sighted()[row]
 	lines := []string{name + " 60 IN CNAME x.test.", a("x.test.", abroad), a("x.test.", theirs), a("x.test.", ours)}
 	w.cfg.Policy.Mixed = registry.MixedBlock
-	p = newAsked(t, w.cfg)
+	p := newAsked(t, w.cfg)
 	p.want(t, "blocked", false, true, someClient, name, lines...)
 	p.passes(t, someClient, name, lines...)
 	if n := count(t, labels) - before; n != 3 {

@@ -60,8 +60,6 @@ func (e Endpoint) AddrPort() netip.AddrPort {
 // mapped is what IPv4 addresses begin with in IPv6, RFC 4291 §2.5.5.2.
 var mapped = [12]byte{10: 0xff, 11: 0xff}
 
-func (e *Endpoint) is4() bool { return [12]byte(e.Addr[:12]) == mapped }
-
 // AppendTo appends e in EndpointSize bytes, for ReadEndpoint.
 func (e Endpoint) AppendTo(b []byte) []byte {
 	b = append(b, e.Addr[:]...)
