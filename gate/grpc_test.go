@@ -3,6 +3,8 @@ package gate_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -288,6 +291,47 @@ func TestGRPCGarbage(t *testing.T) {
 	}
 	if strings.Contains(p.log.String(), "panic") {
 		t.Error(p.log)
+	}
+}
+
+// TestGRPCBounds: how many checks run at a time is announced, and who asks all the
+// time whether we are there is sent away.
+func TestGRPCBounds(t *testing.T) {
+	p := start(t, 1, "grpc://127.0.0.1:0 {\nICP\npeers 127.0.0.1\n}", nil)
+	c, err := net.Dial("tcp", p.addr(t, "grpc:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	f := http2.NewFramer(c, c)
+	if err := f.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	streams := uint32(0)
+	for pings := 0; ; {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatalf("after %d pings: %v; want to be sent away", pings, err)
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if n, ok := frame.Value(http2.SettingMaxConcurrentStreams); ok {
+				streams = n
+			}
+		case *http2.GoAwayFrame:
+			if frame.ErrCode != http2.ErrCodeEnhanceYourCalm || pings < 2 || streams != 1024 {
+				t.Errorf("%v after %d pings, with %d streams", frame.ErrCode, pings, streams)
+			}
+			return
+		}
+		if _, isAck := frame.(*http2.SettingsFrame); isAck || pings > 0 {
+			_ = f.WritePing(false, [8]byte{})
+			pings++
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 var (
 	fence = regexp.MustCompile("(?ms)^~~~ gatefile\n(.*?)^~~~$")
 	// Ports that others may have, in listeners and of the admin port.
-	listened = regexp.MustCompile(`(?m)^(http|tls|mixed|quic)://:\d+`)
+	listened = regexp.MustCompile(`(?m)^(http|tls|mixed|quic|auth|grpc|spoe)://:\d+`)
 	adminAt  = regexp.MustCompile(`(?m)^ *admin .*\n`)
 )
 
@@ -39,7 +39,7 @@ func TestReadme(t *testing.T) {
 	files := readmeFiles(t)
 	for _, f := range fences {
 		text := adminAt.ReplaceAllString(listened.ReplaceAllString(f[1], "$1://127.0.0.1:0"), "")
-		p := start(t, strings.Count(text, "://127.0.0.1:0"), text, files)
+		p := start(t, strings.Count(text, "://127.0.0.1:0")+strings.Count(text, "://unix:"), text, files)
 		p.signal(t, os.Interrupt)
 		if err := p.cmd.Wait(); err != nil {
 			t.Errorf("%v with\n%s\nit said\n%s", err, f[1], p.log)
