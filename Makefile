@@ -6,7 +6,7 @@ BIN := bin
 PROGRAMS := coredns icp-gate icp-registry
 
 # Peers that the tests run against, as Debian names them.
-DEBIAN_PEERS := apache2-utils bind9-dnsutils caddy chromium curl haproxy iproute2 iptables knot-dnsutils libnginx-mod-stream mandoc man-db \
+DEBIAN_PEERS := apache2-utils bind9-dnsutils caddy chromium curl haproxy iproute2 iptables knot-dnsutils libnginx-mod-http-lua libnginx-mod-stream mandoc man-db \
 	nghttp2-client nginx openssl postgresql-15 slowhttptest unbound wrk
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2

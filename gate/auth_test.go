@@ -76,6 +76,8 @@ auth://127.0.0.4:0 {
 }
 `
 
+// TestAuth: nginx gets 204 and 403 alone, whatever a block is (I01); hosts that come
+// twice or as a list are refused (I02).
 func TestAuth(t *testing.T) {
 	p := start(t, 4, authBlocks, nil)
 	const nginx, forward, envoy = "/auth/nginx", "/auth/forward", "/auth/envoy/a"

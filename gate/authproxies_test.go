@@ -196,6 +196,7 @@ func tryNginxPage(t *testing.T, f fences) {
 	whenGone(t, p, hasty, 500, 500)
 }
 
+// tryNginxRedirect (I01): a redirect is none to nginx, which makes one of a field.
 func tryNginxRedirect(t *testing.T, f fences) {
 	web, sock, s := freePort(t), socketPath(t), new(seen)
 	f = f.patiently("listen 80 ", "listen "+web+" ", "/run/icp-gate.sock", sock, "127.0.0.1:8080", newOrigin(t, s))
@@ -262,6 +263,7 @@ func caddyPort(addr string) string {
 	return ":" + port + " {"
 }
 
+// tryCaddyPage (I07): the page comes to the client as it is.
 func tryCaddyPage(t *testing.T, f fences) {
 	command(t, "caddy")
 	web, agent, s := freePort(t), freePort(t), new(seen)

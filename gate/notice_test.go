@@ -207,6 +207,10 @@ func TestNoticeRedirect(t *testing.T) {
 		if resp.StatusCode != status || resp.Header.Get("Location") != tt.want || resp.Header.Get("X-ICP-Redirect") != tt.want {
 			t.Errorf("%s of %q: %d, %q, %q; want %d, %q", tt.target, tt.host, resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("X-ICP-Redirect"), status, tt.want)
 		}
+		// Whoever does not come to see the header finds the place in the body.
+		if said := strings.Contains(body, html.EscapeString(tt.target)); said != (tt.want != "") {
+			t.Errorf("%s of %q: is it in the body: %v", tt.target, tt.host, said)
+		}
 		if len(resp.Cookies()) > 0 || body == "" {
 			t.Errorf("%q: cookies %v, body %q", tt.host, resp.Cookies(), body)
 		}

@@ -122,6 +122,9 @@ func (s *Notices) builtinBody(k noticeKey) string {
 		v[placeUnicode] = ""
 	}
 	w := s.view(k.noticeSubject, &v)
+	if k.redirect { // for whoever does not come to see the header
+		w.Redirect = canonicalURL(s.cfg.Redirect)
+	}
 	switch k.format {
 	case noticeHTML:
 		return builtinPage(w)

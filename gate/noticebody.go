@@ -17,6 +17,7 @@ type noticeJSONBody struct {
 	Message    string              `json:"message"`
 	RequestID  string              `json:"request_id"`
 	Time       string              `json:"time"`
+	Redirect   string              `json:"redirect,omitempty"`
 }
 
 // json writes a notice for programs.
@@ -24,7 +25,7 @@ func (w *noticeView) json(n noticeSubject) string {
 	// Strings and our own words always have a form in JSON.
 	b, _ := json.Marshal(noticeJSONBody{
 		Verdict: "block", Reason: n.reason, Page: n.page(), Host: w.Host, Advisories: n.advisories.Slice(),
-		Message: w.ReasonTitle + w.Labels.Colon + w.ReasonText, RequestID: w.RequestID, Time: w.Time,
+		Message: w.ReasonTitle + w.Labels.Colon + w.ReasonText, RequestID: w.RequestID, Time: w.Time, Redirect: w.Redirect,
 	})
 	return string(b) + "\n"
 }
@@ -49,6 +50,10 @@ func (w *noticeView) text() string {
 	line(w.ReasonText)
 	for _, note := range w.Notes {
 		line(note.Title, w.Labels.Colon, note.Text)
+	}
+	if w.Redirect != "" {
+		line()
+		line(w.Labels.More, w.Labels.Colon, w.Redirect)
 	}
 	w.writeSteps(line)
 	w.writeContact(line)

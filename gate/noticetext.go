@@ -8,7 +8,7 @@ import (
 // noticeLabels are the words around the facts. The fields are those of .Labels
 // in a template.
 type noticeLabels struct {
-	Host, Reason, Steps, Filing, Access, Contact, RequestID, Time, Colon string
+	Host, Reason, Steps, Filing, Access, Contact, RequestID, Time, Colon, More string
 
 	tag      string // of the language, BCP 47
 	noHost   string
@@ -49,7 +49,7 @@ func noticeLabelsOf(l explain.Lang) *noticeLabels {
 
 var noticeEnglish = noticeLabels{
 	Host: "Website", Reason: "Reason", Steps: "What the site's owner can do", Filing: "Go to the filing system",
-	Access: "Go to the access procedure", Contact: "Contact", RequestID: "Request", Time: "Time", Colon: ": ",
+	Access: "Go to the access procedure", Contact: "Contact", RequestID: "Request", Time: "Time", Colon: ": ", More: "More about this",
 	tag: "en", noHost: "(none)",
 	headings: map[registry.Page]string{
 		registry.PageUnfiled:     "This website cannot be shown: it has no ICP filing",
@@ -66,7 +66,7 @@ var noticeEnglish = noticeLabels{
 
 var noticeChinese = noticeLabels{
 	Host: "网站", Reason: "原因", Steps: "网站主办者可以这样处理", Filing: "前往备案系统",
-	Access: "前往接入备案", Contact: "联系方式", RequestID: "请求编号", Time: "时间", Colon: "：",
+	Access: "前往接入备案", Contact: "联系方式", RequestID: "请求编号", Time: "时间", Colon: "：", More: "查看说明",
 	tag: "zh-CN", noHost: "（无）",
 	headings: map[registry.Page]string{
 		registry.PageUnfiled:     "该网站未完成备案，暂时无法访问",

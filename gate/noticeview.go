@@ -20,6 +20,7 @@ type noticeView struct {
 	FilingURL, AccessURL      string
 	Contact                   *NoticeContact // nil if nothing of it is set
 	Provider, RequestID, Time string
+	Redirect                  string // where the client is sent, but for the parameters
 	Labels                    *noticeLabels
 }
 

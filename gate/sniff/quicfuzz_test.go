@@ -78,13 +78,9 @@ func (m *model) crypto(offset int, data []byte) {
 		return
 	}
 	for i, c := range data {
-		old, ok := m.bytes[offset+i]
-		if ok && old != c {
+		if old, ok := m.bytes[offset+i]; ok && old != c {
 			m.cause = sniff.CryptoDiffers
 			return
-		}
-		if ok {
-			continue
 		}
 		m.bytes[offset+i] = c
 		if i+1 == len(data) || m.has(offset+i+1) {
