@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,10 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/gate/internal/hello"
 )
 
@@ -34,6 +37,9 @@ func serveAskingHAProxy(t *testing.T, f fences, addr string) haproxied {
 	t.Helper()
 	dir := t.TempDir()
 	f.write(t, dir, "haproxy.cfg", "spoe-icp.conf")
+	if f["site.pem"] != "" {
+		f.write(t, dir, "site.pem")
+	}
 	serveBy(t, addr, "haproxy", "-db", "-C", dir, "-f", filepath.Join(dir, "haproxy.cfg"))
 	return haproxied{dir, addr}
 }
@@ -76,8 +82,9 @@ func get(t *testing.T, addr, host string, fields ...string) webAnswer {
 var patient = []string{"timeout processing 500ms", "timeout processing 3s", "check inter 2s", "check inter 100ms", "timeout hello 1s", "timeout hello 20s", "timeout connect 5s", "timeout connect 20s"}
 
 func tryHAProxyPage(t *testing.T, f fences) {
-	web, agent := freePort(t), freePort(t)
-	f = f.with(t, append([]string{"bind :80", "bind " + web, "127.0.0.1:9000", agent, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
+	web, secure, agent := freePort(t), freePort(t), freePort(t)
+	f = f.with(t, append([]string{"bind :80", "bind " + web, "bind :443", "bind " + secure, "127.0.0.1:9000", agent, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
+	f["site.pem"] = pemOf(t, newCertificate(t, "filed.example"))
 	p := start(t, 1, f["gate.conf"], nil)
 	h := serveAskingHAProxy(t, f, web)
 	eventually(t, "the gate is asked", func() bool { return get(t, web, "filed.example").status == 200 })
@@ -100,12 +107,18 @@ func tryHAProxyPage(t *testing.T, f fences) {
 			t.Errorf("%s: %q; want it refused", lines, got)
 		}
 	}
+	tryBothNames(t, secure)
 	reloadHAProxy(t, h)
+	restartAsked(t, p, web)
+	p.killSuccessors()
+	p = start(t, 1, f["gate.conf"], nil)
+	eventually(t, "the gate is asked again", func() bool { return get(t, web, "filed.example").status == 200 })
 	// An agent that hangs, and one that is gone, are the closed side's.
 	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
 	quick := strings.NewReplacer("timeout processing 3s", "timeout processing 500ms").Replace(f["spoe-icp.conf"])
 	other := freePort(t)
-	hangs := fences{"haproxy.cfg": strings.ReplaceAll(f["haproxy.cfg"], web, other), "spoe-icp.conf": quick}
+	conf := strings.NewReplacer(web, other, secure, freePort(t)).Replace(f["haproxy.cfg"])
+	hangs := fences{"haproxy.cfg": conf, "spoe-icp.conf": quick, "site.pem": f["site.pem"]}
 	serveAskingHAProxy(t, hangs, other)
 	if got := get(t, other, "filed.example"); got.status != 503 {
 		t.Errorf("the agent hangs: %+v; want 503", got)
@@ -115,6 +128,83 @@ func tryHAProxyPage(t *testing.T, f fences) {
 		if got := get(t, web, "filed.example"); got.status != 503 {
 			t.Errorf("the agent is gone: %+v; want 503", got)
 		}
+	}
+}
+
+// pemOf is a certificate and its key in one, as HAProxy wants them.
+func pemOf(t *testing.T, c gate.Certificate) string {
+	t.Helper()
+	var both strings.Builder
+	for _, path := range []string{c.Cert, c.Key} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both.Write(b)
+	}
+	return both.String()
+}
+
+// tryBothNames: where TLS ends at HAProxy, the name in the hello and the host must
+// pass, over HTTP/1.1 and HTTP/2.
+func tryBothNames(t *testing.T, addr string) {
+	t.Helper()
+	for _, h2 := range []bool{false, true} {
+		for _, tt := range []struct {
+			sni, host string
+			want      int
+		}{
+			{"filed.example", "filed.example", 200}, {"filed.example", "unfiled.example", 403}, {"unfiled.example", "filed.example", 403}, {"", "filed.example", 200},
+		} {
+			// No name is sent in the hello where an address is to be verified.
+			config := &tls.Config{ServerName: tt.sni, InsecureSkipVerify: true}
+			tr := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: h2, DisableKeepAlives: true}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+addr+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = tt.host
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				t.Fatalf("%+v, HTTP/2 %v: %v", tt, h2, err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != tt.want || resp.ProtoMajor == 2 != h2 {
+				t.Errorf("%+v, HTTP/2 %v: %s %d", tt, h2, resp.Proto, resp.StatusCode)
+			}
+		}
+	}
+}
+
+// restartAsked restarts the gate while HAProxy asks. A question that crosses the
+// farewell may fail, and no other.
+func restartAsked(t *testing.T, p *program, addr string) {
+	t.Helper()
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	const clients = 4
+	var n, failed atomic.Int64
+	for range clients {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				n.Add(1)
+				if got := get(t, addr, "filed.example"); got.status != 200 {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	p.signal(t, syscall.SIGUSR2)
+	p.log.await(t, "msg=ended")
+	close(stop)
+	all.Wait()
+	if failed.Load() > clients {
+		t.Errorf("%d of %d requests failed at the restart; want no more than one of each client's", failed.Load(), n.Load())
 	}
 }
 
