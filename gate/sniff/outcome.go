@@ -65,7 +65,7 @@ const (
 	TwoReadings     // an Initial packet that opens with the keys of two connections
 	TooManyGaps     // more than MaxQUICGaps in what came of the handshake
 	CryptoDiffers   // two packets disagree about a byte of the handshake
-	NameDiffers     // a second hello does not name what the first one did
+	NameDiffers     // a second hello does not mean whom the first one did
 	OtherVersion    // a version that is neither 1 nor 2
 	NoInitial       // packets that begin no connection
 

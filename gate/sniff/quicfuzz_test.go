@@ -78,9 +78,13 @@ func (m *model) crypto(offset int, data []byte) {
 		return
 	}
 	for i, c := range data {
-		if old, ok := m.bytes[offset+i]; ok && old != c {
+		old, ok := m.bytes[offset+i]
+		if ok && old != c {
 			m.cause = sniff.CryptoDiffers
 			return
+		}
+		if ok {
+			continue
 		}
 		m.bytes[offset+i] = c
 		if i+1 == len(data) || m.has(offset+i+1) {

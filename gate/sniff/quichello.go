@@ -164,35 +164,80 @@ func (q *QUICHello) Feed(b []byte, w *QUICWork) (seen QUICSeen) {
 
 // packet opens an Initial packet and takes what it holds.
 func (q *QUICHello) packet(p *QUICPacket, w *QUICWork, seen *QUICSeen) Cause {
-	id := newQUICID(p.DCID)
-	base, anew := id, false
-	if id != q.first && !slices.Contains(q.retries[:], id) {
-		base = q.base
-		// A server that does not know the id, no longer perhaps, takes it for that of
-		// a new connection. AES-GCM does not bind a packet to one key: it can be made
-		// so that it opens with two.
-		_, _, anew = q.keys.get(p.Version, id).open(p, -1, w)
-	}
-	payload, number, ok := q.keys.get(p.Version, base).open(p, q.largest, w)
-	switch {
-	case !ok:
+	o := q.open(p, w)
+	if o.cause != NoCause {
 		seen.Failed++
-		seen.Anew = seen.Anew || anew
-		return NotOpened
-	case anew:
-		seen.Failed++
-		return TwoReadings
+		seen.Anew = seen.Anew || o.anew
+		return o.cause
 	}
 	seen.Opened++
-	q.largest = max(q.largest, number)
-	if base != q.first {
-		q.base = base
+	q.largest = max(q.largest, o.number)
+	if o.base != q.first {
+		q.base = o.base
 	}
-	cause := q.frames(payload, w, seen)
+	cause := q.frames(o.payload, w, seen)
 	if cause != NoCause {
 		q.hello = Hello{}.malformed(cause)
 	}
 	return cause
+}
+
+// opened is what came of a packet.
+type opened struct {
+	payload []byte
+	number  int64
+	base    quicID // whose keys were taken
+	anew    bool   // it opens with those of its own id, which is none of the connection's
+	cause   Cause  // why it is not read
+}
+
+// open opens a packet of the client.
+func (q *QUICHello) open(p *QUICPacket, w *QUICWork) (o opened) {
+	id := newQUICID(p.DCID)
+	o.base = id
+	if id != q.first && !slices.Contains(q.retries[:], id) {
+		// A server that does not know the id, no longer perhaps, takes it for that of
+		// a new connection. AES-GCM does not bind a packet to one key: it can be made
+		// so that it opens with two.
+		o.base = q.base
+		_, _, o.anew = q.keys.get(p.Version, id).open(p, -1, w)
+	}
+	ok := false
+	o.payload, o.number, ok = q.keys.get(p.Version, o.base).open(p, q.largest, w)
+	switch {
+	case !ok:
+		o.cause = NotOpened
+	case o.anew:
+		o.cause = TwoReadings
+	}
+	return o
+}
+
+// Opens reports whether Feed would open an Initial packet of the datagram, and
+// takes nothing of it. Where a datagram may be of several connections, it belongs
+// to the one for which this is so; if there are two of those it was made to be read
+// in two ways.
+func (q *QUICHello) Opens(b []byte, w *QUICWork) bool {
+	for cause := ScanQUIC(b, 0).Cause; cause == NoCause && len(b) > 0; {
+		var p QUICPacket
+		if p, b, cause = NextQUIC(b, 0); cause == NoCause && p.Type == QUICInitial && q.open(&p, w).cause == NoCause {
+			return true
+		}
+	}
+	return false
+}
+
+// OpensServers reports whether an Initial packet is of this connection's server.
+// So it shows to which of several connections an id belongs that a server has
+// chosen. It costs as much as a new connection.
+func (q *QUICHello) OpensServers(p *QUICPacket, w *QUICWork) bool {
+	if p.Type != QUICInitial || q.first == (quicID{}) {
+		return false
+	}
+	var k quicKeys
+	k.derive(p.Version, q.base.bytes(), true)
+	_, _, ok := k.open(p, -1, w)
+	return ok
 }
 
 // frames walks the payload of a packet.
@@ -251,10 +296,10 @@ func (q *QUICHello) parse() {
 // returned, unless something is wrong with those behind it.
 func messages(b []byte) (first Hello, n int) {
 	for len(b) > 0 {
-		length, h := head(b)
-		if h.Kind == More && n == maxHellos {
-			h = h.malformed(BadSequence)
+		if n == maxHellos {
+			return first.malformed(BadSequence), n
 		}
+		length, h := head(b)
 		if h.Kind == More && length >= 0 && len(b) >= length {
 			h, b = parse(b[handshakeHead:length]), b[length:]
 		}
@@ -265,7 +310,7 @@ func messages(b []byte) (first Hello, n int) {
 			return h, n
 		case n == 0:
 			first = h
-		case h.Kind != first.Kind || !bytes.EqualFold(h.Name, first.Name):
+		case h.Kind != first.Kind || h.ECH != first.ECH || !bytes.EqualFold(h.Name, first.Name):
 			return h.malformed(NameDiffers), n
 		}
 		n++

@@ -23,6 +23,7 @@ func TestQUICSecondHello(t *testing.T) {
 		{"with a dot", message(filed + "."), sniff.Malformed, sniff.NameDiffers},
 		{"no name", hello.Spec{}.Message(), sniff.Malformed, sniff.NameDiffers},
 		{"an address", message("192.0.2.1"), sniff.Malformed, sniff.NameDiffers},
+		{"with ECH", message(filed, hello.Ext(0xfe0d, make([]byte, 9))), sniff.Malformed, sniff.NameDiffers},
 		{"malformed", message("a..b"), sniff.Malformed, sniff.BadName},
 		{"and a third", append(message(filed), message(filed)...), sniff.Malformed, sniff.BadSequence},
 	} {
@@ -139,7 +140,7 @@ func TestQUICServerID(t *testing.T) {
 // refused, whichever of the two a server would take it for.
 func TestQUICTwoKeys(t *testing.T) {
 	for _, id := range [][]byte{[]byte("chosen"), []byte("another one")} {
-		b := initial.TwoKeys(id, serverID, 1200)
+		b := initial.TwoKeys(id, clientID, serverID, id, 1200)
 		for _, key := range [][]byte{id, serverID} {
 			if _, _, err := initial.Open(b, key, false); err != nil {
 				t.Fatalf("id %q, keys of %q: %v", id, key, err)
@@ -153,5 +154,36 @@ func TestQUICTwoKeys(t *testing.T) {
 		if seen.Failed != 1 || seen.Opened != 0 {
 			t.Errorf("got %+v", seen)
 		}
+	}
+}
+
+// TestQUICOpens: whose packet it is shows before anything of it is taken.
+func TestQUICOpens(t *testing.T) {
+	c, other := newConn(sniff.QUICv1), newConn(sniff.QUICv1)
+	other.q.Start(sniff.QUICv1, []byte("of another"))
+	msg := message(filed)
+	other.p.DCID, other.p.Key = []byte("chosen"), []byte("of another")
+	b := other.datagram(initial.Crypto(0, msg))
+	if c.q.Opens(b, &c.w) || !other.q.Opens(b, &c.w) {
+		t.Error("the packet is not of the one that has sealed it")
+	}
+	check(t, "nothing was taken", other.feed([]byte{1}), sniff.More, "", 0)
+	two := initial.TwoKeys([]byte("chosen"), clientID, serverID, []byte("of another"), 1200)
+	if !c.q.Opens(two, &c.w) || !other.q.Opens(two, &c.w) {
+		t.Error("a packet that was made to open with two keys does not")
+	}
+	for _, version := range []uint32{sniff.QUICv1, sniff.QUICv2} {
+		server := initial.Packet{Version: version, DCID: clientID, SCID: []byte("chosen"), Key: serverID, Payload: make([]byte, 40), Server: true}.Seal()
+		p, _, _ := sniff.NextQUIC(server, 0)
+		if !c.q.OpensServers(&p, &c.w) || other.q.OpensServers(&p, &c.w) {
+			t.Errorf("version %x: the server's packet is not of its connection", version)
+		}
+	}
+	p, _, _ := sniff.NextQUIC(b, 0)
+	if other.q.OpensServers(&p, &c.w) {
+		t.Error("a client's packet passes for its server's")
+	}
+	if p, _, _ := sniff.NextQUIC(long(sniff.QUICv1, kindHandshake, nil, 40), 0); other.q.OpensServers(&p, &c.w) {
+		t.Error("a Handshake packet passes for an Initial one")
 	}
 }

@@ -68,7 +68,7 @@ func TestBackup(t *testing.T) {
 		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
 		for _, e := range engines {
 			t.Run("to "+e.name, func(t *testing.T) {
-				to := &world{T: t, dsn: e.dsn(t), now: w.clock().Add(time.Hour), key: w.key}
+				to := &world{T: t, dsn: e.empty(t), now: w.clock().Add(time.Hour), key: w.key}
 				restore := func(replace bool) error {
 					_, err := store.Restore(background, to.dsn, store.Options{Now: to.clock, Key: to.key}, staff, replace, open)
 					return err

@@ -107,13 +107,20 @@ func startServer() {
 		os.RemoveAll(dir)
 	}
 	for range 300 {
-		if out, err := psql("postgres", "SELECT 1"); err == nil && strings.TrimSpace(out) == "1" {
+		if out, err := psql("postgres", "CREATE DATABASE icptemplate"); err == nil {
+			break
+		} else if server.why = out; cmd.Process.Signal(syscall.Signal(0)) != nil {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // it is starting
 	}
-	b, _ := os.ReadFile(filepath.Join(dir, "log"))
-	server.why = "PostgreSQL does not answer: " + string(b)
+	s, err := store.Open(context.Background(), fmt.Sprintf("host=%s user=icp dbname=icptemplate", dir), store.Options{})
+	if err != nil {
+		server.why = err.Error()
+		return
+	}
+	s.Close()
+	server.why = ""
 }
 
 // unprivileged gives dir to a user without rights, if this process has all.
@@ -144,8 +151,14 @@ func psql(db, query string) (string, error) {
 	return string(out), err
 }
 
-// postgresDSN makes an empty database, and skips the test where there is no server.
-func postgresDSN(t testing.TB) string {
+// postgresDSN makes a database with the schema, and skips the test where there is
+// no server.
+func postgresDSN(t testing.TB) string { return database(t, "TEMPLATE icptemplate") }
+
+// emptyPostgres makes one without anything.
+func emptyPostgres(t testing.TB) string { return database(t, "") }
+
+func database(t testing.TB, like string) string {
 	t.Helper()
 	server.once.Do(startServer)
 	if server.why != "" {
@@ -158,7 +171,7 @@ func postgresDSN(t testing.TB) string {
 	server.n++
 	name := fmt.Sprintf("icp%d", server.n)
 	server.mu.Unlock()
-	if out, err := psql("postgres", "CREATE DATABASE "+name); err != nil {
+	if out, err := psql("postgres", "CREATE DATABASE "+name+" "+like); err != nil {
 		t.Fatalf("create database: %v: %s", err, out)
 	}
 	return fmt.Sprintf("host=%s user=icp dbname=%s", server.dir, name)
@@ -168,10 +181,14 @@ func postgresDSN(t testing.TB) string {
 var engines = []struct {
 	name string
 	dsn  func(testing.TB) string
+	// empty is a database without a schema.
+	empty func(testing.TB) string
 }{
-	{"sqlite", func(t testing.TB) string { return filepath.Join(t.TempDir(), "registry.db") }},
-	{"postgres", postgresDSN},
+	{"sqlite", sqliteDSN, sqliteDSN},
+	{"postgres", postgresDSN, emptyPostgres},
 }
+
+func sqliteDSN(t testing.TB) string { return filepath.Join(t.TempDir(), "registry.db") }
 
 // onEach runs a test on every database; open opens it, again if it was closed.
 func onEach(t *testing.T, test func(t *testing.T, w *world)) {

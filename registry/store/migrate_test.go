@@ -14,7 +14,7 @@ func TestMigrations(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			for v := range store.SchemaVersion + 1 {
-				dsn := e.dsn(t)
+				dsn := e.empty(t)
 				if err := store.MigrateTo(dsn, v); err != nil {
 					t.Fatalf("version %d: %v", v, err)
 				}

@@ -23,6 +23,8 @@ func (s *Store) Stage(ctx context.Context, by By, o ImportOptions, read func(add
 	}
 	i := Import{ID: randomID(), Made: s.o.Now().UTC(), By: by, Options: o, State: ImportStaging}
 	if !o.DryRun {
+		s.staging.Store(i.ID, true)
+		defer s.staging.Delete(i.ID)
 		if err := s.beginImport(ctx, &i); err != nil {
 			return i, err
 		}
@@ -73,16 +75,19 @@ func (s *Store) importRow(i *Import) []any {
 		shown(i.Counts), int64(i.Chunks), int64(i.Done), "", "", i.Undoes}
 }
 
-// deadImports are those that a program staged which is not there any more.
+// deadImports are those that are staged by a program which is not there any more,
+// or by this one, which does not do so.
 func (t *tx) deadImports() (ids []string, err error) {
-	query, args := "SELECT id FROM import WHERE state = ? AND node <> ?", []any{string(ImportStaging), t.s.node}
+	query, args := "SELECT id, node FROM import WHERE state = ?", []any{string(ImportStaging)}
 	if !t.s.e.alone() {
-		query, args = query+" AND node NOT IN (SELECT id FROM node WHERE until >= ?)", append(args, t.now.UnixMilli())
+		query, args = query+" AND (node = ? OR node NOT IN (SELECT id FROM node WHERE until >= ?))", append(args, t.s.node, t.now.UnixMilli())
 	}
 	err = t.s.each(t.ctx, t, query, args, func(rows *sql.Rows) error {
-		var id string
-		err := rows.Scan(&id)
-		ids = append(ids, id)
+		var id, node string
+		err := rows.Scan(&id, &node)
+		if _, alive := t.s.staging.Load(id); !alive {
+			ids = append(ids, id)
+		}
 		return err
 	})
 	return ids, err

@@ -93,6 +93,7 @@ type Store struct {
 	closing  sync.Once
 
 	importing sync.Mutex // one import is published at a time
+	staging   sync.Map   // the imports that this program stages, by id
 }
 
 // Open opens the registry of record and brings its schema up to date; a new one

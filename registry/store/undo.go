@@ -23,6 +23,8 @@ func (s *Store) Undo(ctx context.Context, by By, id string) (Import, error) {
 		return Import{}, fmt.Errorf("%w: import %q is %s; nothing of it is in force", ErrInvalid, id, was.State)
 	}
 	i := Import{ID: randomID(), Made: s.o.Now().UTC(), By: by, Options: ImportOptions{Source: "undo of " + id}, State: ImportStaging, Undoes: id}
+	s.staging.Store(i.ID, true)
+	defer s.staging.Delete(i.ID)
 	if err := s.beginUndo(ctx, &i, &was); err != nil {
 		return i, err
 	}

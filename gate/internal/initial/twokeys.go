@@ -3,23 +3,29 @@ package initial
 import (
 	"encoding/binary"
 	"math/bits"
-	"math/rand/v2"
+	"slices"
 )
 
-// TwoKeys is a packet of version 1 that opens with the client's keys of its own
-// id and with those of another, to different payloads that nobody has chosen:
-// AES-GCM does not bind what it seals to one key. Every call with the same
-// arguments makes the same packet, size bytes long.
-func TwoKeys(dcid, other []byte, size int) []byte {
-	k := [2]keys{keysOf(V1, dcid, false), keysOf(V1, other, false)}
-	head := append(Header(V1, 0, dcid, nil), 0)
+// TwoKeys is a packet of version 1 that opens with the client's keys of two ids:
+// AES-GCM does not bind what it seals to one key. With those of one it holds a
+// CONNECTION_CLOSE, with those of the other what comes of it. Packets with the
+// same arguments are the same.
+func TwoKeys(dcid, scid, one, other []byte, size int) []byte {
+	k := [2]keys{keysOf(V1, one, false), keysOf(V1, other, false)}
+	head := append(Header(V1, 0, dcid, scid), 0)
 	number := len(head) + 2
 	head = binary.BigEndian.AppendUint16(head, uint16(size-number)|1<<14)
-	rng := rand.New(rand.NewPCG(5, 6))
-	b := append(head, make([]byte, size-number)...)
-	for {
-		for i := number; i < len(b); i++ {
-			b[i] = byte(rng.Uint32())
+	head[0] |= numberSize - 1
+	reason := size - number - numberSize - 5 - 16
+	payload := append([]byte{0x1c, 0, 0}, binary.BigEndian.AppendUint16(nil, uint16(reason)|1<<14)...)
+	payload = append(payload, make([]byte, reason)...)
+	for n := uint32(1); ; n++ {
+		plain := binary.BigEndian.AppendUint32(slices.Clone(head), n)
+		b := append(slices.Clone(plain), k[0].aead.Seal(nil, k[0].nonce(uint64(n)), payload, plain)...)
+		mask := k[0].mask(b, number)
+		b[0] ^= mask[0] & 0x0f
+		for i := range numberSize {
+			b[number+i] ^= mask[1+i]
 		}
 		if forge(b, number, k) {
 			return b
@@ -27,37 +33,43 @@ func TwoKeys(dcid, other []byte, size int) []byte {
 	}
 }
 
-// forge sets one block and the tag of a packet so that it opens with both keys. It
-// fails where the keys do not see packet numbers of the same length.
+// numberSize is the size of the packet numbers of TwoKeys.
+const numberSize = 4
+
+// mask is what protects the header of a packet.
+func (k keys) mask(b []byte, number int) []byte {
+	mask := make([]byte, 16)
+	k.hp.Encrypt(mask, b[number+4:number+20])
+	return mask
+}
+
+// forge sets a block and the tag of a packet so that it opens with both keys. It
+// fails where they do not see packet numbers of the same size.
 func forge(b []byte, number int, k [2]keys) bool {
-	var heads [2][]byte
-	var nonces [2][]byte
+	var heads, nonces [2][]byte
 	for i := range k {
-		mask := make([]byte, 16)
-		k[i].hp.Encrypt(mask, b[number+4:number+20])
-		first := b[0] ^ mask[0]&0x0f
-		n := int(first&3) + 1
-		h := append([]byte{first}, b[1:number+n]...)
-		var cut uint64
-		for j := range n {
-			h[number+j] ^= mask[1+j]
-			cut = cut<<8 | uint64(h[number+j])
+		mask := k[i].mask(b, number)
+		head := slices.Clone(b[:number+numberSize])
+		head[0] ^= mask[0] & 0x0f
+		for j := range numberSize {
+			head[number+j] ^= mask[1+j]
 		}
-		heads[i], nonces[i] = h, k[i].nonce(cut)
+		if head[0]&3 != numberSize-1 {
+			return false
+		}
+		heads[i], nonces[i] = head, k[i].nonce(uint64(binary.BigEndian.Uint32(head[number:])))
 	}
-	if len(heads[0]) != len(heads[1]) {
-		return false
-	}
-	sealed := b[len(heads[0]) : len(b)-16]
-	free := sealed[48:64] // behind what the masks are made of
+	sealed := b[number+numberSize : len(b)-16]
+	const block = 3 // behind what masks are made of
+	free := sealed[16*block:][:16]
 	clear(free)
 	var sums, powers [2]element
 	for i := range k {
-		sums[i], powers[i] = authenticate(k[i], nonces[i], heads[i], sealed, 3)
+		sums[i], powers[i] = authenticate(k[i], nonces[i], heads[i], sealed, block)
 	}
 	solution := sums[0].plus(sums[1]).times(powers[0].plus(powers[1]).inverse())
 	solution.put(free)
-	sum, _ := authenticate(k[0], nonces[0], heads[0], sealed, 3)
+	sum, _ := authenticate(k[0], nonces[0], heads[0], sealed, block)
 	sum.put(b[len(b)-16:])
 	return true
 }
