@@ -1,5 +1,7 @@
 package sniff
 
+import "encoding/binary"
+
 // Types of the frames that an Initial packet may hold, RFC 9000 §12.4.
 const (
 	framePadding = 0x00
@@ -28,6 +30,10 @@ func nextFrame(b []byte) (f quicFrame, rest []byte, c Cause) {
 	ok := true
 	switch f.kind {
 	case framePadding:
+		// Most of a small hello's datagram: eight at a time.
+		for len(r.b) >= 8 && binary.LittleEndian.Uint64(r.b) == 0 {
+			r.b = r.b[8:]
+		}
 		for len(r.b) > 0 && r.b[0] == framePadding {
 			r.b = r.b[1:]
 		}

@@ -187,7 +187,7 @@ func TestQUICHelloBounds(t *testing.T) {
 	check(t, "65 gaps", c.feed(initial.Crypto(500, []byte{0})), sniff.Malformed, "", sniff.TooManyGaps)
 }
 
-// TestQUICHelloPackets: what a datagram may hold.
+// TestQUICHelloPackets: what a datagram may hold (Q16, Q19, Q25).
 func TestQUICHelloPackets(t *testing.T) {
 	msg := large(filed)
 	c := newConn(sniff.QUICv1)

@@ -54,6 +54,8 @@ func TestNextQUIC(t *testing.T) {
 	}
 }
 
+// TestNextQUICRefuses: ids and tokens that are too long, versions that nobody
+// reads (Q05, Q13, Q14).
 func TestNextQUICRefuses(t *testing.T) {
 	whole := long(sniff.QUICv1, kindInitial, []byte("token"), 30)
 	ids := func(version uint32, dcid, scid int) []byte {
@@ -106,6 +108,7 @@ func begins(version uint32, dcid []byte, size int) []byte {
 	return initial.Packet{Version: version, DCID: dcid, SCID: clientID, Payload: []byte{1}, Size: size}.Seal()
 }
 
+// TestFirstQUIC: what begins a connection, and what does not (Q05, Q13, Q17, Q29).
 func TestFirstQUIC(t *testing.T) {
 	early := long(sniff.QUICv1, kindZeroRTT, nil, 100)
 	for _, tt := range []struct {
