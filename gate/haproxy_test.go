@@ -274,6 +274,10 @@ func tryHAProxyRedirect(t *testing.T, f fences) {
 			t.Errorf("%s: %+v; want %d to %q", host, got, want, to)
 		}
 	}
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	if got := get(t, web, "unfiled.example"); got.status != 200 {
+		t.Errorf("the agent hangs: %+v; want 200, by the open side", got)
+	}
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	for _, host := range []string{"filed.example", "unfiled.example"} {
@@ -308,6 +312,10 @@ func tryHAProxyTLS(t *testing.T, f fences) {
 		if got := raw(t, web, b, false); got != "closed" && got != "reset" {
 			t.Errorf("%s: %q; want the end alone", name, got)
 		}
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	if err := handshake(web, "filed.example"); err == nil {
+		t.Error("the agent hangs: a handshake; want the end, by the closed side")
 	}
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
