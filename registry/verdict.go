@@ -113,26 +113,6 @@ func (q *Query) Decide(c *Coverage) Verdict {
 	return v
 }
 
-// TimeBound reports whether Decide may return another verdict for q and c where
-// nothing but Now is another one: an exemption has an end, or an access a grace
-// that the policy grants.
-func (q *Query) TimeBound(c *Coverage) bool {
-	if q.Exemption.Until != 0 {
-		return true
-	}
-	if q.Policy.PendingAccess != PendingAccessAllow {
-		return false
-	}
-	for i := range c.Filings {
-		for _, a := range c.Filings[i].Accesses {
-			if a.GraceUntil() != 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // notJudged reports whether the host is one that is never judged. No host at all
 // is the root in DNS; elsewhere it has a policy of its own.
 func (q *Query) notJudged() bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ func quicClients(t *testing.T) (list []quicCorpus) {
 		c.datagrams = catchDatagrams(t, c.client, func(ctx context.Context, port string) {
 			_ = exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-quic",
 				"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
-				"--user-data-dir="+t.TempDir(), "--origin-to-force-quic-on=www.filed.example:"+port,
+				"--user-data-dir="+profileDir(t), "--origin-to-force-quic-on=www.filed.example:"+port,
 				"--host-resolver-rules=MAP www.filed.example 127.0.0.1", "--dump-dom", "https://www.filed.example:"+port+"/").Run()
 		})
 		list = append(list, c)
@@ -193,4 +194,17 @@ func refuse(pc net.PacketConn) {
 			_, _ = pc.WriteTo(sniff.AppendQUICClose(nil, sniff.QUICAnswer{Version: p.Version, ID: p.DCID, Client: p.SCID, Error: sniff.QUICError(sniff.AlertUnrecognizedName)}), from)
 		}
 	}
+}
+
+// profileDir is a directory for Chromium's profile. Its processes may outlive the
+// one that was started by a moment and still write there, so that what cannot be
+// removed is left.
+func profileDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium-profile-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
