@@ -43,7 +43,10 @@ func (c *conn) serveTLS() {
 	c.note(a, true)
 	b := in
 	in = nil
-	c.passThrough(b)
+	if exempt {
+		hello.Length = 0
+	}
+	c.passThrough(b, hello.Length, a)
 }
 
 // showsPage reports whether a blocked client can be shown the page: there is a
@@ -84,8 +87,9 @@ func (c *conn) readHello() (in *[]byte, h sniff.Hello, a asked) {
 	}
 }
 
-// passThrough sends on what was read, and then relays.
-func (c *conn) passThrough(in *[]byte) {
+// passThrough sends on the hello, which meant a, and then relays. Where hello is 0
+// it cannot be told where that ends, or nobody asks, and all that was read goes on.
+func (c *conn) passThrough(in *[]byte, hello int, a asked) {
 	up, err := c.s.upstream.dial(context.Background(), c.origin())
 	if err != nil {
 		c.s.metrics.upstreamFailed()
@@ -94,13 +98,23 @@ func (c *conn) passThrough(in *[]byte) {
 		return
 	}
 	_ = up.SetWriteDeadline(time.Now().Add(c.s.timeouts.idle))
-	n, err := up.Write(*in)
+	first := *in
+	if hello > 0 {
+		first = first[:hello]
+	}
+	n, err := up.Write(first)
 	c.s.metrics.in.Add(uint64(n))
-	giveBack(in)
 	rel := relay{conn: c, client: c.client, up: newSide(up), idle: c.s.timeouts.idle, in: c.s.metrics.in, out: c.s.metrics.out}
 	if err != nil {
+		giveBack(in)
 		rel.abort()
 		return
+	}
+	if hello > 0 {
+		rel.retry.rel, rel.retry.first = &rel, a
+		rel.retry.keep(in, hello)
+	} else {
+		giveBack(in)
 	}
 	c.onEnd(rel.abort)
 	rel.run()

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type relay struct {
 	idle       time.Duration
 	last       atomic.Int64 // Unix nanoseconds of the last byte in either direction
 	in, out    byteCounter
+	retry      retry // of TLS
 }
 
 // run relays until the end, and closes both. in counts the bytes from the
@@ -30,6 +32,7 @@ func (r *relay) run() {
 	r.conn.crew.run(func() {
 		defer back.Done()
 		defer r.conn.contain(r.abort)
+		defer r.retry.end()
 		r.direction(r.client, r.up, r.out)
 	})
 	r.direction(r.up, r.client, r.in)
@@ -43,10 +46,17 @@ func (r *relay) direction(dst, src *side, count byteCounter) {
 		r.touch(time.Now())
 		return nil
 	}
-	for {
-		_, err := pump(dst, src, -1, moved)
+	for watched := r.retry.rel != nil; ; {
+		var err error
+		if watched {
+			err = r.retry.begin(src == r.up, moved)
+		}
+		if err == nil {
+			watched = false
+			_, err = pump(dst, src, -1, moved)
+		}
 		switch {
-		case err == nil:
+		case err == nil || err == io.EOF:
 			// Closing sends the end of the last one, and both have been read to theirs.
 			if r.ended.Add(1) < 2 && dst.closeWrite() != nil {
 				r.abort()

@@ -3,6 +3,7 @@
 package hello
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 )
@@ -104,4 +105,23 @@ func ALPN(protocols ...string) []byte {
 		list = append(list, Vec(1, []byte(p))...)
 	}
 	return Ext(16, Vec(2, list))
+}
+
+// Retry is the message by which a server asks for a second hello, RFC 8446 §4.1.4.
+func Retry() []byte {
+	random := sha256.Sum256([]byte("HelloRetryRequest"))
+	return answer(random[:], Ext(51, []byte{0, 24}))
+}
+
+// Server is the hello of a server.
+func Server() []byte {
+	return answer(make([]byte, 32), Ext(51, append([]byte{0, 29}, Vec(2, make([]byte, 32))...)))
+}
+
+func answer(random, keyShare []byte) []byte {
+	body := append([]byte{3, 3}, random...)
+	body = append(body, Vec(1, make([]byte, 32))...)
+	body = append(body, 0x13, 0x01, 0)
+	body = append(body, Vec(2, append(Ext(43, []byte{3, 4}), keyShare...))...)
+	return append([]byte{2}, Vec(3, body)...)
 }
