@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -17,9 +18,11 @@ const CoveragePath = "/v1/coverage"
 const (
 	// MaxNames is how many names one request may hold.
 	MaxNames = 1000
-	// maxFilings is how many filings of one name are believed; old sites list
-	// hundreds of names, but no name has hundreds of sites.
-	maxFilings = 1000
+	// manyFilings: of a name that has more, filings that are alike are told once.
+	manyFilings = 64
+	// fairShare is how many bytes every answer of a request may have; what is longer
+	// takes what the others leave of maxAnswer.
+	fairShare = maxAnswer / 2 / MaxNames
 	// maxAccesses is how many accesses a filing may have; bulk takes 200.
 	maxAccesses = 200
 )
@@ -35,8 +38,16 @@ type coverageAnswer struct {
 	Answers  []coverage        `json:"answers"`
 }
 
+// encodedAnswer is a coverageAnswer whose entries are JSON already.
+type encodedAnswer struct {
+	Revision registry.Revision `json:"revision"`
+	Answers  []json.RawMessage `json:"answers"`
+}
+
 type coverage struct {
-	Cut         uint8      `json:"cut"`
+	// Untold: there is more under the name than an answer holds, so nothing is told.
+	Untold      bool       `json:"untold,omitempty"`
+	Cut         uint8      `json:"cut,omitempty"`
 	Filings     []covering `json:"filings,omitempty"`
 	Blacklisted bool       `json:"blacklisted,omitempty"`
 	GovFiled    bool       `json:"gov_filed,omitempty"`
@@ -92,17 +103,52 @@ func ParseRequest(b []byte) ([]registry.Domain, error) {
 }
 
 // AppendAnswer appends the body of an answer: the coverages of a request's names
-// in their order, all of one revision.
+// in their order, all of one revision. Of a name whose filings are more than an
+// answer holds nothing is told; the others do not suffer from it.
 func AppendAnswer(b []byte, rev registry.Revision, answers []registry.Coverage) ([]byte, error) {
-	a := coverageAnswer{Revision: rev, Answers: make([]coverage, len(answers))}
+	a := encodedAnswer{Revision: rev, Answers: make([]json.RawMessage, len(answers))}
+	left := maxAnswer / 2
 	for i := range answers {
-		a.Answers[i] = wireOf(&answers[i])
+		w := wireOf(&answers[i])
+		if w.overfull() {
+			w = coverage{Untold: true}
+		}
+		text, err := json.Marshal(w)
+		if err != nil {
+			return nil, err
+		}
+		switch more := len(text) - fairShare; {
+		case more > left:
+			text, _ = json.Marshal(coverage{Untold: true}) // a struct of plain values
+		case more > 0:
+			left -= more
+		}
+		a.Answers[i] = text
 	}
 	text, err := json.Marshal(a)
 	return append(b, text...), err
 }
 
+// overfull reports whether a filing has more accesses than are believed.
+func (w *coverage) overfull() bool {
+	return slices.ContainsFunc(w.Filings, func(c covering) bool { return len(c.Accesses) > maxAccesses })
+}
+
+// alike leaves one of the filings that are alike in all that is told.
+func alike(list []covering) []covering {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(c covering) bool {
+		key := fmt.Sprint(c)
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+}
+
 func wireOf(c *registry.Coverage) coverage {
+	if !c.Loaded {
+		return coverage{Untold: true}
+	}
 	w := coverage{Cut: c.Cut, Blacklisted: c.Blacklisted, GovFiled: c.GovFiled}
 	for i := range c.Filings {
 		f := &c.Filings[i]
@@ -115,10 +161,14 @@ func wireOf(c *registry.Coverage) coverage {
 		}
 		w.Filings = append(w.Filings, v)
 	}
+	if len(w.Filings) > manyFilings {
+		w.Filings = alike(w.Filings)
+	}
 	return w
 }
 
-// ParseAnswer reads what AppendAnswer wrote for names.
+// ParseAnswer reads what AppendAnswer wrote for names. The coverage of a name of
+// which nothing is told has a revision and is not Loaded.
 func ParseAnswer(b []byte, names []registry.Domain) ([]registry.Coverage, error) {
 	var a coverageAnswer
 	if err := strict(b, &a); err != nil {
@@ -139,14 +189,16 @@ func ParseAnswer(b []byte, names []registry.Domain) ([]registry.Coverage, error)
 	return answers, nil
 }
 
-// read checks an answer for a name of so many labels.
+// read checks an answer for a name of so many labels. What a name may have is
+// bounded by the bytes of the whole answer alone.
 func (w *coverage) read(labels int) (c registry.Coverage, err error) {
+	if w.Untold {
+		return c, nil
+	}
 	c = registry.Coverage{Cut: w.Cut, Blacklisted: w.Blacklisted, GovFiled: w.GovFiled, Loaded: true}
 	switch {
 	case w.Cut == 0 || int(w.Cut) > labels+1:
 		return c, fmt.Errorf("cut %d of a name of %d labels", w.Cut, labels)
-	case len(w.Filings) > maxFilings:
-		return c, fmt.Errorf("%d filings; expect at most %d", len(w.Filings), maxFilings)
 	}
 	for i := range w.Filings {
 		f, err := w.Filings[i].read(labels)

@@ -124,6 +124,56 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
+// TestCoverageOfMuch: a name with more filings than anybody believes is answered
+// for as they are where they can be told; where they cannot, nothing is told of
+// this name, and the others of the batch are answered for as ever.
+func TestCoverageOfMuch(t *testing.T) {
+	filing := func(at int64, accesses int) registry.Covering {
+		c := registry.Covering{Filed: 2, AccessesKnown: accesses > 0}
+		for i := range accesses {
+			c.Accesses = append(c.Accesses, registry.Access{Provider: registry.ProviderID(fmt.Sprintf("cloud-%d", i)), At: at})
+		}
+		return c
+	}
+	many := func(n, accesses int, at func(i int) int64) (c registry.Coverage) {
+		c = registry.Coverage{Loaded: true, Cut: 2, Revision: registry.Revision{Epoch: registry.Epoch{Made: 7, Random: 9}, Rev: 3}}
+		for i := range n {
+			c.Filings = append(c.Filings, filing(at(i), accesses))
+		}
+		return c
+	}
+	each := func(i int) int64 { return int64(i + 1) }
+	two := func(i int) int64 { return int64(i%2 + 1) }
+	names := []registry.Domain{registry.MustParseDomain("a.example"), registry.MustParseDomain("b.example"), registry.MustParseDomain("c.example")}
+	one := many(1, 1, each)
+	for name, tt := range map[string]struct {
+		is   registry.Coverage
+		want int // filings; -1: nothing is told
+	}{
+		"each another":           {many(5000, 1, each), 5000},
+		"all alike but two":      {many(200_000, 1, two), 2},
+		"few alike stay":         {many(20, 1, two), 20},
+		"more than is believed":  {many(200_000, 1, each), -1},
+		"an access for everyone": {many(1, 300, each), -1},
+	} {
+		b, err := feed.AppendAnswer(nil, one.Revision, []registry.Coverage{one, tt.is, one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := feed.ParseAnswer(b, names)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !reflect.DeepEqual(got[0], one) || !reflect.DeepEqual(got[2], one) {
+			t.Errorf("%s: the others are %+v and %+v; want %+v", name, got[0], got[2], one)
+		}
+		if told := got[1].Loaded; told != (tt.want >= 0) || told && len(got[1].Filings) != tt.want || got[1].Revision != one.Revision {
+			t.Errorf("%s: told %t, %d filings at %s; want %d", name, told, len(got[1].Filings), got[1].Revision, tt.want)
+		}
+	}
+}
+
 // TestAnswerBeyondTheCut: an answer for all names below one cannot rest on what is
 // filed further down; it would be taken for the answer of others.
 func TestAnswerBeyondTheCut(t *testing.T) {
@@ -192,7 +242,7 @@ func FuzzParseAnswer(f *testing.F) {
 			t.Errorf("got %+v, %v; want %+v", twin, err, got)
 		}
 		for i, c := range got {
-			if !c.Loaded || c.Cut == 0 || int(c.Cut) > asked[i].Labels()+1 {
+			if c.Loaded && (c.Cut == 0 || int(c.Cut) > asked[i].Labels()+1) || !c.Loaded && (c.Cut != 0 || c.Filings != nil || c.Blacklisted) {
 				t.Errorf("%s: got %+v", asked[i], c)
 			}
 			for _, f := range c.Filings {

@@ -190,6 +190,30 @@ func TestThinPartly(t *testing.T) {
 	})
 }
 
+// TestThinUntold: a registry that answers, and tells nothing of one name alone, is
+// not away: the next one is asked for at once.
+func TestThinUntold(t *testing.T) {
+	rev := registry.Revision{Epoch: registry.Epoch{Made: 1, Random: 2}, Rev: 3}
+	r := newRemote(t)
+	cover := r.cover
+	r.cover = func(d registry.Domain) registry.Coverage {
+		if d == name("b.example") {
+			return registry.Coverage{Revision: rev}
+		}
+		return cover(d)
+	}
+	thin := newThin(t, index.ThinConfig{Source: r.source, Timeout: time.Minute})
+	defer thin.Close()
+	for _, q := range []struct{ name, want string }{{"b.example", "undecided"}, {"a.example", "filed"}, {"b.example", "undecided"}} {
+		if got := state(thin.Cover(background, name("%s", q.name))); got != q.want || thin.Err() != nil {
+			t.Errorf("%q: got %s, %v; want %s and no error", q.name, got, thin.Err(), q.want)
+		}
+	}
+	if n := len(r.asked()); n != 3 {
+		t.Errorf("got %d calls; want 3", n)
+	}
+}
+
 // TestThinNoCut: an answer without a cut is for its name alone.
 func TestThinNoCut(t *testing.T) {
 	r := &remote{cover: func(registry.Domain) registry.Coverage { return registry.Coverage{Loaded: true} }}
