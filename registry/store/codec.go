@@ -264,7 +264,7 @@ func (e *encoder) change(c *registry.Change) {
 	}
 }
 
-func (e *encoder) entry(x *Entry) {
+func (e *encoder) entry(x *registry.Entry) {
 	e.byte(opEntry)
 	e.byte(byte(x.List))
 	e.byte(flag(x.Gone, 1))
@@ -275,7 +275,7 @@ func (e *encoder) entry(x *Entry) {
 // operation reads one operation into p.
 func (d *decoder) operation(p *Published) error {
 	if kind := d.enum(opEnd); kind == opEntry {
-		x := Entry{List: List(d.enum(byte(listEnd))), Gone: d.enum(2) == 1, Key: d.text(), Value: d.text()}
+		x := registry.Entry{List: registry.List(d.enum(byte(listEnd))), Gone: d.enum(2) == 1, Key: d.text(), Value: d.text()}
 		p.Entries = append(p.Entries, x)
 	} else {
 		c := registry.Change{Revision: p.Revision, Kind: registry.ChangeKind(d.enum(byte(registry.ChangeUnlisted) + 1))}

@@ -80,7 +80,7 @@ func FuzzDecodeChanges(f *testing.F) {
 		}
 	}
 	changes = append(changes, registry.Change{Kind: registry.ChangeListed, Name: registry.MustParseDomain("example.net")})
-	f.Add(store.EncodeChanges(changes, []store.Entry{{List: store.ListTLDs, Key: "com"}}))
+	f.Add(store.EncodeChanges(changes, []registry.Entry{{List: registry.ListTLDs, Key: "com"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := store.DecodeChanges(b)
 		if err != nil {

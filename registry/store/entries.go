@@ -18,20 +18,23 @@ type listTable struct {
 	keys    int
 }
 
+// listEnd is behind the last list.
+const listEnd = registry.ListTLDs + 1
+
 // listTables are the lists whose lines are rows. Exemptions and servers say more
 // and have functions of their own.
 var listTables = [listEnd]listTable{
-	ListNetworks: {"network", []string{"prefix", "provider", "product", "region", "place"}, 1},
-	ListBindings: {"binding", []string{"name", "product", "acceleration", "origin"}, 1},
-	ListSuffixes: {"suffix", []string{"suffix", "provider", "product"}, 1},
-	ListProfiles: {"profile", []string{"provider", "product", "demand", "origin_here"}, 2},
-	ListTLDs:     {"tld", []string{"name"}, 1},
+	registry.ListNetworks: {"network", []string{"prefix", "provider", "product", "region", "place"}, 1},
+	registry.ListBindings: {"binding", []string{"name", "product", "acceleration", "origin"}, 1},
+	registry.ListSuffixes: {"suffix", []string{"suffix", "provider", "product"}, 1},
+	registry.ListProfiles: {"profile", []string{"provider", "product", "demand", "origin_here"}, 2},
+	registry.ListTLDs:     {"tld", []string{"name"}, 1},
 }
 
 // Set puts an entry into a list of networks, bindings, suffixes, profiles or TLDs,
 // in place of the one with its key, or with Gone takes it out. An entry that
 // cannot be one is an error.
-func (e *Edit) Set(x Entry) error {
+func (e *Edit) Set(x registry.Entry) error {
 	t := e.t
 	if x.List >= listEnd || listTables[x.List].table == "" {
 		return fmt.Errorf("%w: entries of %s are made in another way", ErrInvalid, x.List)
@@ -68,7 +71,7 @@ func (e *Edit) Set(x Entry) error {
 }
 
 // store writes the row of an entry.
-func (t *tx) store(x Entry, fields []string) error {
+func (t *tx) store(x registry.Entry, fields []string) error {
 	l := listTables[x.List]
 	args := make([]any, len(fields))
 	for i, f := range fields {
@@ -83,13 +86,13 @@ func (t *tx) store(x Entry, fields []string) error {
 func (l *listTable) where() string { return strings.Join(l.columns[:l.keys], " = ? AND ") + " = ?" }
 
 // entry returns what a list says now; nil is nothing.
-func (t *tx) entry(list List, fields []string) (*Entry, error) {
+func (t *tx) entry(list registry.List, fields []string) (*registry.Entry, error) {
 	l := listTables[list]
 	args := make([]any, l.keys)
 	for i := range args {
 		args[i] = fields[i]
 	}
-	var found *Entry
+	var found *registry.Entry
 	err := t.s.each(t.ctx, t, "SELECT "+strings.Join(l.columns, ", ")+" FROM "+l.table+" WHERE "+l.where(), args, func(rows *sql.Rows) error {
 		x, err := scanEntry(rows, list)
 		found = &x
@@ -98,7 +101,7 @@ func (t *tx) entry(list List, fields []string) (*Entry, error) {
 	return found, err
 }
 
-func scanEntry(rows *sql.Rows, list List) (Entry, error) {
+func scanEntry(rows *sql.Rows, list registry.List) (registry.Entry, error) {
 	l := listTables[list]
 	fields := make([]string, len(l.columns))
 	into := make([]any, len(fields))
@@ -110,15 +113,15 @@ func scanEntry(rows *sql.Rows, list List) (Entry, error) {
 }
 
 // entryOf writes the fields of a row as a line.
-func entryOf(list List, fields []string) Entry {
+func entryOf(list registry.List, fields []string) registry.Entry {
 	l := listTables[list]
-	x := Entry{List: list, Key: strings.Join(fields[:l.keys], " ")}
+	x := registry.Entry{List: list, Key: strings.Join(fields[:l.keys], " ")}
 	rest := fields[l.keys:]
 	var says []string
 	for i, f := range rest {
 		switch {
 		case f == "":
-		case list == ListBindings && i > 0, list == ListProfiles && i > 0:
+		case list == registry.ListBindings && i > 0, list == registry.ListProfiles && i > 0:
 			says = append(says, strings.ReplaceAll(l.columns[l.keys+i], "_", "-")+"="+f)
 		default:
 			says = append(says, f)
@@ -129,7 +132,7 @@ func entryOf(list List, fields []string) Entry {
 }
 
 // parseEntry reads the fields of an entry and makes its key and value canonical.
-func parseEntry(x *Entry) ([]string, error) {
+func parseEntry(x *registry.Entry) ([]string, error) {
 	l := listTables[x.List]
 	key := strings.Fields(x.Key)
 	if len(key) != l.keys {
@@ -151,13 +154,13 @@ func parseEntry(x *Entry) ([]string, error) {
 	return fields, nil
 }
 
-func parseKey(list List, fields []string) error {
+func parseKey(list registry.List, fields []string) error {
 	switch list {
-	case ListNetworks:
+	case registry.ListNetworks:
 		p, err := parsePrefix(fields[0])
 		fields[0] = p
 		return err
-	case ListProfiles:
+	case registry.ListProfiles:
 		if fields[0] != "*" {
 			id, err := registry.ParseProviderID(fields[0])
 			if err != nil {
@@ -167,7 +170,7 @@ func parseKey(list List, fields []string) error {
 		}
 		_, err := registry.ParseProduct(fields[1])
 		return err
-	case ListTLDs:
+	case registry.ListTLDs:
 		d, err := registry.ParseDomain(fields[0])
 		if err == nil && d.Labels() != 1 {
 			err = fmt.Errorf("%q has more than one label", fields[0])
@@ -180,7 +183,7 @@ func parseKey(list List, fields []string) error {
 	fields[0] = d.String()
 	if below {
 		fields[0] = "*." + fields[0]
-		if list == ListSuffixes {
+		if list == registry.ListSuffixes {
 			return fmt.Errorf("%q: a suffix stands without *", fields[0])
 		}
 	}
@@ -210,29 +213,29 @@ func parsePrefix(s string) (string, error) {
 // CDN fetches from origins.
 const productOfNetwork = "origin-pull"
 
-func parseValue(list List, says []string, fields []string) error {
+func parseValue(list registry.List, says []string, fields []string) error {
 	least, most := 1, 3
 	switch list {
-	case ListNetworks:
+	case registry.ListNetworks:
 		least, most = 3, 4
-	case ListSuffixes:
+	case registry.ListSuffixes:
 		least, most = 2, 2
-	case ListProfiles:
+	case registry.ListProfiles:
 		most = 2
-	case ListTLDs:
+	case registry.ListTLDs:
 		least, most = 0, 0
 	}
 	if len(says) < least || len(says) > most {
 		return fmt.Errorf("it says %d words; expect %d to %d", len(says), least, most)
 	}
 	switch list {
-	case ListNetworks:
+	case registry.ListNetworks:
 		return parseNetwork(says, fields)
-	case ListSuffixes:
+	case registry.ListSuffixes:
 		return parseOwned(says, fields, 1)
-	case ListBindings:
+	case registry.ListBindings:
 		return parseBinding(says, fields)
-	case ListProfiles:
+	case registry.ListProfiles:
 		return parseProfile(says, fields)
 	}
 	return nil
@@ -312,8 +315,8 @@ func oneOf(s string, words ...string) bool {
 
 // Entries calls f with every entry of every list, by list and then by key.
 // Exemptions that have ended are among them: their end stands in them.
-func (v *View) Entries(f func(Entry) error) error {
-	for list := ListExemptions; list < listEnd; list++ {
+func (v *View) Entries(f func(registry.Entry) error) error {
+	for list := registry.ListExemptions; list < listEnd; list++ {
 		if err := v.s.entries(v.ctx, v.tx, list, f); err != nil {
 			return err
 		}
@@ -322,27 +325,27 @@ func (v *View) Entries(f func(Entry) error) error {
 }
 
 // Entries returns one list, by key.
-func (s *Store) Entries(ctx context.Context, list List) (all []Entry, err error) {
-	err = s.entries(ctx, s.r, list, func(x Entry) error { all = append(all, x); return nil })
+func (s *Store) Entries(ctx context.Context, list registry.List) (all []registry.Entry, err error) {
+	err = s.entries(ctx, s.r, list, func(x registry.Entry) error { all = append(all, x); return nil })
 	return all, err
 }
 
-func (s *Store) entries(ctx context.Context, q querier, list List, f func(Entry) error) error {
+func (s *Store) entries(ctx context.Context, q querier, list registry.List, f func(registry.Entry) error) error {
 	var query string
-	var scan func(*sql.Rows) (Entry, error)
+	var scan func(*sql.Rows) (registry.Entry, error)
 	switch list {
-	case ListExemptions:
-		query, scan = "SELECT "+exemptionColumns+" FROM exemption ORDER BY name", func(rows *sql.Rows) (Entry, error) {
+	case registry.ListExemptions:
+		query, scan = "SELECT "+exemptionColumns+" FROM exemption ORDER BY name", func(rows *sql.Rows) (registry.Entry, error) {
 			x, err := scanExemption(rows)
 			return x.entry(), err
 		}
-	case ListServers:
+	case registry.ListServers:
 		query, scan = "SELECT a.prefix, s.provider, s.product, s.region FROM server_address a JOIN server s ON s.id = a.server_id ORDER BY a.prefix", scanServerEntry
 	default:
 		l := listTables[list]
 		columns := strings.Join(l.columns, ", ")
 		query = "SELECT " + columns + " FROM " + l.table + " ORDER BY " + strings.Join(l.columns[:l.keys], ", ")
-		scan = func(rows *sql.Rows) (Entry, error) { return scanEntry(rows, list) }
+		scan = func(rows *sql.Rows) (registry.Entry, error) { return scanEntry(rows, list) }
 	}
 	return s.each(ctx, q, query, nil, func(rows *sql.Rows) error {
 		x, err := scan(rows)
@@ -371,8 +374,8 @@ func (x *Exemption) key() string {
 	return x.Name.String()
 }
 
-func (x *Exemption) entry() Entry {
-	e := Entry{List: ListExemptions, Key: x.key()}
+func (x *Exemption) entry() registry.Entry {
+	e := registry.Entry{List: registry.ListExemptions, Key: x.key()}
 	var says []string
 	if !x.Until.IsZero() {
 		says = append(says, "until", x.Until.UTC().Format(time.RFC3339))
@@ -455,7 +458,7 @@ func (e *Edit) Unexempt(name registry.Domain, below bool) error {
 }
 
 func (t *tx) unexempt(was *Exemption) error {
-	t.set(Entry{List: ListExemptions, Key: was.key(), Gone: true})
+	t.set(registry.Entry{List: registry.ListExemptions, Key: was.key(), Gone: true})
 	t.note("exemptions", was.key(), saysOf(was), nil)
 	return t.exec("DELETE FROM exemption WHERE name = ?", was.key())
 }

@@ -59,7 +59,7 @@ func DecodeFiling(b []byte) (registry.Filing, error) {
 	return f, d.whole()
 }
 
-func EncodeChanges(changes []registry.Change, entries []Entry) []byte {
+func EncodeChanges(changes []registry.Change, entries []registry.Entry) []byte {
 	var e encoder
 	for i := range changes {
 		e.change(&changes[i])

@@ -20,7 +20,7 @@ type Published struct {
 	// confirmed it: edges expect the change then. 0 otherwise.
 	Flips   uint64
 	Changes []registry.Change // without personal data
-	Entries []Entry
+	Entries []registry.Entry
 }
 
 // Revision returns the newest revision.

@@ -29,11 +29,11 @@ func (t *tx) touch(f *registry.Filing) {
 }
 
 // set notes an entry that becomes another one.
-func (t *tx) set(e Entry) {
+func (t *tx) set(e registry.Entry) {
 	if t.entries == nil {
-		t.entries = map[Entry]Entry{}
+		t.entries = map[registry.Entry]registry.Entry{}
 	}
-	t.entries[Entry{List: e.List, Key: e.Key}] = e
+	t.entries[registry.Entry{List: e.List, Key: e.Key}] = e
 }
 
 // operations writes what the transaction changes as the log keeps it, in an order
@@ -58,7 +58,7 @@ func (t *tx) operations() (body []byte, n int, err error) {
 		}
 		e.change(&changes[i])
 	}
-	entries := slices.SortedFunc(maps.Values(t.entries), func(a, b Entry) int {
+	entries := slices.SortedFunc(maps.Values(t.entries), func(a, b registry.Entry) int {
 		return cmp.Or(cmp.Compare(a.List, b.List), strings.Compare(a.Key, b.Key))
 	})
 	for i := range entries {

@@ -100,14 +100,14 @@ func (t *tx) addAddresses(v *registry.Server) error {
 	return nil
 }
 
-func serverEntry(prefix, provider, product, region string) Entry {
+func serverEntry(prefix, provider, product, region string) registry.Entry {
 	if region == "" {
 		region = "-"
 	}
-	return Entry{List: ListServers, Key: prefix, Value: provider + " " + product + " " + region}
+	return registry.Entry{List: registry.ListServers, Key: prefix, Value: provider + " " + product + " " + region}
 }
 
-func scanServerEntry(rows *sql.Rows) (Entry, error) {
+func scanServerEntry(rows *sql.Rows) (registry.Entry, error) {
 	var prefix, provider, product, region string
 	err := rows.Scan(&prefix, &provider, &product, &region)
 	return serverEntry(prefix, provider, product, region), err
@@ -122,7 +122,7 @@ func (t *tx) dropAddresses(was *registry.Server) error {
 		if err != nil {
 			return err
 		}
-		t.set(Entry{List: ListServers, Key: text, Gone: true})
+		t.set(registry.Entry{List: registry.ListServers, Key: text, Gone: true})
 	}
 	return t.exec("DELETE FROM server_address WHERE server_id = ?", was.ID)
 }

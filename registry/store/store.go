@@ -48,7 +48,7 @@ type Options struct {
 	What string
 	// CheckEntry refuses entries of lists that edges could not read, for reasons that
 	// this package does not know, such as a region that tells no place. Optional.
-	CheckEntry func(Entry) error
+	CheckEntry func(registry.Entry) error
 	// Exclusive refuses a PostgreSQL database that another program has open, and
 	// keeps others out. A SQLite database is always held by one program.
 	Exclusive bool

@@ -71,14 +71,14 @@ func (w *world) since(rev registry.Revision) (list []store.Published) {
 }
 
 // all returns what a view holds.
-func (w *world) all() (filings map[string]registry.Filing, blacklist []string, entries []store.Entry) {
+func (w *world) all() (filings map[string]registry.Filing, blacklist []string, entries []registry.Entry) {
 	w.Helper()
 	filings = map[string]registry.Filing{}
 	err := w.s.View(background, func(v *store.View) error {
 		return errors.Join(
 			v.Filings(func(f registry.Filing) error { filings[store.KeyOf(&f)] = f; return nil }),
 			v.Blacklist(func(d registry.Domain) error { blacklist = append(blacklist, d.String()); return nil }),
-			v.Entries(func(e store.Entry) error { entries = append(entries, e); return nil }),
+			v.Entries(func(e registry.Entry) error { entries = append(entries, e); return nil }),
 		)
 	})
 	if err != nil {
@@ -234,30 +234,30 @@ func TestLists(t *testing.T) {
 		w.edit(func(e *store.Edit) error {
 			return errors.Join(
 				e.Exempt(store.Exemption{Name: name, Below: true, Until: until, Authority: true}),
-				e.Set(store.Entry{List: store.ListNetworks, Key: "192.0.2.0/24", Value: "Cloud-A ecs cn-test  mainland"}),
-				e.Set(store.Entry{List: store.ListProfiles, Key: "* cdn", Value: "filing origin-here=access"}),
-				e.Set(store.Entry{List: store.ListBindings, Key: "*.example.com", Value: "cdn origin=here acceleration=global"}),
-				e.Set(store.Entry{List: store.ListSuffixes, Key: "cdn.example.net", Value: "cloud-a cdn"}),
-				e.Set(store.Entry{List: store.ListTLDs, Key: "com"}),
+				e.Set(registry.Entry{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "Cloud-A ecs cn-test  mainland"}),
+				e.Set(registry.Entry{List: registry.ListProfiles, Key: "* cdn", Value: "filing origin-here=access"}),
+				e.Set(registry.Entry{List: registry.ListBindings, Key: "*.example.com", Value: "cdn origin=here acceleration=global"}),
+				e.Set(registry.Entry{List: registry.ListSuffixes, Key: "cdn.example.net", Value: "cloud-a cdn"}),
+				e.Set(registry.Entry{List: registry.ListTLDs, Key: "com"}),
 				e.PutServer(registry.Server{ID: "i-1", Provider: "cloud-a", Product: registry.ECS, Region: "cn-test", Quota: 5,
 					Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}),
 			)
 		})
 		_, _, entries := w.all()
-		want := []store.Entry{
-			{List: store.ListExemptions, Key: "*.example.com", Value: "until 2026-03-01T09:00:00Z authority"},
-			{List: store.ListNetworks, Key: "192.0.2.0/24", Value: "cloud-a ecs cn-test mainland"},
-			{List: store.ListServers, Key: "198.51.100.7", Value: "cloud-a ecs cn-test"},
-			{List: store.ListBindings, Key: "*.example.com", Value: "cdn acceleration=global origin=here"},
-			{List: store.ListSuffixes, Key: "cdn.example.net", Value: "cloud-a cdn"},
-			{List: store.ListProfiles, Key: "* cdn", Value: "filing origin-here=access"},
-			{List: store.ListTLDs, Key: "com"},
+		want := []registry.Entry{
+			{List: registry.ListExemptions, Key: "*.example.com", Value: "until 2026-03-01T09:00:00Z authority"},
+			{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "cloud-a ecs cn-test mainland"},
+			{List: registry.ListServers, Key: "198.51.100.7", Value: "cloud-a ecs cn-test"},
+			{List: registry.ListBindings, Key: "*.example.com", Value: "cdn acceleration=global origin=here"},
+			{List: registry.ListSuffixes, Key: "cdn.example.net", Value: "cloud-a cdn"},
+			{List: registry.ListProfiles, Key: "* cdn", Value: "filing origin-here=access"},
+			{List: registry.ListTLDs, Key: "com"},
 		}
 		if !slices.Equal(entries, want) {
 			t.Errorf("got %+v; want %+v", entries, want)
 		}
 		w.edit(func(e *store.Edit) error {
-			return errors.Join(e.Unexempt(name, true), e.RemoveServer("i-1"), e.Set(store.Entry{List: store.ListTLDs, Key: "com", Gone: true}))
+			return errors.Join(e.Unexempt(name, true), e.RemoveServer("i-1"), e.Set(registry.Entry{List: registry.ListTLDs, Key: "com", Gone: true}))
 		})
 		list := w.since(start)
 		gone := 0
@@ -269,11 +269,11 @@ func TestLists(t *testing.T) {
 		if len(list) != 2 || gone != 3 {
 			t.Errorf("got %d revisions, %d entries gone in the last; want 2 and 3", len(list), gone)
 		}
-		for _, bad := range []store.Entry{
-			{List: store.ListNetworks, Key: "192.0.2.1/24", Value: "a ecs r mainland"}, {List: store.ListNetworks, Key: "192.0.2.0/24", Value: "a ecs"},
-			{List: store.ListNetworks, Key: "192.0.2.0/24", Value: "a nonsense r"}, {List: store.ListProfiles, Key: "a", Value: "access"},
-			{List: store.ListProfiles, Key: "a ecs", Value: "none"}, {List: store.ListTLDs, Key: "com.cn"}, {List: store.ListExemptions, Key: "a.example"},
-			{List: store.ListBindings, Key: "example.com", Value: "cdn origin=mars"}, {List: store.ListTLDs, Key: "zz zz"}, {},
+		for _, bad := range []registry.Entry{
+			{List: registry.ListNetworks, Key: "192.0.2.1/24", Value: "a ecs r mainland"}, {List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "a ecs"},
+			{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "a nonsense r"}, {List: registry.ListProfiles, Key: "a", Value: "access"},
+			{List: registry.ListProfiles, Key: "a ecs", Value: "none"}, {List: registry.ListTLDs, Key: "com.cn"}, {List: registry.ListExemptions, Key: "a.example"},
+			{List: registry.ListBindings, Key: "example.com", Value: "cdn origin=mars"}, {List: registry.ListTLDs, Key: "zz zz"}, {},
 		} {
 			if _, err := w.s.Edit(background, staff, func(e *store.Edit) error { return e.Set(bad) }); !errors.Is(err, store.ErrInvalid) {
 				t.Errorf("%+v: got %v; want ErrInvalid", bad, err)

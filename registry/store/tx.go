@@ -53,9 +53,9 @@ type tx struct {
 
 	names      map[registry.Domain]bool // whose filings may be others
 	addrs      map[netip.Addr]bool
-	listed     map[registry.Domain]bool // what may be listed or not; the value is whether it was before
-	entries    map[Entry]Entry          // by list and key: what it becomes
-	changes    []registry.Change        // made already, of names that nothing else names
+	listed     map[registry.Domain]bool          // what may be listed or not; the value is whether it was before
+	entries    map[registry.Entry]registry.Entry // by list and key: what it becomes
+	changes    []registry.Change                 // made already, of names that nothing else names
 	journal    [][]any
 	lists      bool // there are blacklisted entities, once
 	askedLists bool
