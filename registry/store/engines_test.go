@@ -5,28 +5,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/icpgate/icpgate/registry/store"
+	"github.com/icpgate/icpgate/registry/store/storetest"
 )
-
-// server is the PostgreSQL that the tests of this process share. It listens on a
-// socket in a directory of its own, and nowhere else.
-var server struct {
-	once sync.Once
-	dir  string
-	why  string // why there is none
-	stop func()
-	n    int
-	mu   sync.Mutex
-}
 
 func TestMain(m *testing.M) {
 	if os.Getenv("ICP_STORE_CHILD") != "" {
@@ -34,18 +21,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if server.stop != nil {
-		server.stop()
-	}
+	storetest.Stop()
 	os.Exit(code)
-}
-
-// tool finds a program of PostgreSQL 15, as Debian lays it.
-func tool(name string) (string, error) {
-	if path := filepath.Join("/usr/lib/postgresql/15/bin", name); exists(path) {
-		return path, nil
-	}
-	return exec.LookPath(name)
 }
 
 func exists(path string) bool {
@@ -53,129 +30,33 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// startServer makes a cluster and starts it as a user without rights, since
-// PostgreSQL refuses root. No test cuts the power, so it need not wait for a disk.
-func startServer() {
-	initdb, err := tool("initdb")
-	if err != nil {
-		server.why = "postgresql-15 is not installed"
-		return
-	}
-	postgres, _ := tool("postgres")
-	dir, err := os.MkdirTemp("", "icpstore")
-	if err != nil {
-		server.why = err.Error()
-		return
-	}
-	attr, err := unprivileged(dir)
-	if err != nil {
-		server.why = err.Error()
-		return
-	}
-	run := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(name, args...)
-		cmd.Dir, cmd.SysProcAttr = dir, attr
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-		return cmd
-	}
-	data := filepath.Join(dir, "data")
-	if out, err := run(initdb, "-D", data, "-U", "icp", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
-		server.why = fmt.Sprintf("initdb: %v\n%s", err, out)
-		return
-	}
-	cmd := run(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "fsync=off", "-c", "shared_buffers=128MB")
-	if attr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		server.why = err.Error()
-		return
-	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		server.why = err.Error()
-		return
-	}
-	server.dir = dir
-	server.stop = func() {
-		cmd.Process.Signal(syscall.SIGINT)
-		cmd.Wait()
-		log.Close()
-		os.RemoveAll(dir)
-	}
-	for range 300 {
-		if out, err := psql("postgres", "CREATE DATABASE icptemplate"); err == nil {
-			break
-		} else if server.why = out; cmd.Process.Signal(syscall.Signal(0)) != nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond) // it is starting
-	}
-	s, err := store.Open(context.Background(), fmt.Sprintf("host=%s user=icp dbname=icptemplate", dir), store.Options{})
-	if err != nil {
-		server.why = err.Error()
-		return
-	}
-	s.Close()
-	server.why = ""
-}
+// template is a database with the schema, made once.
+const template = "icptemplate"
 
-// unprivileged gives dir to a user without rights, if this process has all.
-func unprivileged(dir string) (*syscall.SysProcAttr, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
+var makeTemplate = sync.OnceValue(func() error {
+	if out, err := storetest.SQL("postgres", "CREATE DATABASE "+template); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
 	}
-	u, err := user.Lookup("postgres")
+	s, err := store.Open(context.Background(), storetest.DSN(template), store.Options{})
 	if err != nil {
-		if u, err = user.Lookup("nobody"); err != nil {
-			return nil, err
-		}
+		return err
 	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return nil, err
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
-}
-
-func psql(db, query string) (string, error) {
-	path, err := tool("psql")
-	if err != nil {
-		return "", err
-	}
-	out, err := exec.Command(path, "-h", server.dir, "-U", "icp", "-d", db, "-AtXc", query).CombinedOutput()
-	return string(out), err
-}
+	return s.Close()
+})
 
 // postgresDSN makes a database with the schema, and skips the test where there is
 // no server.
-func postgresDSN(t testing.TB) string { return database(t, "TEMPLATE icptemplate") }
+func postgresDSN(t testing.TB) string {
+	t.Helper()
+	storetest.Dir(t)
+	if err := makeTemplate(); err != nil {
+		t.Fatal(err)
+	}
+	return storetest.Database(t, template)
+}
 
 // emptyPostgres makes one without anything.
-func emptyPostgres(t testing.TB) string { return database(t, "") }
-
-func database(t testing.TB, like string) string {
-	t.Helper()
-	server.once.Do(startServer)
-	if server.why != "" {
-		if os.Getenv("REQUIRE_PEERS") == "1" {
-			t.Fatal(server.why)
-		}
-		t.Skip(server.why)
-	}
-	server.mu.Lock()
-	server.n++
-	name := fmt.Sprintf("icp%d", server.n)
-	server.mu.Unlock()
-	if out, err := psql("postgres", "CREATE DATABASE "+name+" "+like); err != nil {
-		t.Fatalf("create database: %v: %s", err, out)
-	}
-	return fmt.Sprintf("host=%s user=icp dbname=%s", server.dir, name)
-}
+func emptyPostgres(t testing.TB) string { return storetest.Database(t, "") }
 
 // engines are the databases that every test runs on.
 var engines = []struct {
@@ -250,7 +131,7 @@ func (w *world) holdsNot(texts ...string) {
 	w.Helper()
 	var all string
 	if strings.Contains(w.dsn, "dbname=") {
-		path, err := tool("pg_dump")
+		path, err := storetest.Tool("pg_dump")
 		if err != nil {
 			w.Fatal(err)
 		}

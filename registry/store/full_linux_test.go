@@ -11,6 +11,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/store"
+	"github.com/icpgate/icpgate/registry/store/storetest"
 )
 
 // smallDisk mounts a file system of so many bytes, with a file that takes some of
@@ -58,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 			if err := os.Mkdir(own, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if attr, err := unprivileged(own); err != nil || attr == nil {
+			if attr, err := storetest.Unprivileged(own); err != nil || attr.Credential == nil {
 				t.Skipf("the directory cannot be the server's: %v", err)
 			}
 			// Who may not pass the directories above cannot reach it.
@@ -67,17 +68,17 @@ func TestDiskFull(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if out, err := psql("postgres", "CREATE TABLESPACE small LOCATION '"+own+"'"); err != nil {
+			if out, err := storetest.SQL("postgres", "CREATE TABLESPACE small LOCATION '"+own+"'"); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			t.Cleanup(func() {
-				psql("postgres", "DROP DATABASE IF EXISTS icpsmall WITH (FORCE)")
-				psql("postgres", "DROP TABLESPACE small")
+				storetest.SQL("postgres", "DROP DATABASE IF EXISTS icpsmall WITH (FORCE)")
+				storetest.SQL("postgres", "DROP TABLESPACE small")
 			})
-			if out, err := psql("postgres", "CREATE DATABASE icpsmall TEMPLATE icptemplate TABLESPACE small"); err != nil {
+			if out, err := storetest.SQL("postgres", "CREATE DATABASE icpsmall TEMPLATE "+template+" TABLESPACE small"); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			return fmt.Sprintf("host=%s user=icp dbname=icpsmall", server.dir)
+			return storetest.DSN("icpsmall")
 		}},
 	} {
 		t.Run(e.name, func(t *testing.T) {
