@@ -9,10 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -48,24 +46,24 @@ func portOf(s *httptest.Server) string {
 
 // gate is a running icp-gate.
 type gate struct {
-	cmd   *exec.Cmd
-	ended chan error
+	*program
 	sites sites
 	ports map[string]string // those in use, by those that the sample names
 }
 
 // startGate starts the gate on the sample configuration, in front of web servers
-// of its own.
-func startGate(ctx context.Context, bin string, logs io.Writer) (g *gate, err error) {
+// of its own, with the registry that a line of its names.
+func startGate(ctx context.Context, bin, registry string, logs io.Writer) (g *gate, err error) {
 	conf, err := os.ReadFile("deploy/sample/gate.conf")
 	if err != nil {
 		return nil, err
 	}
-	g = &gate{ended: make(chan error, 1), sites: startSites()}
+	g = &gate{sites: startSites()}
 	g.ports = map[string]string{siteHTTPPort: portOf(g.sites.plain), siteTLSPort: portOf(g.sites.secure)}
+	sites := g.sites
 	defer func() {
 		if err != nil {
-			g.sites.close()
+			sites.close()
 		}
 	}()
 	for _, port := range []string{gatePort, gateTLSPort, gateAdmin} {
@@ -80,57 +78,48 @@ func startGate(ctx context.Context, bin string, logs io.Writer) (g *gate, err er
 	for sample, port := range g.ports {
 		text = strings.ReplaceAll(text, ":"+sample, ":"+port)
 	}
-	sample, err := filepath.Abs(filepath.Join(bin, "sample"))
-	if err != nil {
-		return nil, err
-	}
 	networks, err := filepath.Abs("deploy/sample/networks.txt")
 	if err != nil {
 		return nil, err
 	}
-	text = strings.NewReplacer("../../bin/sample", sample, "networks.txt", networks).Replace(text)
-	path := filepath.Join(sample, "gate.conf")
+	text = strings.NewReplacer("registry ../../"+sampleRegistry, registry, "networks.txt", networks).Replace(text)
+	path := filepath.Join(bin, "sample", "gate.conf")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	g.cmd = exec.Command(filepath.Join(bin, "icp-gate"), "-conf", path)
-	g.cmd.Stderr = logs
-	if err := g.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("could not start the gate (hint: `make build` builds it): %w", err)
+	if g.program, err = start(bin, "icp-gate", logs, "-conf", path); err != nil {
+		return nil, err
 	}
-	go func() { g.ended <- g.cmd.Wait() }()
-	if err := g.await(ctx); err != nil {
-		_ = g.cmd.Process.Kill()
+	if err = g.await(ctx, "follow the registry", g.follows); err != nil {
+		g.program.stop()
 		return nil, err
 	}
 	return g, nil
 }
 
-// await connects until the gate is there.
-func (g *gate) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+g.ports[gateTLSPort])
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case err := <-g.ended:
-			return fmt.Errorf("the gate ended before it answered; see its output above: %w", errors.Join(err, errors.New("ended")))
-		case <-ctx.Done():
-			return fmt.Errorf("the gate did not answer: %w", ctx.Err())
-		case <-again.C:
-		}
+// follows asks whether the gate withholds what is not filed: without a registry it
+// would let it pass.
+func (g *gate) follows(ctx context.Context) error {
+	url := "http://127.0.0.1:" + g.ports[gateAdmin] + "/revision"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
 	}
+	resp, err := (&http.Client{Timeout: time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && strings.HasPrefix(string(text), "none") {
+		err = errors.New("no registry yet")
+	}
+	return err
 }
 
 // stop ends the gate and the web servers behind it.
 func (g *gate) stop() {
-	_ = g.cmd.Process.Signal(syscall.SIGTERM)
-	<-g.ended // it ends itself within its own time to drain
+	g.program.stop()
 	g.sites.close()
 }
 

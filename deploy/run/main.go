@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -27,8 +26,9 @@ const (
 	readyPort = "10054"
 )
 
-// startTimeout bounds how long CoreDNS may take to its first answer.
-const startTimeout = 30 * time.Second
+// sampleRegistry is the registry that the sample configurations name; the programs
+// that run here follow a registry service in its place.
+const sampleRegistry = "bin/sample/registry.icp"
 
 func main() {
 	bin := flag.String("bin", "bin", "folder of the built programs")
@@ -41,54 +41,77 @@ func main() {
 	}
 }
 
-// run starts CoreDNS with the sample Corefile and the gate, tells out what to try
-// once they answer, and waits for ctx to end them.
+// run starts the registry, CoreDNS and the gate that follow it, tells out what to
+// try once they answer, and waits for ctx to end them.
 func run(ctx context.Context, bin string, out, logs io.Writer) error {
-	corefile, err := os.ReadFile("corefile.example")
-	if err != nil {
-		return fmt.Errorf("could not read corefile.example (run this from the project's top folder): %w", err)
-	}
-	port, conf, err := freePorts(string(corefile))
+	c, err := startCenter(ctx, bin, logs)
 	if err != nil {
 		return err
 	}
-	conf = strings.ReplaceAll(conf, "bin/sample/", filepath.Join(bin, "sample")+"/")
-	path := filepath.Join(bin, "sample", "Corefile")
-	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
-		return fmt.Errorf("could not write the Corefile (hint: `make sample` makes its folder): %w", err)
-	}
-	cmd := exec.Command(filepath.Join(bin, "coredns"), "-conf", path, "-quiet")
-	cmd.Stdout, cmd.Stderr = logs, logs
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("could not start CoreDNS (hint: `make build` builds it): %w", err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	if err := waitAnswer(ctx, "127.0.0.1:"+port, ended); err != nil {
-		_ = cmd.Process.Kill()
+	defer c.stop()
+	state, err := filepath.Abs(filepath.Join(bin, "sample", "state"))
+	if err != nil {
 		return err
 	}
-	g, err := startGate(ctx, bin, logs)
+	if err := os.RemoveAll(state); err != nil {
+		return err
+	}
+	// Both keep the registry in one directory: one of them follows it, the other
+	// reads along.
+	registry := fmt.Sprintf("registry %s\n        state %s", c.followed(), state)
+	d, err := startDNS(ctx, bin, registry, logs)
 	if err != nil {
-		_ = cmd.Process.Kill()
-		<-ended
+		return err
+	}
+	defer d.stop()
+	g, err := startGate(ctx, bin, registry, logs)
+	if err != nil {
 		return err
 	}
 	defer g.stop()
-	fmt.Fprint(out, advice(bin, port), g.advice(), "\nCtrl-C ends it.\n")
+	fmt.Fprint(out, d.advice(bin), g.advice(), c.advice(d, g), "\nCtrl-C ends it.\n")
 	select {
-	case err := <-ended:
-		return fmt.Errorf("CoreDNS ended: %w", errors.Join(err, errors.New("see its output above")))
-	case err := <-g.ended:
-		g.ended <- nil // for stop
-		_ = cmd.Process.Kill()
-		<-ended
-		return fmt.Errorf("the gate ended: %w", errors.Join(err, errors.New("see its output above")))
+	case <-c.ended:
+		return c.over()
+	case <-d.ended:
+		return d.over()
+	case <-g.ended:
+		return g.over()
 	case <-ctx.Done():
+		return nil
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	<-ended // CoreDNS ends itself within its own grace period
-	return nil
+}
+
+// server is a running CoreDNS.
+type server struct {
+	*program
+	port string
+}
+
+// startDNS starts CoreDNS with the sample Corefile, with the registry that a line
+// of its names.
+func startDNS(ctx context.Context, bin, registry string, logs io.Writer) (d *server, err error) {
+	corefile, err := os.ReadFile("corefile.example")
+	if err != nil {
+		return nil, fmt.Errorf("could not read corefile.example (run this from the project's top folder): %w", err)
+	}
+	port, conf, err := freePorts(string(corefile))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(bin, "sample", "Corefile")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(conf, "registry "+sampleRegistry, registry)), 0o644); err != nil {
+		return nil, fmt.Errorf("could not write the Corefile (hint: `make sample` makes its folder): %w", err)
+	}
+	d = &server{port: port}
+	if d.program, err = start(bin, "coredns", logs, "-conf", path, "-quiet"); err != nil {
+		return nil, err
+	}
+	if err := d.await(ctx, "withhold what is not filed", d.follows); err != nil {
+		d.stop()
+		return nil, err
+	}
+	return d, nil
 }
 
 // freePorts returns the Corefile with ports that nobody listens on, and the DNS
@@ -143,31 +166,21 @@ func anyPort() (string, error) {
 	return "", errors.New("could not find a port on 127.0.0.1 that is free for TCP and UDP")
 }
 
-// waitAnswer asks for a sample name until it is answered.
-func waitAnswer(ctx context.Context, addr string, ended <-chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+// follows asks for a sample name that is not filed until its address is withheld:
+// without a registry it passes.
+func (d *server) follows(ctx context.Context) error {
 	client := &dns.Client{Timeout: time.Second}
-	query := new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		if _, _, err := client.ExchangeContext(ctx, query, addr); err == nil {
-			return nil
-		}
-		select {
-		case err := <-ended:
-			return fmt.Errorf("CoreDNS ended before it answered; see its output above: %w", err)
-		case <-ctx.Done():
-			return fmt.Errorf("CoreDNS did not answer on %s: %w", addr, ctx.Err())
-		case <-again.C:
-		}
+	query := new(dns.Msg).SetQuestion("www.example.net.", dns.TypeA)
+	m, _, err := client.ExchangeContext(ctx, query, "127.0.0.1:"+d.port)
+	if err == nil && len(m.Answer) > 0 {
+		err = errors.New("no registry yet")
 	}
+	return err
 }
 
 // advice is what the user can try, with what it will show.
-func advice(bin, port string) string {
-	dig := "  dig @127.0.0.1 -p " + port + " "
+func (d *server) advice(bin string) string {
+	dig := d.dig()
 	return fmt.Sprintf(`
 CoreDNS with icp answers on 127.0.0.1:%s. Try in another terminal:
 
@@ -178,5 +191,7 @@ CoreDNS with icp answers on 127.0.0.1:%s. Try in another terminal:
 and ask why:
 
   %s explain www.example.net --registry %s --provider cloud-a
-`, port, dig, dig, dig, filepath.Join(bin, "icp-registry"), filepath.Join(bin, "sample", "registry.icp"))
+`, d.port, dig, dig, dig, filepath.Join(bin, "icp-registry"), filepath.Join(bin, "sample", "registry.icp"))
 }
+
+func (d *server) dig() string { return "  dig @127.0.0.1 -p " + d.port + " " }
