@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -221,22 +219,32 @@ func (g *Gate) Listeners() map[string]net.Addr {
 // Open is how many connections are open.
 func (g *Gate) Open() int { return int(g.open.open.Load()) }
 
-// Shutdown takes no more connections and waits until the open ones have ended:
-// idle ones at once, requests with their response, tunnels by themselves. When
-// ctx ends, what is left is cut off, and its error is returned.
-func (g *Gate) Shutdown(ctx context.Context) error {
+// Leave takes no more connections: what comes once it has returned begins none.
+// Those that are open go on.
+func (g *Gate) Leave() {
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
 	g.closed = true
-	listeners := g.listeners
-	quic := slices.Concat(slices.Collect(maps.Values(g.quic)), slices.Collect(maps.Values(g.goneQUIC)))
-	g.mu.Unlock()
-	for _, l := range listeners {
+	for _, l := range g.listeners {
 		l.end()
 		g.retire(l.service.Load())
 	}
-	for _, l := range quic {
+	for _, l := range g.allQUIC() {
 		l.leave()
 	}
+}
+
+// Shutdown does what Leave does and waits until the open connections have ended:
+// idle ones at once, requests with their response, tunnels by themselves. When
+// ctx ends, what is left is cut off, and its error is returned.
+func (g *Gate) Shutdown(ctx context.Context) error {
+	g.Leave()
+	g.mu.Lock()
+	listeners, quic := g.listeners, g.allQUIC()
+	g.mu.Unlock()
 	err := g.drain(ctx)
 	for _, l := range quic {
 		l.end()

@@ -113,8 +113,14 @@ func (l *quicListener) listen(on bool) {
 	}
 }
 
-// leave begins nothing new.
-func (l *quicListener) leave() { l.leaving.Store(true) }
+// leave begins nothing new, from when it returns.
+func (l *quicListener) leave() {
+	l.leaving.Store(true)
+	for _, loop := range l.loops {
+		loop.mu.Lock() // its turn, which may have begun before
+		defer loop.mu.Unlock()
+	}
+}
 
 // end ends all that is open, and closes the sockets. It waits for that.
 func (l *quicListener) end() {

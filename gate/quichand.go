@@ -260,6 +260,7 @@ func (g *Gate) linkAfter() (*os.File, error) {
 	return theirs, nil
 }
 
+// allQUIC lists the listeners of QUIC, those of no configuration too. g.mu is held.
 func (g *Gate) allQUIC() (list []*quicListener) {
 	for _, set := range []map[string]*quicListener{g.quic, g.goneQUIC} {
 		for _, l := range set {

@@ -140,6 +140,7 @@ func end(g *gate.Gate, cfg gate.Config, signals <-chan os.Signal) error {
 		}
 	}()
 	start := time.Now()
+	g.Leave()
 	slog.Info("ending", "open", g.Open(), "within", cfg.Drain())
 	if err := g.Shutdown(ctx); err != nil {
 		slog.Warn("connections were cut off", "after", time.Since(start))
