@@ -165,7 +165,7 @@ func TestEvasionsRegistrySwapped(t *testing.T) {
 	goesOn(t, done, 100)
 	quiet := time.Duration(0)
 	if soak() {
-		quiet = quantile99(t, addr, 5*time.Second)
+		quiet = quantile99(t, 5*time.Second, addr)[0]
 	}
 	for i, want := range []string{"200 403", "200 200"} {
 		writeLarge(t, p, uint64(i+2), names, i == 1)
