@@ -18,57 +18,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
-	"github.com/icpgate/icpgate/registry/store"
 )
-
-// What lies in the directory of a service unless flags say otherwise.
-const (
-	databaseName = "registry.db"
-	personalName = "personal.key" // encrypts personal data
-	signingName  = "signing.pem"  // signs what is published: a secret
-	publicName   = "signing.pub.pem"
-	servedName   = "served" // snapshots and frames
-)
-
-// opening are the flags of who opens the registry of record itself.
-type opening struct {
-	env
-	dir      string
-	database string
-	personal string
-}
-
-func (o *opening) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.dir, "dir", "", "the `DIRECTORY` with what the service keeps; made where there is none")
-	f.StringVar(&o.database, "db", "", "a SQLite `FILE`, or postgres://…; default: "+databaseName+" in the directory")
-	f.StringVar(&o.personal, "personal-key", "", "the `FILE` of the key that encrypts personal data; default: "+personalName+" in the directory, made where there is none")
-}
-
-// open opens the registry of record.
-func (o *opening) open(ctx context.Context, cmd *cobra.Command, what string) (*store.Store, error) {
-	if o.dir == "" {
-		return nil, usageError(cmd, withHint(errors.New("no directory"), "name it with --dir, for example --dir /var/lib/icp-registry"))
-	}
-	if err := os.MkdirAll(o.dir, 0o750); err != nil {
-		return nil, err
-	}
-	if o.database == "" {
-		o.database = filepath.Join(o.dir, databaseName)
-	}
-	if o.personal == "" {
-		o.personal = filepath.Join(o.dir, personalName)
-	}
-	key, err := store.ReadOrMakeKey(o.personal)
-	if err != nil {
-		return nil, err
-	}
-	s, err := store.Open(ctx, o.database, store.Options{Now: o.now, Key: key, What: what})
-	if errors.Is(err, store.ErrInUse) {
-		return nil, withHint(err, "a service is running on it: ask that, or stop it")
-	}
-	return s, err
-}
 
 // serving are the settings of a service.
 type serving struct {
@@ -122,6 +72,9 @@ need is the public key, ` + publicName + ` in the directory:
 }
 
 func (s *serving) run(cmd *cobra.Command) error {
+	if s.dir == "" {
+		return usageError(cmd, withHint(errors.New("no directory"), "name it with --dir, for example --dir /var/lib/icp-registry"))
+	}
 	secure, err := s.tls()
 	if err != nil {
 		return usageError(cmd, err)
