@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/feed"
 )
 
@@ -53,7 +54,7 @@ func (s *service) handOver(ctx context.Context) {
 
 // spool writes what was seen since to a file.
 func (s *service) spool(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	if waiting, err := os.ReadDir(dir); err != nil || len(waiting) >= maxWaiting {
@@ -81,7 +82,7 @@ func (s *service) spool(dir string) error {
 	if err != nil {
 		return err
 	}
-	return feed.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%020d%s", b.Boot, b.Seq, batchSuffix)), text)
+	return disk.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%020d%s", b.Boot, b.Seq, batchSuffix)), text, 0o640)
 }
 
 const batchSuffix = ".json"
@@ -111,7 +112,7 @@ func (s *service) send(ctx context.Context, dir string) error {
 		if err := s.client.Sightings(ctx, text); err != nil && !errors.Is(err, feed.ErrRefused) {
 			return err
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := disk.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // What lies in the directory of a source.
@@ -46,11 +48,11 @@ type state struct {
 
 // openState makes the directory of a source below dir, if it is not there.
 func openState(dir, source string) (*state, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %q cannot be made: %w", dir, err)
 	}
 	s := &state{dir: filepath.Join(dir, dirOf(source))}
-	if err := os.Mkdir(s.dir, 0o700); err != nil && !os.IsExist(err) {
+	if err := disk.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %q cannot be used: %w", dir, err)
 	}
 	info, err := os.Lstat(s.dir)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -44,6 +45,9 @@ const (
 	// manifestSuffix is the manifest as it came, for a relay to hand on.
 	manifestSuffix = ".manifest"
 )
+
+// fileMode: snapshots hold the secret key (group read for mirrors).
+const fileMode = 0o640
 
 // path of one of the files; names sort by revision within an epoch.
 func (b *base) path(suffix string) string {
@@ -110,24 +114,24 @@ func (b *base) finish(d *index.Digest, lists []byte, served bool) (err error) {
 			return err
 		}
 	}
-	if err := WriteFile(b.path(listsSuffix), lists); err != nil {
+	if err := disk.WriteFile(b.path(listsSuffix), lists, fileMode); err != nil {
 		return err
 	}
-	if err := WriteFile(b.path(digestSuffix), appendDigest(nil, d)); err != nil {
+	if err := disk.WriteFile(b.path(digestSuffix), appendDigest(nil, d), fileMode); err != nil {
 		return err
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
 		return err
 	}
-	return WriteFile(b.path(markSuffix), append(text, '\n'))
+	return disk.WriteFile(b.path(markSuffix), append(text, '\n'), fileMode)
 }
 
 // remove takes the snapshot away, its mark first.
 func (b *base) remove() error {
 	var errs []error
 	for _, suffix := range []string{markSuffix, manifestSuffix, digestSuffix, listsSuffix, indexSuffix} {
-		if err := os.Remove(b.path(suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := disk.Remove(b.path(suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
@@ -168,36 +172,6 @@ func readDigest(path string) (*index.Digest, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
-}
-
-// WriteFile puts b in the place of path: whole and on disk, or not at all.
-func WriteFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = moveFile(path+tempSuffix, path)
-	}
-	if err != nil {
-		os.Remove(path + tempSuffix)
-	}
-	return err
-}
-
-// moveFile renames a file that is on disk, and puts the name on disk as well.
-func moveFile(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(to))
 }
 
 func sumOf(b []byte) string {

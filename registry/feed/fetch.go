@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -74,7 +75,7 @@ func (c *Client) Manifest(ctx context.Context, keys *Keys) (*Manifest, []byte, e
 // that was cut off, is gone on with. The file is on disk and has its checksum when
 // Fetch returns without an error.
 func (c *Client) Fetch(ctx context.Context, file File, path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := disk.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return err
 	}
@@ -103,14 +104,14 @@ func (c *Client) Fetch(ctx context.Context, file File, path string) error {
 		return err
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != file.SHA256 {
-		os.Remove(path)
+		disk.Remove(path)
 		return fmt.Errorf("the service at %s sent a file with SHA-256 %s; the manifest says %s", c.base, got, file.SHA256)
 	}
 	return f.Sync()
 }
 
 // fetchRest fetches what comes after the first bytes of a file.
-func (c *Client) fetchRest(ctx context.Context, file File, f *os.File, had int64) error {
+func (c *Client) fetchRest(ctx context.Context, file File, f *disk.File, had int64) error {
 	header := http.Header{}
 	if had > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", had))

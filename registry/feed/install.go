@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -37,7 +38,7 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	defer r.compacting.Unlock()
 	defer func() {
 		for _, path := range []string{f.Index, f.Lists} {
-			if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
+			if e := disk.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 				err = errors.Join(err, e)
 			}
 		}
@@ -60,11 +61,11 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	if r.o.Served {
 		b.Index = m.Index
 	}
-	if err := moveFile(f.Index, b.path(indexSuffix)); err != nil {
+	if err := disk.Rename(f.Index, b.path(indexSuffix)); err != nil {
 		return err
 	}
 	if f.Signed != nil {
-		if err := WriteFile(b.path(manifestSuffix), f.Signed); err != nil {
+		if err := disk.WriteFile(b.path(manifestSuffix), f.Signed, fileMode); err != nil {
 			return err
 		}
 	}
@@ -177,7 +178,7 @@ func (r *Replica) Repair(ctx context.Context, buckets []int, frames []*Frame, su
 		}
 	}
 	path := b.path(indexSuffix) + tempSuffix
-	defer os.Remove(path)
+	defer disk.Remove(path)
 	if err := v.WriteFile(ctx, path); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // segmentSize is where a segment of a log ends; some 500,000 changes.
@@ -29,9 +30,9 @@ type Log struct {
 	limit int64 // of a segment
 
 	mu   sync.Mutex
-	segs []segment // by their first revision; the last one is open
-	f    *os.File  // of the last segment; nil without segments
-	last uint64    // revision of the newest frame; where there is none, of what it follows
+	segs []segment  // by their first revision; the last one is open
+	f    *disk.File // of the last segment; nil without segments
+	last uint64     // revision of the newest frame; where there is none, of what it follows
 }
 
 // segment is a file of frames, named by the revision of its first one.
@@ -75,7 +76,7 @@ func segmentsIn(dir string) (segs []segment, err error) {
 // written at its end is cut off; cut tells how many bytes. Segments of which the
 // newest frame is not newer than after stay until Drop.
 func OpenLog(dir string, epoch registry.Epoch, after uint64) (l *Log, cut int64, err error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := disk.MkdirAll(dir, 0o750); err != nil {
 		return nil, 0, err
 	}
 	l = &Log{dir: dir, epoch: epoch, limit: segmentSize, last: after}
@@ -95,13 +96,13 @@ func OpenLog(dir string, epoch registry.Epoch, after uint64) (l *Log, cut int64,
 			return l, cut, err
 		}
 		// Nothing in it was ever written whole.
-		if err := os.Remove(l.path(s.first)); err != nil {
+		if err := disk.Remove(l.path(s.first)); err != nil {
 			return nil, cut, err
 		}
 		l.segs = l.segs[:len(l.segs)-1]
 		l.last = max(after, s.first-1)
 	}
-	return l, cut, syncDir(dir)
+	return l, cut, disk.SyncDir(dir)
 }
 
 // survey reads a segment through and returns where its last whole frame ends, and
@@ -130,7 +131,7 @@ func (l *Log) survey(s *segment) (end int64, last uint64, err error) {
 
 // reopen opens the last segment for more, cut off at end.
 func (l *Log) reopen(s *segment, end int64) (err error) {
-	if l.f, err = os.OpenFile(l.path(s.first), os.O_RDWR, 0); err != nil {
+	if l.f, err = disk.OpenFile(l.path(s.first), os.O_RDWR, 0); err != nil {
 		return err
 	}
 	if s.size != end {
@@ -240,13 +241,13 @@ func (l *Log) undo(s *segment, cause error) error {
 
 // begin starts a segment.
 func (l *Log) begin(first uint64) error {
-	f, err := os.OpenFile(l.path(first), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+	f, err := disk.OpenFile(l.path(first), os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
-	if err := syncDir(l.dir); err != nil {
+	if err := disk.SyncDir(l.dir); err != nil {
 		f.Close()
-		os.Remove(l.path(first))
+		disk.Remove(l.path(first))
 		return err
 	}
 	if l.f != nil {
@@ -263,22 +264,12 @@ func (l *Log) Drop(rev uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.segs) > 1 && l.segs[1].first <= rev+1 {
-		if err := os.Remove(l.path(l.segs[0].first)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := disk.Remove(l.path(l.segs[0].first)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		l.segs = l.segs[1:]
 	}
 	return nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // ErrGone: the frames after a revision are not kept any more, or it is of another

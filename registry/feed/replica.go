@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -81,7 +82,7 @@ func logDir(dir string, e registry.Epoch) string {
 // with the frames since that are. With none it returns a replica and ErrEmpty;
 // Install gives it one. Warnings tell what was passed over.
 func OpenReplica(dir string, o ReplicaOptions) (r *Replica, warnings []string, err error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := disk.MkdirAll(dir, 0o750); err != nil {
 		return nil, nil, err
 	}
 	r = &Replica{dir: dir, keys: o.Keys, o: o, live: o.Live, brake: newBrake(o.MassChange)}
@@ -108,8 +109,8 @@ func OpenReplica(dir string, o ReplicaOptions) (r *Replica, warnings []string, e
 func removeTemps(dir string) {
 	files, _ := os.ReadDir(dir) // what stays is in nobody's way
 	for _, f := range files {
-		if strings.HasSuffix(f.Name(), tempSuffix) {
-			_ = os.Remove(filepath.Join(dir, f.Name()))
+		if strings.HasSuffix(f.Name(), tempSuffix) || strings.HasPrefix(f.Name(), ".") {
+			_ = disk.Remove(filepath.Join(dir, f.Name()))
 		}
 	}
 }
@@ -178,7 +179,7 @@ func (r *Replica) restartLog(after registry.Revision) error {
 		return err
 	}
 	for _, s := range segs {
-		if err := os.Remove(segmentPath(dir, s.first)); err != nil {
+		if err := disk.Remove(segmentPath(dir, s.first)); err != nil {
 			return err
 		}
 	}
@@ -519,7 +520,7 @@ func (r *Replica) dropLogs() error {
 	now := filepath.Base(logDir(r.dir, r.base.Revision.Epoch))
 	for _, f := range files {
 		if f.IsDir() && strings.HasSuffix(f.Name(), ".log") && f.Name() != now {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(r.dir, f.Name())))
+			err = errors.Join(err, disk.RemoveAll(filepath.Join(r.dir, f.Name())))
 		}
 	}
 	return err

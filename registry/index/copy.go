@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // Copy puts a copy of the snapshot from in the place of path and returns it,
@@ -20,7 +22,7 @@ func Copy(path, from string) (*Index, error) {
 	defer src.Close()
 	var x *Index
 	refused := false
-	err = replaceFile(path, func(f *os.File) error {
+	err = disk.Replace(path, fileMode, func(f *disk.File) error {
 		if _, err := io.Copy(f, src); err != nil {
 			return err
 		}

@@ -1,11 +1,11 @@
 package index
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
+
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // fileMode: the snapshot holds the secret key (group read for mirrors).
@@ -17,7 +17,7 @@ func WriteFile(path string, x *Index) error {
 	if x == nil {
 		return fmt.Errorf("snapshot %q cannot be written: there is no index", path)
 	}
-	err := replaceFile(path, func(f *os.File) error {
+	err := disk.Replace(path, fileMode, func(f *disk.File) error {
 		_, err := f.Write(x.image)
 		runtime.KeepAlive(x)
 		return err
@@ -26,47 +26,6 @@ func WriteFile(path string, x *Index) error {
 		return fmt.Errorf("snapshot %q cannot be written: %w", path, err)
 	}
 	return nil
-}
-
-// replaceFile puts what write writes in the place of path. Whatever happens, no
-// other file is left.
-func replaceFile(path string, write func(*os.File) error) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(fileMode); err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // ReadFile reads a snapshot into memory. Nothing of it is used before all of it

@@ -8,11 +8,11 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // Merge writes the snapshot of what base and the changes come to: to the byte the
@@ -73,7 +73,7 @@ func merge1(ctx context.Context, path string, base *Index, changes told, o Optio
 	if err = ctx.Err(); err != nil {
 		return err
 	}
-	err = replaceFile(path, m.write)
+	err = disk.Replace(path, fileMode, m.write)
 	runtime.KeepAlive(base)
 	return err
 }
@@ -373,7 +373,7 @@ func (m *merger) stands(reg registry.Domain) bool {
 }
 
 // write makes the file.
-func (m *merger) write(f *os.File) error {
+func (m *merger) write(f *disk.File) error {
 	for buckets := homes(m.known); ; buckets += buckets/16 + 1 {
 		w := newFileWriter(f, buckets)
 		err := m.stream(w.placer)

@@ -6,10 +6,10 @@ import (
 	"hash/crc32"
 	"io"
 	"iter"
-	"os"
 	"slices"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // stream hands the names of the new snapshot to p, in the order of their sums.
@@ -221,12 +221,12 @@ func (x *Index) entries(wait []entryOf, b uint64) ([]entryOf, error) {
 // same time.
 type fileWriter struct {
 	*placer
-	f    *os.File
+	f    *disk.File
 	h    header
 	long [3]*sectionWriter
 }
 
-func newFileWriter(f *os.File, buckets uint64) *fileWriter {
+func newFileWriter(f *disk.File, buckets uint64) *fileWriter {
 	w := &fileWriter{placer: newPlacer(buckets), f: f}
 	total := buckets + maxSpill
 	at := uint64(headerSize)
@@ -300,7 +300,7 @@ type sectionWriter struct {
 	out    summed
 }
 
-func newSectionWriter(f *os.File, offset uint64) *sectionWriter {
+func newSectionWriter(f *disk.File, offset uint64) *sectionWriter {
 	s := &sectionWriter{offset: offset, out: summed{w: io.NewOffsetWriter(f, int64(offset))}}
 	s.Writer = bufio.NewWriterSize(&s.out, sectionBuffer)
 	return s

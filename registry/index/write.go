@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // WriteFile makes the snapshot straight in a file: what Build and the function
@@ -16,7 +17,7 @@ func (b *Builder) WriteFile(path string) (Info, error) {
 		return Info{}, err
 	}
 	var h header
-	err = replaceFile(path, func(f *os.File) error {
+	err = disk.Replace(path, fileMode, func(f *disk.File) error {
 		h, err = c.write(f)
 		return err
 	})
@@ -27,7 +28,7 @@ func (b *Builder) WriteFile(path string) (Info, error) {
 }
 
 // write writes the whole snapshot.
-func (c *compiler) write(f *os.File) (header, error) {
+func (c *compiler) write(f *disk.File) (header, error) {
 	small := c.small()
 	for buckets := homes(c.known); ; buckets += buckets/16 + 1 {
 		h, err := c.writeWith(f, buckets, small)
@@ -40,7 +41,7 @@ func (c *compiler) write(f *os.File) (header, error) {
 	}
 }
 
-func (c *compiler) writeWith(f *os.File, buckets uint64, small [][]byte) (header, error) {
+func (c *compiler) writeWith(f *disk.File, buckets uint64, small [][]byte) (header, error) {
 	h := c.header(buckets, small)
 	if err := c.writeLong(f, &h); err != nil {
 		return h, err
@@ -62,7 +63,7 @@ func (c *compiler) writeWith(f *os.File, buckets uint64, small [][]byte) (header
 }
 
 // writeLong writes table and records, while the next of them are made.
-func (c *compiler) writeLong(f *os.File, h *header) error {
+func (c *compiler) writeLong(f *disk.File, h *header) error {
 	p := newPlacer(h.buckets)
 	var to [3]*behind
 	for i, w := range []*io.Writer{&p.table, &p.recordIndex, &p.records} {

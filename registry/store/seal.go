@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // Key encrypts the personal data of entities. It is kept outside the database;
@@ -70,7 +72,7 @@ func ReadOrMakeKey(path string) (*Key, error) {
 	if _, err := f.WriteString(base64.StdEncoding.EncodeToString(k[:]) + "\n"); err != nil {
 		return nil, err
 	}
-	return k, f.Sync()
+	return k, errors.Join(f.Sync(), disk.SyncDir(filepath.Dir(path)))
 }
 
 // sealer encrypts and decrypts. The nil pointer keeps nothing.

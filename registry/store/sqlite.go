@@ -15,6 +15,8 @@ import (
 
 	sqlitelib "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/icpgate/icpgate/registry/disk"
 )
 
 // sqlite keeps the registry in one file, written by one connection.
@@ -238,10 +240,7 @@ func (e *sqlite) restore(ctx context.Context, l *loader) (err error) {
 	if err := made.fill(ctx, l); err != nil {
 		return err
 	}
-	if err := os.Rename(made.path, e.path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(e.path))
+	return disk.Rename(made.path, e.path)
 }
 
 // settle writes what stands in the log of an old file into it, so that the log of
@@ -287,16 +286,6 @@ func (e *sqlite) remove() {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		os.Remove(e.path + suffix)
 	}
-}
-
-// syncDir makes a rename last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (*sqlite) sound(ctx context.Context, db *sql.DB) (wrong []string, err error) {
