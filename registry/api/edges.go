@@ -17,7 +17,7 @@ import (
 
 // Edge is how an edge was when it last said so.
 type Edge struct {
-	Name   string          `json:"name" doc:"Who reported: the id of its token, or of its certificate."`
+	Name   string          `json:"name" doc:"Who reported: the id of its token, or of its certificate; after a slash, whom a relay spoke for."`
 	Owner  string          `json:"owner" doc:"Whose the token is."`
 	At     time.Time       `json:"at" doc:"When it reported."`
 	Status feed.EdgeStatus `json:"status"`
@@ -62,7 +62,30 @@ func (e *edges) all() []Edge {
 }
 
 type statusInput struct {
-	Body feed.EdgeStatus
+	Body feed.EdgeReport
+}
+
+// report takes in what an edge reports, and a relay of those behind it.
+func (e *edges) report(who Identity, at time.Time, r *feed.EdgeReport) {
+	e.put(Edge{Name: who.ID, Owner: who.Owner, At: at, Status: r.EdgeStatus})
+	for i := range r.Behind {
+		b := &r.Behind[i]
+		e.put(Edge{Name: who.ID + "/" + b.Name, Owner: who.Owner, At: at.Add(-time.Duration(b.Ago) * time.Second), Status: b.EdgeStatus})
+	}
+}
+
+// behindFor is for how long a relay speaks for an edge that it does not hear of.
+const behindFor = time.Hour
+
+// Behind are the edges of a relay, for its own reports.
+func (s *Service) Behind() (all []feed.EdgeBehind) {
+	now := s.cfg.Now()
+	for _, e := range s.edges.all() {
+		if ago := now.Sub(e.At); ago < behindFor && len(all) < feed.MaxBehind {
+			all = append(all, feed.EdgeBehind{Name: e.Name, Ago: max(0, int64(ago/time.Second)), EdgeStatus: e.Status})
+		}
+	}
+	return all
 }
 
 type edgesOutput struct {
@@ -76,12 +99,12 @@ type edgesOutput struct {
 func (s *Service) edgeRoutes() {
 	register(s, store.ScopeStatus, huma.Operation{
 		OperationID: "edge-status", Method: http.MethodPost, Path: feed.StatusPath, Summary: "An edge says how it is", DefaultStatus: http.StatusNoContent,
+		MaxBodyBytes: feed.MaxStatusBody,
 	}, func(ctx context.Context, in *statusInput) (*struct{}, error) {
 		if err := in.Body.Check(); err != nil {
 			return nil, failure{http.StatusUnprocessableEntity, err}
 		}
-		who := IdentityOf(ctx)
-		s.edges.put(Edge{Name: who.ID, Owner: who.Owner, At: s.cfg.Now().UTC(), Status: in.Body})
+		s.edges.report(IdentityOf(ctx), s.cfg.Now().UTC(), &in.Body)
 		return nil, nil
 	})
 	register(s, store.ScopeRead, huma.Operation{

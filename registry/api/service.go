@@ -17,11 +17,15 @@ import (
 	"github.com/icpgate/icpgate/registry/store"
 )
 
-// Config is what a service is made of. Hub, Tokens and Store must be given.
+// Config is what a service is made of. Hub and Tokens must be given, and Store or
+// Upstream.
 type Config struct {
 	Hub    *feed.Hub
 	Tokens Authenticator
-	Store  *store.Store
+	// Store is the registry of record; nil for a relay.
+	Store *store.Store
+	// Upstream is the service that a relay hands sightings on to.
+	Upstream *feed.Client
 	// Version is the program's, for the API's description.
 	Version string
 	// Now is the clock; nil is time.Now.
@@ -75,6 +79,10 @@ func New(cfg Config) *Service {
 	s.health(mux)
 	s.describe(mux)
 	s.edgeRoutes()
+	if cfg.Upstream != nil {
+		s.sightingsIn(s.passSightings)
+		return s // what follows is the registry of record's
+	}
 	s.sightingRoutes()
 	return s
 }

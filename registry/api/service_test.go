@@ -252,7 +252,7 @@ func TestEdges(t *testing.T) {
 		t.Fatal(err)
 	}
 	rev := registry.Revision{Epoch: registry.Epoch{Made: 1, Random: 2}, Rev: 3}
-	if err := c.Report(context.Background(), feed.EdgeStatus{Revision: rev, Age: 2, Program: "coredns", Error: strings.Repeat("é", 400)}); err != nil {
+	if err := c.Report(context.Background(), feed.EdgeReport{EdgeStatus: feed.EdgeStatus{Revision: rev, Age: 2, Program: "coredns", Error: strings.Repeat("é", 400)}}); err != nil {
 		t.Fatal(err)
 	}
 	status, _, text := w.ask(t, "GET", "/v1/edges", w.bearer("read"), "")

@@ -41,31 +41,70 @@ type SightingView struct {
 	Note  string    `json:"note,omitempty"`
 }
 
-// sightingRoutes take sightings in and show them.
-func (s *Service) sightingRoutes() {
+// sightingsIn is how sightings come in; take keeps a batch.
+func (s *Service) sightingsIn(take func(context.Context, *sightingsInput, []feed.Seen) error) {
 	register(s, store.ScopeSightings, huma.Operation{
 		OperationID: "sightings-add", Method: http.MethodPost, Path: feed.SightingsPath, Summary: "An edge hands over what it blocked, or would have",
 		DefaultStatus: http.StatusNoContent, MaxBodyBytes: feed.MaxSightingsBody,
 	}, func(ctx context.Context, in *sightingsInput) (*struct{}, error) {
-		b := store.SightingBatch{Edge: IdentityOf(ctx).Owner, Boot: in.Body.Boot, Seq: in.Body.Seq, Other: in.Body.Other}
 		if len(in.Body.Rows) > feed.MaxSightings {
 			return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("%d rows; at most %d, the surplus counts as other", len(in.Body.Rows), feed.MaxSightings)}
 		}
+		rows := make([]feed.Seen, len(in.Body.Rows))
 		for i := range in.Body.Rows {
-			r, err := in.Body.Rows[i].Read()
-			if err != nil {
+			var err error
+			if rows[i], err = in.Body.Rows[i].Read(); err != nil {
 				return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("row %d: %w", i+1, err)}
 			}
-			b.Rows = append(b.Rows, store.Sighting{
-				Name: r.Name, Hosts: r.Hosts, Addr: r.Addr, Reason: r.Reason, Channel: r.Channel, Mode: r.Mode, First: r.First, Last: r.Last, Hits: r.Hits,
-			})
 		}
-		_, err := s.cfg.Store.AddSightings(ctx, b)
-		if errors.Is(err, store.ErrInvalid) {
-			err = failure{http.StatusUnprocessableEntity, err}
-		}
-		return nil, err
+		return nil, take(ctx, in, rows)
 	})
+}
+
+// sender is whose batch it is.
+func (in *sightingsInput) sender(ctx context.Context) string {
+	if in.Body.Behind == "" {
+		return IdentityOf(ctx).Owner
+	}
+	return IdentityOf(ctx).Owner + "/" + in.Body.Behind
+}
+
+// keepSightings keeps a batch in the store.
+func (s *Service) keepSightings(ctx context.Context, in *sightingsInput, rows []feed.Seen) error {
+	b := store.SightingBatch{Edge: in.sender(ctx), Boot: in.Body.Boot, Seq: in.Body.Seq, Other: in.Body.Other}
+	for _, r := range rows {
+		b.Rows = append(b.Rows, store.Sighting{
+			Name: r.Name, Hosts: r.Hosts, Addr: r.Addr, Reason: r.Reason, Channel: r.Channel, Mode: r.Mode, First: r.First, Last: r.Last, Hits: r.Hits,
+		})
+	}
+	_, err := s.cfg.Store.AddSightings(ctx, b)
+	if errors.Is(err, store.ErrInvalid) {
+		err = failure{http.StatusUnprocessableEntity, err}
+	}
+	return err
+}
+
+// passSightings hands a batch on to upstream: it is taken when upstream has taken it.
+func (s *Service) passSightings(ctx context.Context, in *sightingsInput, _ []feed.Seen) error {
+	out := in.Body
+	out.Behind = in.sender(ctx)
+	text, err := out.Marshal()
+	if err != nil {
+		return err
+	}
+	err = s.cfg.Upstream.Sightings(ctx, text)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, feed.ErrRefused):
+		return failure{http.StatusUnprocessableEntity, err}
+	}
+	return failure{http.StatusServiceUnavailable, errors.New("upstream does not take it at the moment; hand it over again")}
+}
+
+// sightingRoutes take sightings in and show them.
+func (s *Service) sightingRoutes() {
+	s.sightingsIn(s.keepSightings)
 	register(s, store.ScopeRead, huma.Operation{
 		OperationID: "sightings", Method: http.MethodGet, Path: feed.SightingsPath, Summary: "What edges blocked, or would have; last seen first",
 	}, func(ctx context.Context, in *sightingsQuery) (*sightingsOutput, error) {

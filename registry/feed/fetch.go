@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -215,56 +214,4 @@ func (c *Client) Repair(ctx context.Context, at registry.Revision, buckets []int
 		}
 		frames = append(frames, f)
 	}
-}
-
-// EdgeStatus is what an edge says of itself.
-type EdgeStatus struct {
-	Revision registry.Revision `json:"revision"`
-	// Filings and Lists are its digests, in hexadecimal.
-	Filings string `json:"filings_digest,omitempty"`
-	Lists   string `json:"lists_digest,omitempty"`
-	// Age is for how long it has not known the registry to be there, in seconds.
-	Age int64 `json:"age_seconds"`
-	// Program is what asks, as "coredns 1.0.0".
-	Program string `json:"program,omitempty"`
-	// Error is why it does not follow; "" if it does.
-	Error string `json:"error,omitempty"`
-}
-
-// StatusPath is where edges tell how they are.
-const StatusPath = "/v1/edge/status"
-
-// maxStatusText bounds the texts of a status.
-const maxStatusText = 500
-
-// Check reports why s is no status of an edge.
-func (s *EdgeStatus) Check() error {
-	if len(s.Program) > maxStatusText || len(s.Error) > maxStatusText || s.Age < 0 {
-		return fmt.Errorf("status of an edge: texts of at most %d bytes and an age from 0 on", maxStatusText)
-	}
-	return nil
-}
-
-// Report tells the service how this edge is.
-func (c *Client) Report(ctx context.Context, s EdgeStatus) error {
-	s.Error = cutText(s.Error, maxStatusText)
-	body, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	resp, err := c.do(ctx, http.MethodPost, StatusPath, body, http.Header{"Content-Type": {"application/json"}})
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusOK {
-		return c.refused(resp)
-	}
-	return resp.Body.Close()
-}
-
-func cutText(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "")
 }

@@ -35,13 +35,17 @@ type FollowOptions struct {
 	Keys *Keys // those of which one must have signed; nil trusts nobody
 	// Hub, if not nil, serves the replica: a relay. It takes every frame.
 	Hub *Hub
-	// Silence, BackOff, BackOffMost, Jitter and Report are the defaults where zero;
-	// a negative Jitter is none, a negative Report sends none.
+	// Silence, BackOff, BackOffMost, Jitter, Report and Adopt are the defaults where
+	// zero; a negative Jitter is none, a negative Report sends none.
 	Silence     time.Duration
 	BackOff     time.Duration
 	BackOffMost time.Duration
 	Jitter      time.Duration
 	Report      time.Duration
+	Adopt       time.Duration // of a relay
+	// Behind tells of the edges behind a relay; each report takes them along.
+	// Optional.
+	Behind func() []EdgeBehind
 	// AcceptEpoch is an epoch that an operator accepts though it is older than the
 	// one in force.
 	AcceptEpoch registry.Epoch
@@ -63,6 +67,8 @@ type FollowStatus struct {
 	Stopped   bool              // and will not until somebody does something
 	Snapshots int               // how many it fetched
 	Repairs   int               // how many times it repaired itself
+	Adopted   int               // of a relay: how many newer snapshots it took from upstream
+	Adopting  error             // and why it could not take the last one
 }
 
 // Follower keeps a replica at what a service says. Make one with NewFollower; Run
@@ -83,7 +89,7 @@ func NewFollower(r *Replica, c *Client, o FollowOptions) *Follower {
 		to time.Duration
 	}{
 		{&o.Silence, DefaultSilence}, {&o.BackOff, DefaultBackOff}, {&o.BackOffMost, DefaultBackOffMost},
-		{&o.Jitter, DefaultJitter}, {&o.Report, DefaultReport},
+		{&o.Jitter, DefaultJitter}, {&o.Report, DefaultReport}, {&o.Adopt, DefaultAdopt},
 	} {
 		if *d.at == 0 {
 			*d.at = d.to
@@ -121,6 +127,9 @@ func (f *Follower) Run(ctx context.Context) {
 	defer work.Wait()
 	if f.o.Report > 0 {
 		work.Go(func() { f.report(ctx) })
+	}
+	if f.o.Hub != nil {
+		work.Go(func() { f.adopt(ctx) })
 	}
 	wait := f.o.BackOff
 	for ctx.Err() == nil {
@@ -264,22 +273,18 @@ func (f *Follower) snapshot(ctx context.Context, jitter time.Duration) error {
 	at := f.r.Revision()
 	back := m.Revision.Epoch == f.o.AcceptEpoch && f.o.AcceptEpoch != (registry.Epoch{}) && m.Revision.Epoch != at.Epoch
 	if !back && m.Revision.Compare(at) < 0 {
+		if m.Revision.Epoch != at.Epoch {
+			return fmt.Errorf("the service at %s is of an older epoch, at %s; this copy is at %s: %w; after a restore that you know of, \"accept-epoch %s\" follows it", f.c.base, m.Revision, at, ErrOlder, m.Revision.Epoch)
+		}
 		return fmt.Errorf("the newest snapshot at %s is of revision %s; this copy is at %s: %w", f.c.base, m.Revision, at, ErrOlder)
 	}
-	if jitter > 0 && !sleep(ctx, time.Duration(rand.Int64N(int64(jitter)))) {
+	// An operator who waits for his epoch is one; all edges at once are many.
+	if jitter > 0 && !back && !sleep(ctx, time.Duration(rand.Int64N(int64(jitter)))) {
 		return ctx.Err()
 	}
-	got := Fetched{Manifest: m, Index: f.r.FetchPath(m.Index.SHA256), Lists: f.r.FetchPath(m.Lists.SHA256)}
-	if f.o.Hub != nil {
-		got.Signed = signed
-	}
-	for _, file := range []struct {
-		File
-		path string
-	}{{m.Index, got.Index}, {m.Lists, got.Lists}} {
-		if err := f.c.Fetch(ctx, file.File, file.path); err != nil {
-			return err
-		}
+	got, err := f.fetch(ctx, m, signed)
+	if err != nil {
+		return err
 	}
 	if err := f.r.Install(got, back); err != nil {
 		return err
@@ -333,8 +338,12 @@ func (f *Follower) report(ctx context.Context) {
 		if failing := f.Status().Failing; failing != nil {
 			s.Error = failing.Error()
 		}
+		all := EdgeReport{EdgeStatus: s}
+		if f.o.Behind != nil {
+			all.Behind = f.o.Behind()
+		}
 		short, cancel := context.WithTimeout(ctx, f.o.Silence)
-		_ = f.c.Report(short, s) // the next one says it again
+		_ = f.c.Report(short, all) // the next one says it again
 		cancel()
 	}
 }

@@ -36,13 +36,7 @@ func (r *Replica) FetchPath(sha256 string) string {
 func (r *Replica) Install(f Fetched, back bool) (err error) {
 	r.compacting.Lock()
 	defer r.compacting.Unlock()
-	defer func() {
-		for _, path := range []string{f.Index, f.Lists} {
-			if e := disk.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
-				err = errors.Join(err, e)
-			}
-		}
-	}()
+	defer func() { err = errors.Join(err, f.clear()) }()
 	m := f.Manifest
 	r.mu.Lock()
 	at, old := r.live.View().Revision(), r.live.View()

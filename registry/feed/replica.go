@@ -488,6 +488,8 @@ func (r *Replica) Manifest(now time.Time) (m Manifest, index, lists string, ok b
 }
 
 // tidy removes snapshots beyond those that stay, and frames that only they need.
+// Newer ones than that in force are of an epoch that an operator has left, or could
+// not be opened: the next start must not begin there.
 func (r *Replica) tidy() error {
 	bases, err := basesIn(r.dir)
 	if err != nil {
@@ -499,10 +501,10 @@ func (r *Replica) tidy() error {
 	}
 	oldest := r.base.Revision
 	for i := range bases {
-		if bases[i].Revision.Compare(r.base.Revision) >= 0 {
+		if bases[i].Revision == r.base.Revision {
 			continue
 		}
-		if keep > 0 {
+		if keep > 0 && bases[i].Revision.Compare(r.base.Revision) < 0 {
 			keep--
 			if bases[i].Revision.Epoch == oldest.Epoch {
 				oldest = bases[i].Revision

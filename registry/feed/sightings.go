@@ -34,6 +34,8 @@ type SightingBatch struct {
 	Seq   uint64     `json:"seq" minimum:"1"`
 	Rows  []Sighting `json:"rows"`
 	Other uint64     `json:"other,omitempty"` // hits that found no row
+	// Behind is the edge that a relay hands it over for; "" if it is its own.
+	Behind string `json:"behind,omitempty" maxLength:"200"`
 }
 
 // Sighting is a row of a batch: how often a name was seen at an address.
