@@ -16,6 +16,20 @@ type Epoch struct {
 	Random uint64 // tells epochs of the same millisecond apart
 }
 
+// String writes what tells the epoch, for example "19a8c0d5e10-7f3b".
+func (e Epoch) String() string { return fmt.Sprintf("%x-%x", e.Made, e.Random) }
+
+// ParseEpoch reads what String wrote.
+func ParseEpoch(s string) (Epoch, error) {
+	made, random, ok := strings.Cut(s, "-")
+	m, err1 := strconv.ParseInt(made, 16, 64)
+	x, err2 := strconv.ParseUint(random, 16, 64)
+	if !ok || err1 != nil || err2 != nil {
+		return Epoch{}, fmt.Errorf("epoch %q: expect MILLISECONDS-RANDOM, both hexadecimal", s)
+	}
+	return Epoch{m, x}, nil
+}
+
 // Revision is a state of the registry. Within an epoch revisions are ordered
 // and without gaps. The zero value is before all others.
 type Revision struct {
@@ -29,21 +43,17 @@ func (r Revision) Compare(s Revision) int {
 }
 
 // String writes epoch and number, for example "19a8c0d5e10-7f3b:42".
-func (r Revision) String() string {
-	return fmt.Sprintf("%x-%x:%d", r.Epoch.Made, r.Epoch.Random, r.Rev)
-}
+func (r Revision) String() string { return fmt.Sprintf("%s:%d", r.Epoch, r.Rev) }
 
 // ParseRevision reads what String wrote.
 func ParseRevision(s string) (Revision, error) {
-	made, rest, ok1 := strings.Cut(s, "-")
-	random, rev, ok2 := strings.Cut(rest, ":")
-	m, err1 := strconv.ParseInt(made, 16, 64)
-	x, err2 := strconv.ParseUint(random, 16, 64)
-	n, err3 := strconv.ParseUint(rev, 10, 64)
-	if !ok1 || !ok2 || err1 != nil || err2 != nil || err3 != nil {
+	epoch, rev, ok := strings.Cut(s, ":")
+	e, err1 := ParseEpoch(epoch)
+	n, err2 := strconv.ParseUint(rev, 10, 64)
+	if !ok || err1 != nil || err2 != nil {
 		return Revision{}, fmt.Errorf("revision %q: expect MILLISECONDS-RANDOM:NUMBER, the first two hexadecimal", s)
 	}
-	return Revision{Epoch{m, x}, n}, nil
+	return Revision{e, n}, nil
 }
 
 // MarshalText writes what String writes.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -37,11 +38,12 @@ type Config struct {
 	Registry string
 	// Service is the URL of a registry service, in place of the file. Keys is the file
 	// of the public keys of which one must have signed what it says: the registry is
-	// followed and held then. Without Keys it is asked name by name. Token is the file
-	// of what is shown to it; optional.
-	Service, Keys, Token string
+	// followed and held then. Without Keys it is asked name by name. Access are the
+	// files of what is shown to it, and by what it is known; each optional.
+	Service, Keys string
+	Access        feed.Access
 	// AcceptEpoch is an epoch of the registry that is followed though a newer one was
-	// seen, after a restore that an operator knows of. Optional. Not in the block.
+	// seen, after a restore that an operator knows of. Optional.
 	AcceptEpoch registry.Epoch
 	// ThinTimeout is how long a question waits for the service. Default 50 ms.
 	ThinTimeout time.Duration

@@ -53,10 +53,35 @@ func (p *parser) registry(args []string) error {
 		return p.service(args[0], args[1:])
 	}
 	if len(args) > 1 {
-		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else, or URL key FILE [token FILE], or URL [token FILE] thin", args[1])
+		return fmt.Errorf("unexpected %q; expects a snapshot file and nothing else, or URL key FILE, or URL [token FILE] thin", args[1])
 	}
 	full, err := p.file(args[0])
 	p.cfg.Registry = full
+	return err
+}
+
+// serviceWords are what may stand after the URL of a service: how many words
+// follow, what they are, and what becomes of them.
+var serviceWords = map[string]struct {
+	args int
+	what string
+	set  func(p *parser, args []string) error
+}{
+	"key":   {1, "FILE, with the registry's public keys", func(p *parser, a []string) (err error) { p.cfg.Keys, err = p.file(a[0]); return err }},
+	"token": {1, "FILE", func(p *parser, a []string) (err error) { p.cfg.Access.Token, err = p.file(a[0]); return err }},
+	"ca":    {1, "FILE, with the authorities of the service's certificate", func(p *parser, a []string) (err error) { p.cfg.Access.CA, err = p.file(a[0]); return err }},
+	"cert":  {2, "FILE KEY-FILE", (*parser).clientCert},
+	"accept-epoch": {1, "ID, as the service names it", func(p *parser, a []string) (err error) {
+		p.cfg.AcceptEpoch, err = registry.ParseEpoch(a[0])
+		return err
+	}},
+	"thin": {0, "", func(*parser, []string) error { return nil }},
+}
+
+func (p *parser) clientCert(args []string) (err error) {
+	if p.cfg.Access.Cert, err = p.file(args[0]); err == nil {
+		p.cfg.Access.Key, err = p.file(args[1])
+	}
 	return err
 }
 
@@ -67,36 +92,31 @@ func (p *parser) service(service string, words []string) error {
 		return err
 	}
 	c.Close()
-	thin := false
+	seen := map[string]bool{}
 	for len(words) > 0 {
+		w, known := serviceWords[words[0]]
 		switch {
-		case words[0] == "thin" && !thin:
-			thin, words = true, words[1:]
-		case words[0] == "token" && p.cfg.Token == "":
-			if len(words) < 2 {
-				return errors.New("token without a file; expect token FILE")
-			}
-			if p.cfg.Token, err = p.file(words[1]); err != nil {
-				return err
-			}
-			words = words[2:]
-		case words[0] == "key" && p.cfg.Keys == "":
-			if len(words) < 2 {
-				return errors.New("key without a file; expect key FILE, with the registry's public keys")
-			}
-			if p.cfg.Keys, err = p.file(words[1]); err != nil {
-				return err
-			}
-			words = words[2:]
-		default:
-			return fmt.Errorf("unexpected %q; expect URL key FILE [token FILE], or URL [token FILE] thin, each once", words[0])
+		case !known || seen[words[0]]:
+			return fmt.Errorf("unexpected %q; expect URL key FILE [token FILE] [ca FILE] [cert FILE KEY-FILE] [accept-epoch ID], or URL [token FILE] [ca FILE] [cert FILE KEY-FILE] thin, each once", words[0])
+		case len(words) <= w.args:
+			return fmt.Errorf("%s without a file; expect %s %s", words[0], words[0], w.what)
 		}
+		seen[words[0]] = true
+		if err := w.set(p, words[1:1+w.args]); err != nil {
+			return fmt.Errorf("%s: %w", words[0], err)
+		}
+		words = words[1+w.args:]
 	}
+	a := p.cfg.Access
 	switch {
-	case thin && p.cfg.Keys != "":
+	case seen["thin"] && p.cfg.Keys != "":
 		return errors.New("key has no effect with thin: it is for the signatures of a feed, and answers bear none; leave it out, and name the service by https")
-	case !thin && p.cfg.Keys == "":
+	case !seen["thin"] && p.cfg.Keys == "":
 		return fmt.Errorf("%q is a registry service; to follow it, name the file of its public keys: %q; or ask it name by name: %q; or name a snapshot file as \"icp-registry import\" writes it", service, "registry "+service+" key FILE", "registry "+service+" thin")
+	case seen["thin"] && seen["accept-epoch"]:
+		return errors.New("accept-epoch has no effect with thin: nothing is held that could be newer")
+	case (a.CA != "" || a.Cert != "") && !strings.HasPrefix(service, "https:"):
+		return fmt.Errorf("ca and cert go with https; the service is %q", service)
 	}
 	p.cfg.Service = service
 	return nil

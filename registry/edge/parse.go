@@ -58,7 +58,7 @@ var options []option
 
 func init() {
 	options = []option{
-		{"registry", "FILE|URL [token FILE] [key FILE] [thin]", false, (*parser).registry},
+		{"registry", "FILE|URL [key FILE] [token FILE] [ca FILE] [cert FILE KEY-FILE] [accept-epoch ID] [thin]", false, (*parser).registry},
 		{"state", "DIR", false, (*parser).state},
 		{"cache", "SIZE", false, (*parser).cache},
 		{"thin-timeout", "DURATION", false, (*parser).thinTimeout},

@@ -58,7 +58,7 @@ func newService(cfg *Config) (s *service, err error) {
 	if s.keys, err = feed.OpenKeys(cfg.Keys); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	if s.client, err = newClient(cfg); err != nil {
+	if s.client, err = cfg.Access.Open(cfg.Service); err != nil {
 		return nil, err
 	}
 	dir := cfg.State
@@ -85,19 +85,6 @@ func newService(cfg *Config) (s *service, err error) {
 	s.work.Go(func() { s.refresh(ctx) })
 	s.work.Go(func() { s.handOver(ctx) })
 	return s, nil
-}
-
-// newClient returns what asks the service of cfg.
-func newClient(cfg *Config) (*feed.Client, error) {
-	var show func() (string, error)
-	if cfg.Token != "" {
-		t := &token{path: cfg.Token}
-		if _, err := t.read(); err != nil {
-			return nil, err
-		}
-		show = t.read
-	}
-	return feed.NewClient(cfg.Service, show)
 }
 
 // dir is where the replica lies.
@@ -312,7 +299,7 @@ func (s *service) holding() Holding {
 // holdService takes hold of a registry that is followed.
 func (e *Edge) holdService() (err error) {
 	c := &e.cfg
-	extra := fmt.Sprintf("%q%q%q%v", c.Service, c.Token, c.State, c.AcceptEpoch)
+	extra := fmt.Sprintf("%q%q%q%v", c.Service, c.Access, c.State, c.AcceptEpoch)
 	var s *service
 	e.service, err = take(e, "registry", files(c.Keys), extra, func() (*service, error) {
 		if s == nil {

@@ -2,10 +2,12 @@ package edge_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +32,12 @@ func newPublishing(t *testing.T) *publishing {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return publishingOf(t, signer, registry.Epoch{Made: 1_790_000_000_000, Random: 1})
+}
+
+// publishingOf is newPublishing with a key and an epoch.
+func publishingOf(t *testing.T, signer *feed.Signer, epoch registry.Epoch) *publishing {
+	t.Helper()
 	dir := t.TempDir()
 	p := &publishing{t: t, keys: filepath.Join(dir, "keys.pem"), told: make(chan struct{}, 1)}
 	public, err := signer.PublicPEM()
@@ -41,7 +49,7 @@ func newPublishing(t *testing.T) *publishing {
 	if !errors.Is(err, feed.ErrEmpty) {
 		t.Fatal(err)
 	}
-	rev := registry.Revision{Epoch: registry.Epoch{Made: 1_790_000_000_000, Random: 1}}
+	rev := registry.Revision{Epoch: epoch}
 	key := [16]byte{1}
 	f := feed.Fetched{Index: r.FetchPath("index"), Lists: r.FetchPath("lists")}
 	b := index.NewBuilder(index.Options{Key: key, Revision: rev})
@@ -177,4 +185,46 @@ func TestServiceSetup(t *testing.T) {
 	if _, err := edge.Open(c); err == nil || !strings.Contains(err.Error(), "state") {
 		t.Errorf("with a file as state directory: %v", err)
 	}
+}
+
+// TestAcceptEpoch: an edge stays where it is when the service falls back to an older
+// epoch, says how to go there, and goes when it is told to.
+func TestAcceptEpoch(t *testing.T) {
+	signer, err := feed.GenerateSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := publishingOf(t, signer, registry.Epoch{Made: 1_780_000_000_000, Random: 7})
+	p := publishingOf(t, signer, registry.Epoch{Made: 1_790_000_000_000, Random: 1})
+	var now atomic.Pointer[publishing]
+	now.Store(p)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().hub.Handler(nil).ServeHTTP(w, r) }))
+	t.Cleanup(func() { front.CloseClientConnections(); front.Close() })
+	c := p.config(t.TempDir())
+	c.Service = front.URL
+	e := open(t, c)
+	rev := p.publish("a.test")
+	p.await("the first revision", func() bool { return e.View().Revision() == rev })
+	back := restored.publish("b.test")
+	now.Store(restored)
+	p.hub.Close()
+	p.await("the refusal", func() bool {
+		return strings.Contains(e.Status().Registry.Feed.Error, "accept-epoch "+back.Epoch.String())
+	})
+	if !filedAt(e, "a.test") || filedAt(e, "b.test") || e.View().Revision() != rev {
+		t.Errorf("the edge has left its epoch: it is at %s", e.View().Revision())
+	}
+	e.Close()
+	c.AcceptEpoch = back.Epoch
+	e = open(t, c)
+	p.await("the accepted epoch", func() bool { return e.View().Revision() == back })
+	if filedAt(e, "a.test") || !filedAt(e, "b.test") {
+		t.Error("the accepted epoch is not in force")
+	}
+	// What was accepted once need not be told again.
+	e.Close()
+	c.AcceptEpoch = registry.Epoch{}
+	e = open(t, c)
+	rev = restored.publish("c.test")
+	p.await("the next revision", func() bool { return e.View().Revision() == rev })
 }

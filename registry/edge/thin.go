@@ -2,11 +2,7 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +28,7 @@ type remote struct {
 func newRemote(cfg *Config, every time.Duration) (*remote, error) {
 	r := &remote{}
 	var err error
-	if r.client, err = newClient(cfg); err != nil {
+	if r.client, err = cfg.Access.Open(cfg.Service); err != nil {
 		return nil, err
 	}
 	r.thin, err = index.NewThin(index.ThinConfig{
@@ -120,60 +116,7 @@ func (e *Edge) holdRemote() (err error) {
 	if every <= 0 {
 		every = DefaultPoll
 	}
-	extra := fmt.Sprintf("%q%q%d%s", c.Service, c.Token, c.Cache, c.ThinTimeout)
+	extra := fmt.Sprintf("%q%q%d%s", c.Service, c.Access, c.Cache, c.ThinTimeout)
 	e.remote, err = take(e, "registry", nil, extra, func() (*remote, error) { return newRemote(c, every) })
 	return err
-}
-
-// token is a secret in a file, read again when the file changes. It is safe for
-// concurrent use.
-type token struct {
-	path string
-
-	mu    sync.Mutex
-	stamp stamp
-	text  string
-}
-
-// maxToken bounds the file of a token; a header line may be some 8 KiB.
-const maxToken = 4096
-
-// read returns the token. Its errors never hold any of it.
-func (t *token) read() (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	info, err := os.Stat(t.path)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("token: %w", err)
-	case t.stamp != nil && same([]stamp{t.stamp}, []stamp{info}):
-		return t.text, nil
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0:
-		return "", fmt.Errorf("token: file %q may be read by everybody (mode %s); make it 0600", t.path, info.Mode().Perm())
-	case !info.Mode().IsRegular() || info.Size() > maxToken:
-		return "", fmt.Errorf("token: %q is no file of at most %d bytes", t.path, maxToken)
-	}
-	b, err := os.ReadFile(t.path)
-	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
-	}
-	text := strings.TrimSpace(string(b))
-	if err := checkToken(text); err != nil {
-		return "", fmt.Errorf("token: file %q %w", t.path, err)
-	}
-	t.stamp, t.text = info, text
-	return text, nil
-}
-
-// checkToken refuses what a header cannot hold.
-func checkToken(s string) error {
-	if s == "" {
-		return errors.New("is empty; expect one line with the token")
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return errors.New("holds more than one word of ASCII; expect one line with the token")
-		}
-	}
-	return nil
 }

@@ -57,7 +57,7 @@ func thinConfig(t *testing.T, s *service, secret string) edge.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "token")
 	write(t, path, secret+"\n")
-	return edge.Config{Service: s.URL, Token: path, ThinTimeout: 10 * time.Second, Poll: time.Hour,
+	return edge.Config{Service: s.URL, Access: feed.Access{Token: path}, ThinTimeout: 10 * time.Second, Poll: time.Hour,
 		Policy: registry.Policy{Fail: registry.FailClosed}}
 }
 
@@ -162,10 +162,10 @@ func TestThinToken(t *testing.T) {
 		"long":            {strings.Repeat("s", 5000), 0o600, "4096"},
 	} {
 		cfg := thinConfig(t, s, tt.text)
-		if err := os.Chmod(cfg.Token, tt.mode); err != nil {
+		if err := os.Chmod(cfg.Access.Token, tt.mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := edge.Open(cfg); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cfg.Token) ||
+		if _, err := edge.Open(cfg); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), cfg.Access.Token) ||
 			tt.text != "" && strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: got %v; want an error with %q in it and the token not", name, err, tt.want)
 		}
@@ -174,7 +174,7 @@ func TestThinToken(t *testing.T) {
 	cfg := thinConfig(t, s, "old")
 	e := open(t, cfg)
 	<-s.seen
-	replace(t, cfg.Token, []byte("x"))
+	replace(t, cfg.Access.Token, []byte("x"))
 	until(t, "an answer to the new token", func() bool { return filed(e, "a.test") })
 }
 
