@@ -512,6 +512,9 @@ func (r *Replica) tidy() error {
 			continue
 		}
 		err = errors.Join(err, bases[i].remove())
+		if bases[i].Revision.Compare(r.base.Revision) > 0 {
+			err = errors.Join(err, disk.SyncDir(r.dir)) // so that it does not come back
+		}
 	}
 	return errors.Join(err, r.log.Drop(oldest.Rev), r.dropLogs())
 }
