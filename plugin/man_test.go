@@ -19,5 +19,5 @@ func TestManPage(t *testing.T) {
 	mandoc.run(t, "-Tlint", "-W", "warning", path)
 	text := man.run(t, "--encoding=ascii", "-P", "cat", "-l", path)
 	wantText(t, text, `^COREDNS-ICP\(7\)`, `^NAME$`, `^\s+icp\s+- withholds answers`, `^DESCRIPTION$`, `^SYNTAX$`, `^METRICS$`, `^EXAMPLES$`, `^BUGS$`,
-		`^\s+registry FILE\|URL \[token FILE\] \[key FILE\] \[thin\]$`, `coredns_icp_verdicts_total`, "!~~~")
+		`^\s+registry FILE\|URL \[key FILE\] \[token FILE\] \[ca FILE\] \[cert FILE KEY-FILE\] \[accept-epoch ID\] \[thin\]$`, `coredns_icp_verdicts_total`, "!~~~")
 }
