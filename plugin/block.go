@@ -12,12 +12,23 @@ import (
 	"github.com/icpgate/icpgate/registry/edge"
 )
 
+// reply is a block answer with what nearly every one holds, made at once. The
+// writer above may keep a message, so none is used again.
+type reply struct {
+	dns.Msg
+	question  [1]dns.Question
+	authority [1]dns.RR
+	soa       dns.SOA
+}
+
 // blocked returns the answer that takes the place of m. The header is m's, so
 // that RA, CD and the like are as the server has them; AD goes, since nobody has
 // authenticated this. A truncated message stays so: the client asks again over
 // TCP, and is judged on all of it.
 func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
-	b := &dns.Msg{MsgHdr: m.MsgHdr, Compress: true, Question: []dns.Question{in.question}}
+	r := &reply{question: [1]dns.Question{in.question}}
+	b := &r.Msg
+	b.MsgHdr, b.Compress, b.Question = m.MsgHdr, true, r.question[:]
 	b.Id, b.Response, b.Rcode = in.id, true, dns.RcodeSuccess
 	b.AuthenticatedData = false
 	switch in.icp.cfg.Block.Action {
@@ -33,9 +44,10 @@ func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
 		}
 	}
 	if len(b.Answer) == 0 && b.Rcode != dns.RcodeRefused {
-		b.Ns = []dns.RR{in.soa(m)}
+		r.authority[0] = in.authority(m, &r.soa)
+		b.Ns = r.authority[:]
 	}
-	if opt := m.IsEdns0(); opt != nil && in.edns {
+	if opt := m.IsEdns0(); opt != nil && in.edns && len(opt.Option) > 0 {
 		b.Extra = []dns.RR{keepOptions(opt)}
 	}
 	in.explain(b, reason)
@@ -78,22 +90,24 @@ func (in *inspector) ttl() uint32 {
 	return edge.DefaultTTL
 }
 
-// soa returns the record that makes a negative answer one that is kept, and for
-// how long. An authoritative answer bears its zone's, or resolvers would take
-// the server for one that has lost the zone; any other one of the asked name.
-func (in *inspector) soa(m *dns.Msg) *dns.SOA {
+// authority returns the record that makes a negative answer one that is kept, and
+// for how long. An authoritative answer bears its zone's, or resolvers would take
+// the server for one that has lost the zone; any other one of the asked name, which
+// is made in made.
+func (in *inspector) authority(m *dns.Msg, made *dns.SOA) *dns.SOA {
 	if m.Authoritative {
 		if soa := in.zoneSOA(m); soa != nil {
 			return soa
 		}
 	}
-	return in.madeSOA(in.apex(m))
+	*made = in.madeSOA(in.apex(m))
+	return made
 }
 
 // madeSOA is a record that says no more than how long to keep the answer. Its
 // form is that of BIND's empty zones.
-func (in *inspector) madeSOA(owner string) *dns.SOA {
-	return &dns.SOA{
+func (in *inspector) madeSOA(owner string) dns.SOA {
+	return dns.SOA{
 		Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: in.ttl()},
 		Ns:  owner, Mbox: ".", Serial: 1, Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: in.ttl(),
 	}
@@ -208,6 +222,14 @@ func keepOptions(opt *dns.OPT) *dns.OPT {
 	return kept
 }
 
+// told is what explain adds to most messages, made at once.
+type told struct {
+	opt    dns.OPT
+	ede    dns.EDNS0_EDE
+	extra  [1]dns.RR
+	option [1]dns.EDNS0
+}
+
 // explain adds the extended error for a reason to a message that is ours to
 // change, if the client speaks EDNS: one that does not must get no OPT record
 // (RFC 6891 §7). Size and DO are as the client had them.
@@ -215,10 +237,11 @@ func (in *inspector) explain(m *dns.Msg, reason registry.Reason) {
 	if !in.edns {
 		return
 	}
+	t := new(told)
 	opt := m.IsEdns0()
 	if opt == nil {
-		opt = &dns.OPT{}
-		m.Extra = beforeTSIG(m.Extra, opt)
+		opt = &t.opt
+		m.Extra = beforeTSIG(m.Extra, opt, t.extra[:0])
 	}
 	opt.Hdr = dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT, Ttl: opt.Hdr.Ttl & 0xff00ffff}
 	opt.SetUDPSize(in.size)
@@ -227,13 +250,21 @@ func (in *inspector) explain(m *dns.Msg, reason registry.Reason) {
 		in.structuredEDE(m, opt, reason)
 		return
 	}
-	opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: text(reason)})
+	t.ede = dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: text(reason)}
+	if len(opt.Option) == 0 {
+		opt.Option = t.option[:0]
+	}
+	opt.Option = append(opt.Option, &t.ede)
 }
 
-// beforeTSIG appends a record; a signature stays the last one.
-func beforeTSIG(extra []dns.RR, rr dns.RR) []dns.RR {
+// beforeTSIG appends a record; a signature stays the last one. room is for what is
+// the only one.
+func beforeTSIG(extra []dns.RR, rr dns.RR, room []dns.RR) []dns.RR {
 	n := len(extra)
-	if n > 0 && extra[n-1].Header().Rrtype == dns.TypeTSIG {
+	if n == 0 {
+		return append(room, rr)
+	}
+	if extra[n-1].Header().Rrtype == dns.TypeTSIG {
 		return append(extra[:n-1:n-1], rr, extra[n-1])
 	}
 	return append(extra, rr)

@@ -161,6 +161,8 @@ type finding struct {
 	owner   registry.ProviderID // of the address
 	product registry.Product
 	effect  registry.Effect // on the whole message
+	// registrable is how many labels the registrable one of name has, if known.
+	registrable uint8
 }
 
 // filed is the name under which the deciding filing was made.
@@ -200,7 +202,7 @@ func (in *inspector) report(f finding) {
 // plugins hold addresses of IPv4 in sixteen bytes; nobody is to see that.
 func (in *inspector) tell(f finding) {
 	in.edge.Blocked(edge.Blocked{
-		Sighted: edge.Sighted{Host: f.name, Addr: f.addr.Unmap(), Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
+		Sighted: edge.Sighted{Host: f.name, Name: f.name.Last(int(f.registrable)), Addr: f.addr.Unmap(), Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
 		Filed:   f.filed(), Effect: f.effect, Provider: f.owner, Product: f.product, Place: f.place,
 		Client: clientAddr(in.ResponseWriter), Server: in.server, Zone: in.zone,
 	})

@@ -56,6 +56,9 @@ type outcome struct {
 	effect  registry.Effect
 	judged  bool  // an address is in the mainland, so that the name was looked at
 	at      uint8 // which of the answer's addresses the verdict is on, if judged
+	// registrable is how many labels the registrable name has of what is blocked; 0
+	// where there is none.
+	registrable uint8
 }
 
 // processMemo is that of all handlers of a process: they share the memory, and no

@@ -38,7 +38,7 @@ func (in *inspector) recalled(m *dns.Msg, o *outcome) finding {
 	if !readable {
 		name = unreadable
 	}
-	f.name = name
+	f.name, f.registrable = name, o.registrable
 	at := int(o.at)
 	eachAddress(m.Answer, func(a netip.Addr) bool {
 		f.addr = a
@@ -64,6 +64,10 @@ func (in *inspector) remember(id identity, m *dns.Msg, f finding) {
 			o.at++
 			return true
 		})
+	}
+	if f.Block {
+		name, _ := f.name.Registrable()
+		o.registrable = uint8(name.Labels())
 	}
 	in.icp.memo.put(id.fingerprint, o)
 }

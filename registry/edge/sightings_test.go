@@ -186,6 +186,75 @@ func TestSightingsIdle(t *testing.T) {
 	}
 }
 
+// TestSightingsSettled: rows that were all looked at in vain are looked at again
+// as soon as one of them is idle, and only that one gives way.
+func TestSightingsSettled(t *testing.T) {
+	c := newClock()
+	s := edge.NewSightings(c.now)
+	for i := range 2 * edge.MaxSightings {
+		for range 2 {
+			s.Add(sight(fmt.Sprintf("x%d.test", i)))
+		}
+	}
+	busy := s.Rows()
+	idle := busy[len(busy)/2]
+	c.t = c.t.Add(time.Hour)
+	for _, r := range busy {
+		if r.Name != idle.Name {
+			s.Add(edge.Sighted{Host: r.Name, Addr: r.Addr, Reason: r.Reason})
+		}
+	}
+	newcomers := func(n int) {
+		for i := range n {
+			s.Add(sight(fmt.Sprintf("new%d.example", i)))
+		}
+	}
+	newcomers(edge.MaxSightings) // every shard is looked through
+	c.t = idle.Last.Add(24*time.Hour - time.Second)
+	newcomers(edge.MaxSightings)
+	if _, ok := find(s.Rows(), idle.Name.String()); !ok {
+		t.Fatalf("%s has no row any more; want it to stay for a day", idle.Name)
+	}
+	c.t = c.t.Add(time.Second)
+	newcomers(edge.MaxSightings)
+	rows := s.Rows()
+	if _, ok := find(rows, idle.Name.String()); ok {
+		t.Errorf("%s still has its row; want it to give way after a day", idle.Name)
+	}
+	kept := map[registry.Domain]bool{}
+	for _, r := range rows {
+		kept[r.Name] = true
+	}
+	for _, r := range busy {
+		if !kept[r.Name] && r.Name != idle.Name {
+			t.Fatalf("%s gave way, though it is not idle", r.Name)
+		}
+	}
+}
+
+// TestSightingsKeys: what differs in anything that tells rows apart has a row of
+// its own, and a registrable name that is given counts like one that is found.
+func TestSightingsKeys(t *testing.T) {
+	s := edge.NewSightings(nil)
+	x := sight("www.example.com")
+	for _, a := range []string{"192.0.2.1", "::ffff:192.0.2.1", "::", "2001:db8::1"} {
+		x.Addr = netip.MustParseAddr(a)
+		s.Add(x)
+	}
+	x.Addr = netip.Addr{}
+	s.Add(x)
+	x.Reason = registry.Cancelled
+	s.Add(x)
+	x.Channel = registry.ChannelQUIC
+	s.Add(x)
+	x.Name = registry.MustParseDomain("example.com")
+	s.Add(x)
+	rows := s.Rows()
+	if len(rows) != 7 || s.Other() != 0 || rows[0].Hits != 2 || rows[0].Channel != registry.ChannelQUIC {
+		t.Errorf("got %d rows, %d others, and first %+v; want seven rows, the last of them hit twice", len(rows), s.Other(), rows[0])
+	}
+}
+
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
