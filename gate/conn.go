@@ -11,8 +11,9 @@ import (
 // are set before it is served and do not change.
 type conn struct {
 	s      *service
-	all    *conns // that it is one of
-	crew   *crew  // runs what runs beside
+	all    *conns    // that it is one of
+	by     *listener // that took it; nil for none
+	crew   *crew     // runs what runs beside
 	client *side
 	route
 	begun time.Time
@@ -23,11 +24,14 @@ type conn struct {
 	asked  asked  // whom the client means at the moment
 	tunnel bool   // bytes go both ways, unread
 	ended  func() // closes what must be closed to end it
+	told   func() // tells the client that it is to go; nil where that is not said
 	over   bool   // it was ended from outside
 	// leaving: it ends after the running response.
 	leaving atomic.Bool
 	// idle: it waits for a request, and may be ended at once.
 	idle atomic.Bool
+	// h2 is its HTTP/2; nil without.
+	h2 atomic.Pointer[h2Conn]
 	// swept: it was told to end since its name is blocked, and is counted.
 	swept atomic.Bool
 }
@@ -50,12 +54,32 @@ func (c *conn) meant() (a asked, tunnel bool) {
 // origin is what an upstream may be told of the client.
 func (c *conn) origin() origin { return origin{Client: c.from, Dst: c.dest.addrPort()} }
 
-// leave has it end after the running response; one that waits for a request ends
-// at once. Tunnels do not end by this.
+// leave has it end after the running responses; one that waits for a request ends
+// at once, or where that can be said to the client, when that has heard it. Tunnels
+// do not end by this.
 func (c *conn) leave() {
-	c.leaving.Store(true)
-	if c.idle.Load() {
+	first := !c.leaving.Swap(true)
+	c.mu.Lock()
+	tell := c.told
+	c.mu.Unlock()
+	switch {
+	case tell != nil:
+		if first {
+			tell()
+		}
+	case c.idle.Load():
 		c.end()
+	}
+}
+
+// onLeave says how the client is told to go, which is done at once where the
+// connection is to end already; nil is that there is nobody to be told any more.
+func (c *conn) onLeave(tell func()) {
+	c.mu.Lock()
+	c.told = tell
+	c.mu.Unlock()
+	if tell != nil && c.leaving.Load() {
+		tell()
 	}
 }
 
@@ -80,6 +104,12 @@ func (c *conn) end() {
 	if end != nil {
 		end()
 	}
+}
+
+// replaced reports whether the service that it began with is not in force any
+// more.
+func (c *conn) replaced() bool {
+	return c.by != nil && (c.by.closing.Load() || c.by.service.Load() != c.s)
 }
 
 // cutOff reports whether it was ended from outside.

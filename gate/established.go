@@ -59,11 +59,18 @@ func (g *Gate) look() {
 }
 
 // sweep ends the connections of a listener whose name is blocked now: tunnels at
-// once, requests after their response, but for no longer than is granted.
+// once, requests after their response, but for no longer than is granted. Of
+// HTTP/2 that goes for the streams, if it is not the name in the hello.
 func (g *Gate) sweep(name string, s *service) {
 	for _, c := range g.open.all() {
 		a, tunnel := c.meant()
-		if c.s.name != name || !a.known || !s.blocks(a, &c.route) {
+		if c.s.name != name {
+			continue
+		}
+		if !a.known || !s.blocks(a, &c.route) {
+			if h := c.h2.Load(); h != nil {
+				h.sweep(s)
+			}
 			continue
 		}
 		first := !c.swept.Swap(true)

@@ -83,7 +83,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 	}
 	s.pageOnly = t.PageOnly
 	s.peers, s.serves, s.names = newPeerSet([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Serves{Mainland: true}, authz.NewNames()
-	s.h2, s.h2c = newH2(s, true), t.H2C
+	s.h2c = t.H2C
 	kind := map[string]Scheme{"http": HTTP, "tls": TLS, "mixed": Mixed, "spoe": SPOE, "grpc": GRPC}[t.Kind]
 	if kind == GRPC {
 		s.rpc = newRPC(s, true)

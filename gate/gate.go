@@ -174,15 +174,14 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 	}
 	for name, l := range gone {
 		l.end()
-		if l.kind.Asked() {
-			g.dismiss(name)
-		}
+		g.dismiss(name)
 		g.retire(l.service.Load())
 	}
 	for _, l := range fresh {
 		l.revision = l.service.Load().edge.View().Revision()
 		g.tasks.Go(l.accept)
 	}
+	g.renew()
 	g.logs.keep(next)
 }
 
@@ -192,11 +191,21 @@ func closeListeners(set map[string]*listener) {
 	}
 }
 
-// dismiss ends the connections of proxies to a listener that is gone: they would
-// ask there for ever.
+// dismiss ends the connections to a listener that is gone, those of clients with
+// their running responses: they would ask there for ever.
 func (g *Gate) dismiss(name string) {
 	for _, c := range g.open.all() {
 		if c.s.name == name {
+			c.leave()
+		}
+	}
+}
+
+// renew has clients with HTTP/2 connect anew whose service is not in force any
+// more: they are told, and lose nothing by that.
+func (g *Gate) renew() {
+	for _, c := range g.open.all() {
+		if c.h2.Load() != nil && c.replaced() {
 			c.leave()
 		}
 	}

@@ -1,35 +1,40 @@
-//lint:file-ignore SA1019 net/http serves no single connection of which bytes were read already; x/net/http2 does.
+//lint:file-ignore SA1019 net/http serves no single connection of which bytes were read already, and tells no single one to go; x/net/http2 does.
 
 package gate
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
-	"net/url"
-	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
 
-	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
 )
 
-// h2 serves HTTP/2: every stream is judged for itself, and goes on to the
-// upstream as HTTP/1.1, over connections that clients share unless these tell the
-// upstream of one client. It belongs to a service.
-type h2 struct {
-	s     *service
+// h2Conn is a client's connection with HTTP/2. Every stream is judged for itself,
+// and goes on to the upstream as HTTP/1.1, over connections of this client alone:
+// what one client says must not become part of what another does.
+type h2Conn struct {
+	*conn
+	sni    asked // of the TLS connection; judged with every host
+	hasSNI bool
+	scheme string // "http", or "https" where TLS is ended here
+
 	proxy *httputil.ReverseProxy
-	// server bounds what a client may make us hold.
-	server *http2.Server
-	base   *http.Server
+	// server is this connection's only: told to end, it has the client told.
+	server *http.Server
+	begins sync.Once // when there is a client to be told
+
+	mu      sync.Mutex
+	streams map[*h2Stream]struct{}
+	ended   bool // no more streams
+	tasks   sync.WaitGroup
 }
 
 // Limits of HTTP/2 that no option sets: those of net/http and nginx.
@@ -38,163 +43,151 @@ const (
 	maxFrame   = 16 << 10
 )
 
-func newH2(s *service, shared bool) *h2 {
-	h := &h2{s: s}
-	quiet := log.New(io.Discard, "", 0) // what clients do wrong is counted, not told
-	transport := &http.Transport{
-		DialContext:           h.dial,
-		DisableKeepAlives:     !shared,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       upstreamIdle,
-		ResponseHeaderTimeout: s.response,
-		DisableCompression:    true,
+// quietLog is for what clients do wrong, which is counted and not told.
+var quietLog = log.New(io.Discard, "", 0)
+
+func newH2Conn(c *conn, sni asked, hasSNI bool) *h2Conn {
+	h := &h2Conn{conn: c, sni: sni, hasSNI: hasSNI, scheme: "http", streams: map[*h2Stream]struct{}{}}
+	if hasSNI {
+		h.scheme = "https"
 	}
-	h.proxy = &httputil.ReverseProxy{Rewrite: h.rewrite, Transport: transport, ErrorHandler: h.failed, ErrorLog: quiet, FlushInterval: -1}
-	h.server = &http2.Server{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, IdleTimeout: s.timeouts.idle}
-	h.base = &http.Server{MaxHeaderBytes: h.maxHead(), ErrorLog: quiet, ReadHeaderTimeout: s.timeouts.head}
+	h.proxy = &httputil.ReverseProxy{
+		Rewrite: h.rewrite, Transport: h.transport(), ModifyResponse: watchResponse, ErrorHandler: h.failed,
+		ErrorLog: quietLog, FlushInterval: -1, BufferPool: copyBuffers{},
+	}
 	return h
 }
 
-func (h *h2) maxHead() int {
-	if h.s.limits.Head > 0 {
-		return h.s.limits.Head
+// transport reaches the upstream for this client.
+func (h *h2Conn) transport() *http.Transport {
+	return &http.Transport{
+		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return h.dial(ctx) },
+		MaxIdleConnsPerHost:    maxStreams,
+		IdleConnTimeout:        upstreamIdle,
+		ResponseHeaderTimeout:  h.s.response,
+		MaxResponseHeaderBytes: maxResponseHead,
+		DisableCompression:     true,
 	}
-	return 64 << 10
 }
 
-// h2Conn is the key of a request's *conn in its context.
-type h2Conn struct{}
+// dial connects to the upstream. It is called beside the connection.
+func (h *h2Conn) dial(ctx context.Context) (c net.Conn, err error) {
+	defer h.contain(func() { err = errPanic })
+	ctx, cancel := context.WithTimeout(ctx, h.s.dial)
+	defer cancel()
+	return h.s.upstream.dial(ctx, h.origin())
+}
+
+// copyBuffers are the gate's, for httputil.
+type copyBuffers struct{}
+
+// Get implements httputil.BufferPool.
+func (copyBuffers) Get() []byte { return (*lend())[:bufferSize] }
+
+// Put implements httputil.BufferPool.
+func (copyBuffers) Put(b []byte) { giveBack(&b) }
 
 // serveH2 serves a connection with HTTP/2. sni is the name in its hello, where
 // there was TLS.
 func (c *conn) serveH2(nc net.Conn, sni asked, hasSNI bool) {
-	end := func() { nc.Close() }
-	c.onEnd(end)
-	defer end()
-	ctx := context.WithValue(context.Background(), h2Conn{}, c)
-	c.s.h2.server.ServeConn(nc, &http2.ServeConnOpts{
-		Context: ctx, BaseConfig: c.s.h2.base,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.stream(w, r, sni, hasSNI) }),
+	h := newH2Conn(c, sni, hasSNI)
+	c.h2.Store(h)
+	c.onEnd(func() { nc.Close() })
+	defer nc.Close()
+	defer h.close()
+	limits := h.configure()
+	limits.ServeConn(newH2Wire(nc, c), &http2.ServeConnOpts{BaseConfig: h.server, Handler: http.HandlerFunc(h.stream)})
+}
+
+// configure makes what serves the connection, and bounds what a client may make
+// us hold. No write may wait for longer than idle, and no answer of our own take
+// longer; a client that says nothing while streams are open is asked whether it
+// is there.
+func (h *h2Conn) configure() *http2.Server {
+	t := h.s.timeouts
+	h.server = &http.Server{MaxHeaderBytes: h.s.limits.Head, ErrorLog: quietLog, WriteTimeout: t.idle, ConnState: h.state}
+	if h.server.MaxHeaderBytes == 0 {
+		h.server.MaxHeaderBytes = DefaultHead
+	}
+	limits := &http2.Server{
+		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame,
+		IdleTimeout: t.idle, ReadIdleTimeout: t.idle / 2, PingTimeout: t.idle / 2, WriteByteTimeout: t.idle,
+	}
+	// It fails for cipher suites only, of which none are named.
+	_ = http2.ConfigureServer(h.server, limits)
+	return limits
+}
+
+// state is told of what the connection does; the first time is when the client
+// has said that it speaks HTTP/2.
+func (h *h2Conn) state(net.Conn, http.ConnState) {
+	h.begins.Do(func() {
+		h.onLeave(h.goAway)
+		if h.replaced() {
+			h.leave()
+		}
 	})
 }
 
-// stream judges one request and has it answered.
-func (c *conn) stream(w http.ResponseWriter, r *http.Request, sni asked, hasSNI bool) {
-	kind, host, cause := sniff.Authority(r.Host)
-	fields := r.Header["Host"]
-	switch {
-	case r.Method == http.MethodConnect:
-		kind, cause = sniff.Malformed, sniff.Connect
-	case !sniff.PathTarget(r.Method, r.RequestURI):
-		kind, cause = sniff.Malformed, sniff.BadTarget
-	case len(fields) > 1 || len(fields) == 1 && fields[0] != r.Host:
-		kind, cause = sniff.Malformed, sniff.HostDiffers
-	case kind == sniff.NoName:
-		kind, cause = sniff.Malformed, sniff.BadHost // RFC 9113 §8.3.1 wants one
+// goAway tells the client to send no more requests. Streams that it has begun
+// come to their end; what it sends behind them it may send again elsewhere, and
+// knows that.
+func (h *h2Conn) goAway() {
+	// It knows of no listener and no connection, for which it would wait.
+	_ = h.server.Shutdown(context.Background())
+}
+
+// close ends what is left, and waits for it.
+func (h *h2Conn) close() {
+	h.onLeave(nil)
+	h.mu.Lock()
+	h.ended = true
+	for st := range h.streams {
+		st.cancel()
 	}
-	channel := registry.ChannelHTTP
-	if hasSNI {
-		channel = registry.ChannelHTTPS
+	h.mu.Unlock()
+	h.tasks.Wait()
+	h.proxy.Transport.(*http.Transport).CloseIdleConnections()
+}
+
+// add takes a stream among the open ones, unless the connection has ended.
+func (h *h2Conn) add(st *h2Stream) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return false
 	}
-	c.s.metrics.sniffed(kind, cause)
-	if kind == sniff.Malformed {
-		c.s.malformed(&c.route, channel, cause, "")
-		c.s.notices.ServeError(w, cause.Status(), cause.String())
-		return
-	}
-	a := hostOf(kind, []byte(host), channel)
-	a.host.ACME = sniff.IsACME([]byte(r.URL.Path))
-	if enforces, exempt := c.s.treatment(c.from.Addr()); !exempt {
-		v := c.s.judge(a, &c.route)
-		if hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
-			v = v.Worse(c.s.judge(sni, &c.route))
+	h.streams[st] = struct{}{}
+	h.tasks.Add(1)
+	return true
+}
+
+func (h *h2Conn) remove(st *h2Stream) {
+	h.mu.Lock()
+	delete(h.streams, st)
+	h.mu.Unlock()
+	h.tasks.Done()
+}
+
+// sweep ends the streams whose name a service would block now: they have as long
+// as is granted to come to their end. The connection goes on; whom its next
+// streams are for is judged anyhow.
+func (h *h2Conn) sweep(s *service) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for st := range h.streams {
+		if a := st.meant(); !a.known || st.swept.Load() || !s.blocks(a, &h.route) {
+			continue
 		}
-		id := ""
-		if v.Block && enforces {
-			id = newRequestID()
-		}
-		c.s.report(&c.route, a, v, enforces, cause, id)
-		if id != "" {
-			c.s.notices.ServeNotice(w, Notice{
-				Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now(),
-				Accept: r.Header.Get("Accept"), Language: r.Header.Get("Accept-Language"), Head: r.Method == http.MethodHead,
-			})
-			return
-		}
-	}
-	c.note(a, false)
-	c.s.h2.proxy.ServeHTTP(w, r)
-}
-
-// rewrite makes the request for the upstream: as it came, for the same host.
-func (h *h2) rewrite(r *httputil.ProxyRequest) {
-	r.Out.URL.Scheme = "http"
-	r.Out.Host = r.In.Host
-	asItCame(r.Out.URL, r.In.RequestURI)
-	c, _ := r.In.Context().Value(h2Conn{}).(*conn)
-	// Connections are kept by this; dial knows what is meant.
-	r.Out.URL.Host = "upstream"
-	if d := c.dest.addrPort(); d.IsValid() {
-		r.Out.URL.Host = d.String()
-	}
-	scheme := "http"
-	if r.In.TLS != nil {
-		scheme = "https"
-	}
-	forwardFields(r.Out.Header, r.In.Header, h.s.forwarded, c.from.Addr(), scheme)
-}
-
-// asItCame has the target be written as the client wrote it: package url would
-// escape it anew, and the proxy take out what it does not understand of a query.
-func asItCame(u *url.URL, target string) {
-	path, query, has := strings.Cut(target, "?")
-	u.RawQuery, u.ForceQuery = query, has
-	// With two slashes an opaque target would be taken for one with an authority.
-	if path != "*" && !strings.HasPrefix(path, "//") {
-		u.Opaque = path
+		st.swept.Store(true)
+		s.metrics.ended.Inc()
+		time.AfterFunc(orDefault(s.established.After, DefaultEstablished), st.cut)
 	}
 }
 
-// forwardFields tells an upstream of the client, as appendHead does.
-func forwardFields(out, in http.Header, how Forwarded, from netip.Addr, scheme string) {
-	const addr, proto, element = "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"
-	names := []string{addr, proto, element, "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"}
-	for _, name := range names {
-		// The proxy has taken some of them out, which is ours to say.
-		if v := in[name]; len(v) > 0 && how != ForwardedReplace {
-			out[name] = append([]string(nil), v...)
-		} else {
-			out.Del(name)
-		}
+func (h *h2Conn) channel() registry.Channel {
+	if h.hasSNI {
+		return registry.ChannelHTTPS
 	}
-	if how == ForwardedOff {
-		return
-	}
-	out.Add(addr, string(appendAddr(nil, from)))
-	out.Add(element, string(appendElement(nil, from, scheme)))
-	if out.Get(proto) == "" {
-		out.Set(proto, scheme)
-	}
-}
-
-// dial connects to the upstream for some client.
-func (h *h2) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.s.dial)
-	defer cancel()
-	c, _ := ctx.Value(h2Conn{}).(*conn)
-	if c == nil {
-		return nil, errors.New("a connection for nobody")
-	}
-	return h.s.upstream.dial(ctx, c.origin())
-}
-
-// failed answers where the upstream did not.
-func (h *h2) failed(w http.ResponseWriter, _ *http.Request, err error) {
-	h.s.metrics.upstreamFailed()
-	status := http.StatusBadGateway
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		status = http.StatusGatewayTimeout
-	}
-	h.s.notices.ServeError(w, status, "")
+	return registry.ChannelHTTP
 }

@@ -70,7 +70,7 @@ func (l *listener) end() {
 // serve serves one connection. A panic ends it and nothing else.
 func (l *listener) serve(nc net.Conn) {
 	s := l.service.Load()
-	c := &conn{s: s, all: l.open, crew: l.crew, client: newSide(nc), begun: time.Now()}
+	c := &conn{s: s, all: l.open, by: l, crew: l.crew, client: newSide(nc), begun: time.Now()}
 	c.from, c.dest.Local = addrOf(nc.RemoteAddr()), addrOf(nc.LocalAddr())
 	s.metrics.accepted.Inc()
 	if !s.limiter.acquire() {

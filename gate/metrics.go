@@ -54,9 +54,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		accepted:   vec("connections_total", "Counter of accepted connections.", "listener"),
 		open:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "open_connections", Help: "Gauge of open connections."}, []string{"listener"}),
 		bytes:      vec("bytes_total", "Counter of bytes relayed, by direction: in from clients, out to them.", "listener", "direction"),
-		limited:    vec("limited_total", "Counter of connections refused by a limit.", "listener", "limit"),
+		limited:    vec("limited_total", "Counter of connections refused or ended by a limit.", "listener", "limit"),
 		upstream:   vec("upstream_failures_total", "Counter of connections and requests that no upstream answered.", "listener"),
-		ended:      vec("ended_total", "Counter of connections ended because their name is blocked since.", "listener"),
+		ended:      vec("ended_total", "Counter of connections and streams ended because their name is blocked since.", "listener"),
 		ech:        vec("ech_total", "Counter of hellos with encrypted_client_hello, in earnest or as GREASE.", "listener"),
 		acceptErr:  vec("accept_failures_total", "Counter of failures to accept, for lack of descriptors for example.", "listener"),
 		panics:     prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "panics_total", Help: "Counter of connections ended by a defect of this program."}),
@@ -97,7 +97,7 @@ type counters struct {
 
 	accepted, upstream, ended, ech, acceptErr prometheus.Counter
 	perClient, total, proxy, destination      prometheus.Counter // of limited
-	unlisted                                  prometheus.Counter // the same
+	unlisted, frames                          prometheus.Counter // the same
 	open                                      prometheus.Gauge
 	in, out                                   byteCounter
 }
@@ -118,9 +118,9 @@ func (m *metrics) of(listener string) *counters {
 		ended: m.ended.WithLabelValues(listener), ech: m.ech.WithLabelValues(listener), acceptErr: m.acceptErr.WithLabelValues(listener),
 		perClient: m.limited.WithLabelValues(listener, "per-client"), total: m.limited.WithLabelValues(listener, "connections"),
 		proxy: m.limited.WithLabelValues(listener, "proxy-protocol"), destination: m.limited.WithLabelValues(listener, "original-dst"),
-		unlisted: m.limited.WithLabelValues(listener, "peers"),
-		open:     m.open.WithLabelValues(listener),
-		in:       byteCounter{m.bytes.WithLabelValues(listener, "in")}, out: byteCounter{m.bytes.WithLabelValues(listener, "out")},
+		unlisted: m.limited.WithLabelValues(listener, "peers"), frames: m.limited.WithLabelValues(listener, "frames"),
+		open: m.open.WithLabelValues(listener),
+		in:   byteCounter{m.bytes.WithLabelValues(listener, "in")}, out: byteCounter{m.bytes.WithLabelValues(listener, "out")},
 	}
 	for ch := range c.verdicts {
 		for mode := range c.verdicts[ch] {

@@ -111,24 +111,12 @@ func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *serv
 	if s.certs != nil {
 		v.tlsConfig, v.pageOnly = newTLSConfig(s.certs, "h2", "http/1.1"), s.cfg.Certificates[0].PageOnly
 	}
-	v.h2 = newH2(v, s.sharesUpstream())
 	return v
 }
 
 // responseTimeout is how long the head of a response may take: long polls wait
 // for minutes on purpose.
 const responseTimeout = 5 * time.Minute
-
-// sharesUpstream reports whether an upstream connection may serve several
-// clients: not where a PROXY header has told it of one.
-func (s *server) sharesUpstream() bool {
-	for _, u := range s.cfg.Upstreams {
-		if u.ProxyProtocol != 0 {
-			return false
-		}
-	}
-	return true
-}
 
 func refusalOf(a BlockAction) refusal {
 	switch a {

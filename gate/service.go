@@ -41,7 +41,6 @@ type service struct {
 	certs     *certificates // nil without
 	tlsConfig *tls.Config   // nil without
 	pageOnly  bool          // certificates serve to show blocked clients the page, and TLS passes through else
-	h2        *h2
 
 	refusal     refusal
 	echRefused  bool // hellos with encrypted_client_hello do not pass

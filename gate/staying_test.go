@@ -22,6 +22,17 @@ import (
 // were and what went wrong.
 func load(t testing.TB, addr string) (done func() int64, stop func() []error) {
 	t.Helper()
+	var clients []*http.Client
+	for i := range 4 {
+		tr := &http.Transport{DisableKeepAlives: i%2 == 0}
+		t.Cleanup(tr.CloseIdleConnections)
+		clients = append(clients, &http.Client{Transport: tr, Timeout: 30 * time.Second})
+	}
+	return loadBy(len(clients), func(i int) error { return askFiled(clients[i], addr) })
+}
+
+// loadBy has some clients ask without end, each until it fails.
+func loadBy(clients int, ask func(client int) error) (done func() int64, stop func() []error) {
 	var (
 		n     atomic.Int64
 		tasks sync.WaitGroup
@@ -29,18 +40,15 @@ func load(t testing.TB, addr string) (done func() int64, stop func() []error) {
 		errs  []error
 	)
 	end := make(chan struct{})
-	for i := range 4 {
-		tr := &http.Transport{DisableKeepAlives: i%2 == 0}
-		client := &http.Client{Transport: tr, Timeout: 30 * time.Second}
+	for i := range clients {
 		tasks.Go(func() {
-			defer tr.CloseIdleConnections()
 			for {
 				select {
 				case <-end:
 					return
 				default:
 				}
-				if err := askFiled(client, addr); err != nil {
+				if err := ask(i); err != nil {
 					mu.Lock()
 					errs = append(errs, err)
 					mu.Unlock()

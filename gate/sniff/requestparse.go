@@ -420,6 +420,16 @@ func Authority(s string) (kind Kind, host string, cause Cause) {
 	return kind, s[span.From:span.To], NoCause
 }
 
+// Token reports whether s is one, as a method must be.
+func Token(s string) bool {
+	for i := range len(s) {
+		if !isToken[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // PathTarget reports whether a target is a path, with or without a query, or *
 // for OPTIONS, of bytes that stand in a request line as they are. It is for
 // targets that come by themselves, as :path of HTTP/2: whom they are for is said
