@@ -16,6 +16,7 @@ import (
 func (h *h2Conn) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", "upstream" // dial knows what is meant
 	r.Out.Host = r.In.Host
+	r.Out.Trailer = r.In.Trailer // whose values come behind the body
 	asItCame(r.Out.URL, r.In.RequestURI)
 	forwardFields(r.Out.Header, r.In.Header, h.s.forwarded, h.from.Addr(), h.scheme)
 }

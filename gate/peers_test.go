@@ -48,9 +48,34 @@ func TestNghttp(t *testing.T) {
 	}
 }
 
+// TestCurlH2 has curl ask over HTTP/2, on both kinds of listeners.
+func TestCurlH2(t *testing.T) {
+	plain, ended := newPeered(t)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"TLS", []string{"-k", "--http2", "--connect-to", "::" + ended, "https://filed.example/"}, "2 200"},
+		{"an unfiled name", []string{"-k", "--http2", "--connect-to", "::" + ended, "https://unfiled.example/"}, "2 403"},
+		{"a body", []string{"-k", "--http2", "--data", "hello", "--connect-to", "::" + ended, "https://filed.example/"}, "2 200"},
+		{"plaintext", []string{"--http2-prior-knowledge", "--connect-to", "::" + plain, "http://filed.example/"}, "2 200"},
+		{"another host than in the hello", []string{"-k", "--http2", "-H", "Host: unfiled.example", "--connect-to", "::" + ended, "https://filed.example/"}, "2 403"},
+	} {
+		out := tool(t, "curl", append([]string{"-sS", "-o", os.DevNull, "-w", "%{http_version} %{http_code}", "--max-time", "30"}, tt.args...)...)
+		if out != tt.want {
+			t.Errorf("%s: got %s; want %s", tt.name, out, tt.want)
+		}
+	}
+}
+
 // TestLoadGenerators: load generators get the answers that they should, all of them.
 func TestLoadGenerators(t *testing.T) {
 	plain, ended := newPeered(t)
+	body := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(body, make([]byte, 100_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -60,6 +85,7 @@ func TestLoadGenerators(t *testing.T) {
 		{"h2load", []string{"-n", "2000", "-c", "10", "-m", "20", "--connect-to=" + plain, "http://filed.example/"}, []string{`2000 2xx, 0 3xx, 0 4xx, 0 5xx`, `2000 succeeded, 0 failed`}, ""},
 		{"h2load", []string{"-n", "500", "-c", "5", "-m", "20", "--connect-to=" + plain, "http://unfiled.example/"}, []string{`0 2xx, 0 3xx, 500 4xx, 0 5xx`}, ""},
 		{"h2load", []string{"-n", "2000", "-c", "10", "-m", "20", "--connect-to=" + ended, "https://filed.example/"}, []string{`2000 2xx, 0 3xx, 0 4xx, 0 5xx`, `Application protocol: h2`}, ""},
+		{"h2load", []string{"-n", "200", "-c", "5", "-m", "20", "-d", body, "--connect-to=" + ended, "https://filed.example/"}, []string{`200 2xx, 0 3xx, 0 4xx, 0 5xx`}, ""},
 		{"h2load", []string{"-n", "500", "-c", "5", "--h1", "--connect-to=" + ended, "https://filed.example/"}, []string{`500 2xx`, `Application protocol: http/1.1`}, ""},
 		{"wrk", []string{"-t", "1", "-c", "50", "-d", "1", "-H", "Host: filed.example", "http://" + plain + "/"}, []string{`[1-9]\d* requests in`}, `Non-2xx|Socket errors`},
 		{"wrk", []string{"-t", "1", "-c", "200", "-d", "1", "-H", "Host: filed.example", "-H", "Connection: close", "http://" + plain + "/"}, []string{`[1-9]\d* requests in`}, `Non-2xx|Socket errors`},
