@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,67 +21,108 @@ import (
 func TestServe(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "registry")
 	token := strings.TrimSpace(runOut(t, "token", "create", "edge-1", "--scope", "edge", "--dir", dir))
-	cmd := exec.Command("icp-registry", "serve", "--dir", dir, "--listen", "127.0.0.1:0")
-	log, err := cmd.StderrPipe()
-	if err := errors.Join(err, cmd.Start()); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	lines, address := bufio.NewScanner(log), ""
-	for address == "" && lines.Scan() {
-		if _, rest, ok := strings.Cut(lines.Text(), "address="); ok {
-			address, _, _ = strings.Cut(rest, " ")
-		}
-	}
-	go func() {
-		for lines.Scan() {
-		}
-	}()
+	cmd, url := startServe(t, "--dir", dir, "--listen", "127.0.0.1:0")
 	keys, err := feed.OpenKeys(filepath.Join(dir, "signing.pub.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := feed.NewClient("http://"+address, func() (string, error) { return token, nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := feed.OpenReplica(filepath.Join(dir, "edge"), feed.ReplicaOptions{Keys: keys})
-	if !errors.Is(err, feed.ErrEmpty) {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	told := make(chan struct{}, 1)
-	f := feed.NewFollower(r, c, feed.FollowOptions{Keys: keys, Jitter: -1, Report: -1, Changed: func(feed.FollowStatus) {
-		select {
-		case told <- struct{}{}:
-		default:
-		}
-	}})
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx) }()
-	for s := f.Status(); !s.Connected || r.Revision() == (registry.Revision{}); s = f.Status() {
-		select {
-		case <-told:
-		case <-ctx.Done():
-			t.Fatalf("the edge does not follow: %+v", s)
-		}
-	}
+	r, f := followAt(t, url, token, filepath.Join(dir, "edge"), keys)
+	f.await("the registry", func() bool { return f.Status().Connected && r.Revision() != (registry.Revision{}) })
 	out, err := exec.Command("icp-registry", "token", "list", "--dir", dir).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "a service is running") {
 		t.Errorf("a second program on the database: %v %s", err, out)
 	}
+	terminate(t, cmd)
+	if out := runOut(t, "token", "list", "--dir", dir); !strings.Contains(out, "edge-1") || strings.Contains(out, token) {
+		t.Errorf("the list of tokens is %s", out)
+	}
+}
+
+// startServe serves until the test ends, unless that is done before, and returns
+// where.
+func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command("icp-registry", append([]string{"serve"}, args...)...)
+	log, err := cmd.StderrPipe()
+	if err := errors.Join(err, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	lines, said := bufio.NewScanner(log), ""
+	for lines.Scan() {
+		said += lines.Text() + "\n"
+		if _, rest, ok := strings.Cut(lines.Text(), "address="); ok {
+			address, _, _ := strings.Cut(rest, " ")
+			go func() {
+				for lines.Scan() {
+				}
+			}()
+			return cmd, "http://" + address
+		}
+	}
+	t.Fatalf("serve %v ended: %s", args, said)
+	return nil, ""
+}
+
+// terminate ends a service in order.
+func terminate(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
-	cancel()
-	<-done
-	if out := runOut(t, "token", "list", "--dir", dir); !strings.Contains(out, "edge-1") || strings.Contains(out, token) {
-		t.Errorf("the list of tokens is %s", out)
+}
+
+// following is an edge that follows until the test ends, or end.
+type following struct {
+	*feed.Follower
+	t    *testing.T
+	told chan struct{}
+	end  func()
+}
+
+// followAt has an edge follow a service.
+func followAt(t *testing.T, url, token, dir string, keys *feed.Keys) (*feed.Replica, *following) {
+	t.Helper()
+	c, err := feed.NewClient(url, func() (string, error) { return token, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := feed.OpenReplica(dir, feed.ReplicaOptions{Keys: keys})
+	if err != nil && !errors.Is(err, feed.ErrEmpty) {
+		t.Fatal(err)
+	}
+	e := &following{t: t, told: make(chan struct{}, 1)}
+	e.Follower = feed.NewFollower(r, c, feed.FollowOptions{
+		Keys: keys, Jitter: -1, Report: 200 * time.Millisecond, BackOff: 10 * time.Millisecond, BackOffMost: 100 * time.Millisecond,
+		Changed: func(feed.FollowStatus) {
+			select {
+			case e.told <- struct{}{}:
+			default:
+			}
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Run(ctx) }()
+	e.end = sync.OnceFunc(func() { cancel(); <-done; c.Close(); r.Close() })
+	t.Cleanup(e.end)
+	return r, e
+}
+
+// await waits until the edge is as wanted.
+func (e *following) await(what string, ok func() bool) {
+	e.t.Helper()
+	limit := time.NewTimer(60 * time.Second)
+	defer limit.Stop()
+	for !ok() {
+		select {
+		case <-e.told:
+		case <-limit.C:
+			e.t.Fatalf("in vain waited for %s: %+v", what, e.Status())
+		}
 	}
 }
 
@@ -103,6 +145,10 @@ func TestServeRefuses(t *testing.T) {
 		"missing port in address":   {"--dir", t.TempDir(), "--listen", "127.0.0.1"},
 		"no such file":              {"--dir", t.TempDir(), "--cert", "a.pem", "--key", "b.pem"},
 		"unexpected \"everything\"": {"everything"},
+		"without --upstream-key":    {"--dir", t.TempDir(), "--upstream", "http://127.0.0.1:1"},
+		"go with --upstream":        {"--dir", t.TempDir(), "--upstream-token", "x"},
+		"go together":               {"--dir", t.TempDir(), "--upstream", "http://127.0.0.1:1", "--upstream-key", "x", "--upstream-cert", "x"},
+		"a number from 1 on":        {"--dir", t.TempDir(), "--downloads", "0"},
 	} {
 		out, err := exec.Command("icp-registry", append([]string{"serve"}, args...)...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) {
