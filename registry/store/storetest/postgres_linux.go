@@ -14,19 +14,12 @@
 package storetest
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
@@ -36,10 +29,8 @@ const User = "icp"
 // server is the one of this process.
 var server struct {
 	once sync.Once
-	dir  string
+	node *Node
 	err  error // why there is none
-	cmd  *exec.Cmd
-	log  sync.WaitGroup
 	n    atomic.Int64
 }
 
@@ -59,7 +50,7 @@ func Dir(t testing.TB) string {
 	server.once.Do(func() { server.err = start() })
 	switch {
 	case server.err == nil:
-		return server.dir
+		return server.node.Dir
 	case os.Getenv("REQUIRE_PEERS") == "1":
 		t.Fatal(server.err)
 	default:
@@ -86,118 +77,36 @@ func Database(t testing.TB, template string) string {
 
 // DSN tells how to connect to a database of the server.
 func DSN(name string) string {
-	return fmt.Sprintf("host=%s user=%s dbname=%s", server.dir, User, name)
+	return server.node.DSN(name)
 }
 
 // SQL runs a query in a database of the server.
 func SQL(database, query string) (string, error) {
-	path, err := Tool("psql")
-	if err != nil {
-		return "", err
-	}
-	out, err := exec.Command(path, "-h", server.dir, "-U", User, "-d", database, "-AtXc", query).CombinedOutput()
-	return string(out), err
+	return server.node.SQL(database, query)
 }
 
 // Stop ends the server, if it was started.
 func Stop() {
-	if server.cmd == nil {
-		return
+	if server.node != nil {
+		server.node.Stop()
 	}
-	_ = server.cmd.Process.Signal(syscall.SIGINT) // it may have ended by itself
-	server.log.Wait()
-	_ = server.cmd.Wait()
-	os.RemoveAll(server.dir)
 }
 
-// start makes a cluster and starts it as a user without rights, since PostgreSQL
-// refuses root. No test cuts the power, so it need not wait for a disk.
+// start makes a cluster and starts it. No test of one server cuts the power, so it
+// need not wait for a disk.
 func start() error {
-	initdb, err := Tool("initdb")
-	if err != nil {
-		return errors.New("postgresql-15 is not installed")
-	}
-	postgres, err := Tool("postgres")
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "icpstore")
 	if err != nil {
 		return err
 	}
-	server.dir = dir
-	attr, err := Unprivileged(dir)
+	n, err := NewNode(dir, "fsync=off", "max_connections=200", "shared_buffers=128MB")
+	if err == nil {
+		err = n.Start()
+	}
 	if err != nil {
+		os.RemoveAll(dir)
 		return err
 	}
-	run := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(name, args...)
-		cmd.Dir, cmd.SysProcAttr = dir, attr
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-		return cmd
-	}
-	data := filepath.Join(dir, "data")
-	if out, err := run(initdb, "-D", data, "-U", User, "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	attr.Setpgid, attr.Pdeathsig = true, syscall.SIGKILL
-	cmd := run(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "fsync=off", "-c", "shared_buffers=128MB")
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	server.cmd = cmd
-	return ready(log)
-}
-
-// ready waits until the server says that it takes connections. Its log is read on
-// until it ends, and kept in its directory.
-func ready(log io.Reader) error {
-	kept, err := os.Create(filepath.Join(server.dir, "log"))
-	if err != nil {
-		return err
-	}
-	said := make(chan error, 1)
-	server.log.Go(func() {
-		defer kept.Close()
-		var all []string
-		up := false
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			fmt.Fprintln(kept, lines.Text())
-			if !up && strings.Contains(lines.Text(), "ready to accept connections") {
-				up = true
-				said <- nil
-			}
-			if !up {
-				all = append(all, lines.Text())
-			}
-		}
-		if !up {
-			said <- fmt.Errorf("postgres ended: %s", strings.Join(all, "\n"))
-		}
-	})
-	return <-said
-}
-
-// Unprivileged gives dir to a user without rights, if this process has all; a
-// process with the attributes that it returns may write there.
-func Unprivileged(dir string) (*syscall.SysProcAttr, error) {
-	if os.Geteuid() != 0 {
-		return &syscall.SysProcAttr{}, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		if u, err = user.Lookup("nobody"); err != nil {
-			return nil, err
-		}
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return nil, err
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+	server.node = n
+	return nil
 }
