@@ -24,7 +24,7 @@ func main() {
 	if *queries > 0 {
 		writeQueries(w, *n, *queries, *seed)
 	} else {
-		writeFilings(w, *n)
+		corpus.WriteFilings(w, *n)
 	}
 	if err := w.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
@@ -37,24 +37,5 @@ func writeQueries(w io.Writer, filings, n int, seed uint64) {
 	q := corpus.NewQueries(filings, seed)
 	for range n {
 		fmt.Fprintf(w, "%s A\n", q.Next())
-	}
-}
-
-// writeFilings writes one CSV row for each access of each filing.
-func writeFilings(w io.Writer, n int) {
-	fmt.Fprintln(w, "domain,number,entity_number,entity_name,entity_nature,site_name,status,filed_at,updated_at,provider,access_status")
-	for i := range n {
-		f := corpus.Filing(i)
-		row := fmt.Sprintf("%s,%s,%s,%s,%s,%s,%s,%s,%s", f.Site.Domains[0], f.Site.Number, f.Entity.Number, f.Entity.Name,
-			f.Entity.Nature, f.Site.Name, f.Status, f.Site.FiledAt.Format("2006-01-02"), f.UpdatedAt.Format("2006-01-02"))
-		switch {
-		case !f.AccessesKnown:
-			fmt.Fprintf(w, "%s,,\n", row)
-		case len(f.Accesses) == 0:
-			fmt.Fprintf(w, "%s,none,\n", row)
-		}
-		for _, a := range f.Accesses {
-			fmt.Fprintf(w, "%s,%s,%s\n", row, a.Provider, a.Status)
-		}
 	}
 }
