@@ -53,10 +53,10 @@ func (o options) follow(dsn string) error {
 		return err
 	}
 	file := filepath.Join(o.dir, "some.csv")
-	if err := writeSome(file, min(o.filings, 200_000)); err != nil {
+	if err := writeSome(file, min(o.filings, 50_000)); err != nil {
 		return err
 	}
-	return o.row(service, e, all, "while an import changes a fifth of a million filings", file)
+	return o.row(service, e, all, "while an import changes 50,000 filings", file)
 }
 
 // streams are readers of the feed which keep nothing.

@@ -160,6 +160,8 @@ func (p *Publisher) Close() error {
 // the disk is full it tries again, and streams and snapshots go on from what is
 // there.
 func (p *Publisher) Run(ctx context.Context) {
+	p.s.Pace(p.pace)
+	defer p.s.Pace(nil)
 	beats := make(chan struct{})
 	go func() { defer close(beats); p.hub.Run(ctx) }()
 	defer func() { <-beats }()
@@ -203,6 +205,17 @@ func (p *Publisher) Run(ctx context.Context) {
 	if compacting {
 		<-compacted
 	}
+}
+
+// pacing is how long an import waits for edges after a revision at most.
+const pacing = time.Second
+
+// pace lets an import be one revision ahead of most edges.
+func (p *Publisher) pace(ctx context.Context, rev registry.Revision) {
+	ctx, cancel := context.WithTimeout(ctx, pacing)
+	defer cancel()
+	rev.Rev--
+	p.hub.Settle(ctx, rev)
 }
 
 // grown reports whether a new snapshot is worth its while.

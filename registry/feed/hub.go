@@ -58,6 +58,10 @@ type Hub struct {
 
 	streams int
 	cut     uint64 // readers that were too slow
+
+	turn    uint64        // counts changes of at
+	level   int           // streams that have sent all up to at
+	settled chan struct{} // closed when that are enough; nil: nobody waits
 }
 
 // NewHub returns the hub of a replica that nobody but the hub may Apply to or
@@ -75,7 +79,7 @@ func NewHub(r *Replica, o HubOptions) *Hub {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Hub{r: r, o: o, downloads: make(chan struct{}, o.Downloads), at: r.Revision(), wake: make(chan struct{})}
+	return &Hub{r: r, o: o, downloads: make(chan struct{}, o.Downloads), at: r.Revision(), wake: make(chan struct{}), turn: 1}
 }
 
 // Replica is what the hub serves.
@@ -161,6 +165,7 @@ func (h *Hub) Close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	h.broadcast()
+	h.settle()
 }
 
 // Status tells how many streams there are and how many readers were cut off for
@@ -175,6 +180,46 @@ func (h *Hub) Status() (streams int, cut uint64) {
 func (h *Hub) broadcast() {
 	close(h.wake)
 	h.wake = make(chan struct{})
+}
+
+// Settle returns when a revision, or one after it, is with nine in ten of the
+// streams: whoever publishes much waits for it, so that what others publish does
+// not queue behind. Streams that are slower hold up nobody. It also ends with ctx.
+func (h *Hub) Settle(ctx context.Context, rev registry.Revision) {
+	for {
+		h.mu.Lock()
+		if h.closed || h.at.Compare(rev) >= 0 && h.isSettled() {
+			h.mu.Unlock()
+			return
+		}
+		if h.settled == nil {
+			h.settled = make(chan struct{})
+		}
+		settled := h.settled
+		h.mu.Unlock()
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *Hub) isSettled() bool { return h.level >= h.streams-h.streams/10 }
+
+// settle wakes those that wait in Settle, to look again; h.mu is held.
+func (h *Hub) settle() {
+	if h.settled != nil && (h.closed || h.isSettled()) {
+		close(h.settled)
+		h.settled = nil
+	}
+}
+
+// turned notes that at is another one; h.mu is held.
+func (h *Hub) turned() {
+	h.turn++
+	h.level = 0
+	h.settle()
 }
 
 // push puts a frame into the ring.
@@ -194,6 +239,7 @@ func (h *Hub) push(rev registry.Revision, b []byte) {
 		drop++
 	}
 	h.ring, h.first = h.ring[drop:], h.first+uint64(drop)
+	h.turned()
 	h.broadcast()
 }
 
@@ -215,6 +261,7 @@ func (h *Hub) reset() {
 	if log := h.r.Log(); log != nil {
 		h.at = log.Last()
 	}
+	h.turned()
 	h.broadcast()
 }
 
@@ -228,15 +275,21 @@ type news struct {
 	wake    <-chan struct{}
 }
 
-// news looks for what comes after a revision and a heartbeat.
-func (h *Hub) news(at registry.Revision, beats uint64) (n news) {
+// news looks for what comes after what a stream has sent.
+func (h *Hub) news(s *stream) (n news) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	at, beats := s.at, s.beats
 	n.wake, n.beats = h.wake, h.beats
 	switch {
 	case h.closed || at.Epoch != h.at.Epoch || at.Rev > h.at.Rev:
 		n.ended = true
 	case at.Rev == h.at.Rev:
+		if s.turn != h.turn {
+			s.turn = h.turn
+			h.level++
+			h.settle()
+		}
 		if h.beat != nil && beats != h.beats {
 			n.beat = h.beat
 		}
@@ -256,10 +309,14 @@ func (h *Hub) news(at registry.Revision, beats uint64) (n news) {
 
 func (h *Hub) join() { h.mu.Lock(); h.streams++; h.mu.Unlock() }
 
-func (h *Hub) leave(slow bool) {
+func (h *Hub) leave(s *stream, slow bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.streams--
+	if s.turn == h.turn {
+		h.level--
+	}
+	h.settle()
 	if slow {
 		h.cut++
 	}

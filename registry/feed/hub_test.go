@@ -291,3 +291,39 @@ func TestSnapshotFiles(t *testing.T) {
 		t.Errorf("another beginning was there: %v", err)
 	}
 }
+
+// Who publishes much waits until most streams have what was published; one in ten
+// that does not read holds up nobody.
+func TestHubSettles(t *testing.T) {
+	s := newService(t, 50)
+	s.hub.Settle(context.Background(), s.rev) // nobody follows
+	short, cancel := context.WithCancel(context.Background())
+	cancel()
+	ahead := s.rev
+	ahead.Rev++
+	s.hub.Settle(short, ahead) // ends with its context
+	var edges []*edge
+	for range 10 {
+		edges = append(edges, s.follow(t, t.TempDir(), s.url, feed.FollowOptions{}))
+	}
+	for _, e := range edges {
+		e.awaitRevision(s.rev)
+	}
+	stuck, err := http.Get(s.url + feed.FeedPath + "?from=" + s.rev.String()) // reads nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Body.Close()
+	for range 20 {
+		s.publish(3)
+		limit, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		s.hub.Settle(limit, s.rev)
+		if limit.Err() != nil {
+			t.Fatal("the streams did not settle")
+		}
+		cancel()
+	}
+	for _, e := range edges {
+		e.awaitRevision(s.rev)
+	}
+}

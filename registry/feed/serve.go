@@ -146,7 +146,7 @@ func (h *Hub) feed(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 	h.join()
 	s := stream{h: h, at: at, w: w, to: http.NewResponseController(w)}
 	err := s.run(r.Context())
-	h.leave(errors.Is(err, os.ErrDeadlineExceeded))
+	h.leave(&s, errors.Is(err, os.ErrDeadlineExceeded))
 }
 
 // follows reports why nobody can follow from a revision.
@@ -170,6 +170,7 @@ type stream struct {
 	h     *Hub
 	at    registry.Revision
 	beats uint64
+	turn  uint64 // of the hub, when all was sent
 	w     io.Writer
 	to    *http.ResponseController
 	log   *LogReader
@@ -190,7 +191,7 @@ func (s *stream) run(ctx context.Context) error {
 		return err
 	}
 	for {
-		n := s.h.news(s.at, s.beats)
+		n := s.h.news(s)
 		var err error
 		switch {
 		case n.ended:
@@ -247,7 +248,7 @@ func (s *stream) fromLog() error {
 		frames = append(frames, bytes.Clone(b))
 	}
 	s.at.Rev += uint64(len(frames))
-	if n := s.h.news(s.at, s.beats); !n.fromLog {
+	if n := s.h.news(s); !n.fromLog {
 		s.log.Close()
 		s.log = nil
 	}

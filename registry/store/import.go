@@ -160,8 +160,23 @@ var (
 var flipsFree = 10_000
 
 // chunkOperations is how many operations a revision of an import has at most, but
-// for a single site with more names.
-const chunkOperations = 2000
+// for a single site with more names. Where the import is no load of an empty
+// registry, edges follow and others change something meanwhile: smaller revisions
+// let them through.
+const (
+	chunkOperations     = 2000
+	chunkOperationsLive = 500
+)
+
+// load reports whether most of the registry is what the import adds.
+func (c *Counts) load() bool { return c.Fresh >= manyFresh && c.Before*4 <= c.Fresh }
+
+func (c *Counts) chunk() int {
+	if c.load() {
+		return chunkOperations
+	}
+	return chunkOperationsLive
+}
 
 // brake reports whether a second person must confirm the import.
 func (c *Counts) brake() bool { return c.Flips > max(c.Before/100, flipsFree) }

@@ -37,12 +37,23 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 	return i, errors.Join(err, p.endLoad())
 }
 
+// Pace has imports wait after each revision that they publish, until wait returns:
+// so that edges hear in between of what others change. nil: they do not.
+func (s *Store) Pace(wait func(ctx context.Context, rev registry.Revision)) {
+	if wait == nil {
+		s.pace.Store(nil)
+		return
+	}
+	s.pace.Store(&wait)
+}
+
 // publisher publishes one import.
 type publisher struct {
 	s       *Store
 	ctx     context.Context
 	i       *Import
-	loading bool // indexes are dropped
+	rev     registry.Revision // of the last chunk
+	loading bool              // indexes are dropped
 
 	// What others have changed since the import was compared.
 	checked uint64 // up to this revision
@@ -62,6 +73,9 @@ func (p *publisher) all(progress func(ImportProgress)) error {
 		}
 		if progress != nil {
 			progress(ImportProgress{"publishing", p.i.Done, p.i.Chunks})
+		}
+		if wait := p.s.pace.Load(); wait != nil {
+			(*wait)(p.ctx, p.rev)
 		}
 	}
 	return nil
@@ -106,7 +120,7 @@ func (p *publisher) chunk() error {
 	if p.checked+1 == rev.Rev {
 		p.checked = rev.Rev
 	}
-	*p.i = after
+	*p.i, p.rev = after, rev
 	return nil
 }
 
@@ -447,7 +461,7 @@ func (p *publisher) load(fresh bool) error {
 	if !fresh {
 		return p.endLoad()
 	}
-	if p.loading || p.i.Counts.Fresh < manyFresh || p.i.Counts.Before*4 > p.i.Counts.Fresh {
+	if p.loading || !p.i.Counts.load() {
 		return nil
 	}
 	p.loading = true

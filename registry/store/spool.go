@@ -164,13 +164,14 @@ func (p *spools) sort() error {
 	return nil
 }
 
-// chunks calls f with the bytes of each chunk, whose tasks are of one kind.
-func (p *spools) chunks(f func(body []byte) error) error {
+// chunks calls f with the bytes of each chunk, of so many operations at most, whose
+// tasks are of one kind.
+func (p *spools) chunks(operations int, f func(body []byte) error) error {
 	var body []byte
 	weight := 0
 	for i := range p.list {
 		x := &p.list[i]
-		if len(body) > 0 && (weight+int(x.weight) > chunkOperations || p.list[i-1].kind != x.kind) {
+		if len(body) > 0 && (weight+int(x.weight) > operations || p.list[i-1].kind != x.kind) {
 			if err := f(body); err != nil {
 				return err
 			}

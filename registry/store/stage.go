@@ -287,7 +287,7 @@ func (c *comparison) keep(i *Import) error {
 		c.progress("staging", i.Chunks, 0)
 		return err
 	}
-	err := c.spools.chunks(func(body []byte) error {
+	err := c.spools.chunks(i.Counts.chunk(), func(body []byte) error {
 		rows = append(rows, []any{i.ID, int64(i.Chunks), body})
 		if i.Chunks++; len(rows) < chunksAtOnce {
 			return nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -93,7 +94,8 @@ type Store struct {
 	closing  sync.Once
 
 	importing sync.Mutex // one import is published at a time
-	staging   sync.Map   // the imports that this program stages, by id
+	pace      atomic.Pointer[func(ctx context.Context, rev registry.Revision)]
+	staging   sync.Map // the imports that this program stages, by id
 }
 
 // Open opens the registry of record and brings its schema up to date; a new one
