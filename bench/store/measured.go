@@ -157,7 +157,7 @@ func (o options) snapshot(ctx context.Context, s *store.Store) (string, error) {
 
 // edge opens an edge that follows a service.
 func (o options) edge() (*edge.Edge, error) {
-	return edge.Open(edge.Config{Service: o.url, Keys: o.keys(), Token: filepath.Join(o.dir, "token"), State: filepath.Join(o.dir, "edge"), Poll: time.Hour})
+	return edge.Open(edge.Config{Service: o.url, Keys: o.keys(), Access: feed.Access{Token: filepath.Join(o.dir, "token")}, State: filepath.Join(o.dir, "edge"), Poll: time.Hour})
 }
 
 // fetch starts an edge that has nothing and waits until it decides.

@@ -20,6 +20,7 @@ import (
 // lies too. It is not safe for concurrent use.
 type Node struct {
 	Dir      string
+	name     string // of a standby
 	settings []string
 	attr     *syscall.SysProcAttr
 	cmd      *exec.Cmd      // nil: it does not run
@@ -36,15 +37,60 @@ func NewNode(dir string, settings ...string) (*Node, error) {
 	return n, n.run("initdb", "-D", n.data(), "-U", User, "-A", "trust", "-E", "UTF8", "--no-sync")
 }
 
-// Standby makes a server in an empty directory that follows n; its name is what
-// synchronous_standby_names of n may name.
+// Standby makes a server in a directory that follows n, in place of what lay
+// there; its name is what synchronous_standby_names may name.
 func (n *Node) Standby(dir, name string, settings ...string) (*Node, error) {
 	s, err := newNode(dir, settings)
 	if err != nil {
 		return nil, err
 	}
-	s.settings = append(s.settings, fmt.Sprintf("primary_conninfo=host=%s user=%s application_name=%s", n.Dir, User, name))
-	return s, s.run("pg_basebackup", "-h", n.Dir, "-U", User, "-D", s.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	s.name = name
+	if err := os.RemoveAll(s.data()); err != nil {
+		return nil, err
+	}
+	if err := s.run("pg_basebackup", "-h", n.Dir, "-U", User, "-D", s.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync"); err != nil {
+		return nil, err
+	}
+	return s, s.configure("primary_conninfo", s.following(n))
+}
+
+func (n *Node) following(primary *Node) string {
+	return fmt.Sprintf("host=%s user=%s application_name=%s", primary.Dir, User, n.name)
+}
+
+// Follow has a standby that runs follow another server, or none.
+func (n *Node) Follow(primary *Node) error {
+	value := ""
+	if primary != nil {
+		value = n.following(primary)
+	}
+	if err := n.configure("primary_conninfo", value); err != nil {
+		return err
+	}
+	out, err := n.SQL("postgres", "SELECT pg_reload_conf()")
+	if err != nil {
+		return fmt.Errorf("reload: %w: %s", err, out)
+	}
+	return nil
+}
+
+// configure appends to the settings; the last one counts.
+func (n *Node) configure(key, value string) error {
+	f, err := os.OpenFile(filepath.Join(n.data(), "postgresql.auto.conf"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s = '%s'\n", key, value)
+	return errors.Join(err, f.Close())
+}
+
+// Received is how far a standby has what was written, in bytes.
+func (n *Node) Received() (bytes int64, err error) {
+	out, err := n.SQL("postgres", "SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint")
+	if err != nil {
+		return 0, fmt.Errorf("received: %w: %s", err, out)
+	}
+	return strconv.ParseInt(out, 10, 64)
 }
 
 func newNode(dir string, settings []string) (*Node, error) {
