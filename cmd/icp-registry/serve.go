@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
+	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -30,6 +32,9 @@ type serving struct {
 	// downloads is how many snapshots go out at a time.
 	downloads int
 	relaying
+	// What explanations and decisions go by, beside the registry's own lists.
+	provider, mainland string
+	policies           []string
 }
 
 // center is what brings revisions to the hub that is served.
@@ -45,8 +50,8 @@ func serveCommand(e env) *cobra.Command {
 		Use:   "serve --dir DIRECTORY",
 		Short: "Serve the registry of record to edges and people",
 		Long: `Keeps the registry of record and serves it over HTTP: the feed that edges follow,
-coverages for those that ask name by name, how the edges are, and a description of
-all that (/openapi.json).
+coverages for those that ask name by name, verdicts and their explanations, how the
+edges are, and a description of all that (/openapi.json).
 
 Everything but /healthz and /readyz needs a token ("icp-registry token create") or,
 with --client-ca, a client's certificate, which counts as that of an edge. Without
@@ -88,6 +93,10 @@ elsewhere. While upstream is away, a relay serves what it has.`,
 	f.StringVar(&s.clientCA, "client-ca", "", "the `FILE` of the authorities that sign edges' certificates")
 	f.IntVar(&s.downloads, "downloads", feed.DefaultDownloads, "how many snapshots go out at a time; others are told when to come again")
 	s.relaying.flags(f)
+	f.StringVar(&s.provider, "provider", "", "whose edge explanations and decisions are for, unless who asks says")
+	f.StringArrayVar(&s.policies, "policy", nil, "a policy `KNOB=VALUE` of theirs, for example gov=inherit; may be repeated")
+	f.StringVar(&s.mainland, "mainland", "", "`FILE` of mainland prefixes for them, or .mmdb; default: the built-in table")
+	completePolicy(cmd)
 	return cmd
 }
 
@@ -129,11 +138,30 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	config.Hub = c.Hub()
+	if config.Edge, err = s.judge(c.Hub().Replica()); err != nil {
+		return usageError(cmd, err)
+	}
+	defer config.Edge.Close()
 	service := api.New(config)
 	if y, ok := c.(*pinned); ok {
 		y.SpeakFor(service.Behind)
 	}
 	return s.serve(ctx, service.Server(), l, secure, c, log)
+}
+
+// judge decides and explains by what is served.
+func (s *serving) judge(r *feed.Replica) (*edge.Edge, error) {
+	c := edge.Config{Live: r.Live(), Lists: r, Mainland: s.mainland, Now: s.now}
+	var err error
+	if s.provider != "" {
+		if c.Provider, err = registry.ParseProviderID(s.provider); err != nil {
+			return nil, err
+		}
+	}
+	if c.Policy, err = policyOf(s.policies); err != nil {
+		return nil, err
+	}
+	return edge.Open(c)
 }
 
 // hub are the settings of what is served.

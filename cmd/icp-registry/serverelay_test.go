@@ -140,6 +140,10 @@ func TestRelay(t *testing.T) {
 		t.Errorf("a token of upstream's at the relay: %d; want its own only", status)
 	}
 
+	if status, text := get(t, url+api.DecidePath+"?host=www.b.test&provider=aliyun", edgeToken); status != http.StatusOK || !strings.Contains(string(text), `"not-accessed"`) {
+		t.Errorf("a decision of the relay: %d %s", status, text)
+	}
+
 	// What the edge saw is upstream's when the relay says so.
 	c := clientOf(t, url, edgeToken)
 	seen := time.Unix(1_790_000_000, 0).UTC()

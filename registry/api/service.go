@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -26,6 +27,9 @@ type Config struct {
 	Store *store.Store
 	// Upstream is the service that a relay hands sightings on to.
 	Upstream *feed.Client
+	// Edge explains and decides; nil: neither is served. It should hold the hub's
+	// registry, with its lists.
+	Edge *edge.Edge
 	// Version is the program's, for the API's description.
 	Version string
 	// Now is the clock; nil is time.Now.
@@ -79,6 +83,9 @@ func New(cfg Config) *Service {
 	s.health(mux)
 	s.describe(mux)
 	s.edgeRoutes()
+	if cfg.Edge != nil {
+		s.verdictRoutes()
+	}
 	if cfg.Upstream != nil {
 		s.sightingsIn(s.passSightings)
 		return s // what follows is the registry of record's

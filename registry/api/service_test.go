@@ -16,6 +16,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
+	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -53,6 +54,8 @@ func secrets(t *testing.T, s *store.Store, clock *moving) map[string]string {
 // world is a service on a real listener.
 type world struct {
 	*api.Service
+	store  *store.Store
+	hub    *feed.Hub
 	secret map[string]string
 	url    string
 	signer *feed.Signer
@@ -75,12 +78,50 @@ func newWorld(t *testing.T) *world {
 	file(t, s, "a.test", registry.StatusNormal)
 	p, _, end := publisher(t, s, filepath.Join(dir, "served"), signer)
 	t.Cleanup(end)
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Version: "test"})
+	r := p.Hub().Replica()
+	judge, err := edge.Open(edge.Config{Live: r.Live(), Lists: r, Provider: registry.Aliyun, Now: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(judge.Close)
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Edge: judge, Version: "test"})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = service.Server()
 	server.Start()
 	t.Cleanup(func() { p.Hub().Close(); server.CloseClientConnections(); server.Close() })
-	return &world{service, k, server.URL, signer}
+	return &world{service, s, p.Hub(), k, server.URL, signer}
+}
+
+// list has the registry list a network, and returns when it is published.
+func (w *world) list(t *testing.T, prefix, whose string) {
+	t.Helper()
+	from := w.hub.Replica().Revision()
+	rev, err := w.store.Edit(context.Background(), by, func(e *store.Edit) error {
+		return e.Set(registry.Entry{List: registry.ListNetworks, Key: prefix, Value: whose})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := feed.NewClient(w.url, func() (string, error) { return w.secret["feed"], nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	frames, err := c.Feed(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frames.Close()
+	for {
+		b, err := feed.ReadFrame(frames, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := feed.ParseHead(b); err != nil || h.Revision == rev {
+			return
+		}
+	}
 }
 
 // ask asks and returns status, type and body.

@@ -126,6 +126,8 @@ type Config struct {
 	// Live is a registry that the caller keeps, in place of the file. Optional.
 	// Not in the block.
 	Live *index.Live
+	// Lists are those of the registry that the caller keeps; optional.
+	Lists Lister
 	// InMemory reads the snapshot into memory and keeps no copy. Not in the block.
 	InMemory bool
 	// Poll is how often files are looked at; the first to open a file decides.

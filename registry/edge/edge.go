@@ -30,6 +30,7 @@ type Edge struct {
 	registry *shared[*follower]    // nil where the caller keeps the registry, or a service
 	remote   *shared[*remote]      // the service, in thin mode
 	service  *shared[*service]     // the service that is followed
+	lists    Lister                // of the registry; nil where it has none
 	stale    atomic.Bool           // the registry is too old to decide
 	cache    *shared[*index.Cache] // nil where there is none
 	places   *shared[*place.Table]
@@ -94,11 +95,16 @@ func (e *Edge) holdAll() error {
 func (e *Edge) holdRegistry() error {
 	switch {
 	case e.cfg.Live != nil:
+		e.lists = e.cfg.Lists
 		return nil
 	case e.cfg.thin():
 		return e.holdRemote()
 	case e.cfg.follows():
-		return e.holdService()
+		err := e.holdService()
+		if err == nil {
+			e.lists = e.service.get()
+		}
+		return err
 	case e.cfg.Registry == "":
 		return errors.New("registry: no snapshot file is configured")
 	}
@@ -111,7 +117,7 @@ func (e *Edge) holdPlaces() (err error) {
 		Confirm: e.cfg.Confirm, NAT64: e.cfg.NAT64,
 	}
 	e.places, err = take(e, "places", files(c.Mainland, c.Networks), fmt.Sprint(c), func() (*place.Table, error) {
-		if e.service != nil {
+		if e.lists != nil {
 			return e.openListedPlaces(c)
 		}
 		return place.Open(c)
@@ -124,7 +130,7 @@ func (e *Edge) holdPlaces() (err error) {
 func (e *Edge) holdNames() (err error) {
 	suffixes, bindings, profiles := e.cfg.Suffixes, e.cfg.Bindings, e.cfg.Profiles
 	if e.suffixes, err = take(e, "suffixes", files(suffixes), "", func() (*place.Suffixes, error) {
-		if e.service != nil {
+		if e.lists != nil {
 			return e.openListedSuffixes(suffixes)
 		}
 		if suffixes == "" {
@@ -135,7 +141,7 @@ func (e *Edge) holdNames() (err error) {
 		return err
 	}
 	if e.bindings, err = take(e, "bindings", files(bindings), "", func() (*place.Bindings, error) {
-		if e.service != nil {
+		if e.lists != nil {
 			return e.openListedBindings(bindings)
 		}
 		if bindings == "" {
@@ -146,7 +152,7 @@ func (e *Edge) holdNames() (err error) {
 		return err
 	}
 	e.profiles, err = take(e, "profiles", files(profiles), "", func() (*registry.Profiles, error) {
-		if e.service != nil {
+		if e.lists != nil {
 			return e.openListedProfiles(profiles)
 		}
 		return openProfiles(profiles)
@@ -162,7 +168,7 @@ func (e *Edge) holdExemptions() error {
 		}
 		e.exempted = append(e.exempted, x)
 	}
-	if e.service != nil {
+	if e.lists != nil {
 		x, err := take(e, "exempt", nil, "of the registry", e.openListedExemptions)
 		if err != nil {
 			return err
@@ -181,9 +187,13 @@ func take[T any](e *Edge, data string, files []string, extra string, load func()
 	}
 	o := e.cfg.Observer
 	var generation func() uint64
-	if e.service != nil {
+	switch {
+	case e.service != nil:
 		extra += e.service.key
-		generation = e.generation
+		generation = e.lists.ListsState
+	case e.lists != nil:
+		extra += fmt.Sprintf("%p", e.cfg.Live)
+		generation = e.lists.ListsState
 	}
 	s, err := hold(fmt.Sprintf("%s%q%s", data, files, extra), data, files, every, o, generation, load)
 	if err != nil {

@@ -29,14 +29,18 @@ type AddressVerdict struct {
 
 // Explain puts what Judge found into words.
 func Explain(l explain.Lang, all []Judged) Explained {
-	x := Explained{Explanation: explain.Explain(l, Worst(all))}
+	return Explained{explain.Explain(l, Worst(all)), AddressVerdicts(all)}
+}
+
+// AddressVerdicts are the verdicts at the addresses that were given.
+func AddressVerdicts(all []Judged) (list []AddressVerdict) {
 	for _, j := range all {
 		if q := j.Facts.Query; j.Addr.IsValid() {
-			x.Addresses = append(x.Addresses, AddressVerdict{
+			list = append(list, AddressVerdict{
 				j.Addr.String(), q.Place, q.AddressProvider, q.Product, j.Facts.Verdict.String(), j.Facts.Verdict.Reason})
 		}
 	}
-	return x
+	return list
 }
 
 // WriteJSON prints x as indented JSON.

@@ -9,12 +9,13 @@ import (
 	"github.com/icpgate/icpgate/registry/place"
 )
 
-// generation counts changes of the registry's lists; 0 where it has none.
-func (e *Edge) generation() uint64 {
-	if e.service == nil {
-		return 0
-	}
-	return e.service.get().lists.Load()
+// Lister tells the lists that a registry has beside its filings. It is safe for
+// concurrent use.
+type Lister interface {
+	// File returns one list as the data file that an operator would write.
+	File(registry.List) []byte
+	// ListsState is another number after a list has changed.
+	ListsState() uint64
 }
 
 // beneath is a data file of the operator with what the registry lists beneath it:
@@ -39,7 +40,7 @@ func (e *Edge) beneath(path string, fields int, lists ...registry.List) ([]byte,
 		all = append(all, '\n')
 	}
 	for _, list := range lists {
-		for line := range bytes.Lines(e.service.get().file(list)) {
+		for line := range bytes.Lines(e.lists.File(list)) {
 			if key := keyOf(string(line), fields); key != "" && !said[key] {
 				said[key] = true
 				all = append(all, line...)

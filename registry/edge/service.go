@@ -226,8 +226,11 @@ func (s *service) release() {
 	s.state.release()
 }
 
-// file returns one list of the registry as a data file.
-func (s *service) file(list registry.List) []byte {
+// ListsState implements Lister.
+func (s *service) ListsState() uint64 { return s.lists.Load() }
+
+// File implements Lister.
+func (s *service) File(list registry.List) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replica != nil {

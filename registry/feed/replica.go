@@ -211,6 +211,13 @@ func (r *Replica) State() (registry.Revision, Sums, time.Time) {
 	return r.live.View().Revision(), r.sums, r.heard
 }
 
+// ListsState is another number after a list has changed.
+func (r *Replica) ListsState() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sums.Lists
+}
+
 // File returns one list as the data file that an operator would write.
 func (r *Replica) File(list registry.List) []byte {
 	r.mu.Lock()

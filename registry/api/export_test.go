@@ -1,0 +1,23 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Mismatch tells where an answer to a GET is not as the description says.
+func (s *Service) Mismatch(path string, answer any) (problems []string, err error) {
+	doc := s.api.OpenAPI()
+	item := doc.Paths[path]
+	if item == nil || item.Get == nil {
+		return nil, fmt.Errorf("GET %s is not described", path)
+	}
+	schema := item.Get.Responses["200"].Content["application/json"].Schema
+	result := huma.ValidateResult{}
+	huma.Validate(doc.Components.Schemas, schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, answer, &result)
+	for _, e := range result.Errors {
+		problems = append(problems, e.Error())
+	}
+	return problems, nil
+}
