@@ -8,10 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/icpgate/icpgate/registry"
@@ -35,12 +39,18 @@ type serving struct {
 	// What explanations and decisions go by, beside the registry's own lists.
 	provider, mainland string
 	policies           []string
+	// admin is where metrics, health and verdicts are told to who runs the service.
+	admin    string
+	profiles bool
+	// snapshots is how often one is made at least.
+	snapshots time.Duration
 }
 
 // center is what brings revisions to the hub that is served.
 type center interface {
 	Hub() *feed.Hub
 	Run(context.Context) // until the context ends
+	Connected() bool     // revisions come
 	Close() error
 }
 
@@ -96,6 +106,9 @@ elsewhere. While upstream is away, a relay serves what it has.`,
 	f.StringVar(&s.provider, "provider", "", "whose edge explanations and decisions are for, unless who asks says")
 	f.StringArrayVar(&s.policies, "policy", nil, "a policy `KNOB=VALUE` of theirs, for example gov=inherit; may be repeated")
 	f.StringVar(&s.mainland, "mainland", "", "`FILE` of mainland prefixes for them, or .mmdb; default: the built-in table")
+	f.StringVar(&s.admin, "admin", "", "an `ADDRESS` for who runs the service: /metrics, /healthz, /readyz, /explain; everybody who gets there may ask")
+	f.BoolVar(&s.profiles, "pprof", false, "profiles of the process there as well, below /debug/pprof/")
+	f.DurationVar(&s.snapshots, "snapshots", api.DefaultSnapshots, "how often a snapshot is made at least, where anything has changed")
 	completePolicy(cmd)
 	return cmd
 }
@@ -108,8 +121,14 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err == nil {
 		err = s.relaying.check()
 	}
-	if err == nil && s.downloads < 1 {
+	switch {
+	case err != nil:
+	case s.downloads < 1:
 		err = fmt.Errorf("--downloads %d; expect a number from 1 on", s.downloads)
+	case s.snapshots <= 0:
+		err = fmt.Errorf("--snapshots %s; expect a time above 0, for example 24h", s.snapshots)
+	case s.profiles && s.admin == "":
+		err = errors.New("--pprof goes with --admin")
 	}
 	if err != nil {
 		return usageError(cmd, err)
@@ -122,7 +141,10 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer db.Close()
-	config := api.Config{Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	edge.HandleAdmin("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	config := api.Config{Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now}
 	var c center
 	if s.upstream != "" {
 		c, err = s.relay(cmd, &config, log)
@@ -137,7 +159,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	config.Hub = c.Hub()
+	config.Hub, config.Connected = c.Hub(), c.Connected
 	if config.Edge, err = s.judge(c.Hub().Replica()); err != nil {
 		return usageError(cmd, err)
 	}
@@ -161,6 +183,12 @@ func (s *serving) judge(r *feed.Replica) (*edge.Edge, error) {
 	if c.Policy, err = policyOf(s.policies); err != nil {
 		return nil, err
 	}
+	if s.admin != "" {
+		if c.Admin, err = netip.ParseAddrPort(s.admin); err != nil {
+			return nil, fmt.Errorf("--admin %q; expect ADDRESS:PORT, for example 127.0.0.1:9155", s.admin)
+		}
+		c.AdminProfiles = s.profiles
+	}
 	return edge.Open(c)
 }
 
@@ -176,7 +204,7 @@ func (s *serving) publisher(ctx context.Context, db *store.Store, log *slog.Logg
 		return nil, err
 	}
 	p, warnings, err := api.OpenPublisher(ctx, db, filepath.Join(s.dir, servedName), api.PublisherOptions{
-		Signer: signer, Hub: s.hub(), Failed: tells(log, "changes do not reach the edges", "changes reach the edges again"),
+		Signer: signer, Hub: s.hub(), Snapshots: s.snapshots, Failed: tells(log, "changes do not reach the edges", "changes reach the edges again"),
 	})
 	for _, w := range warnings {
 		log.Warn(w)

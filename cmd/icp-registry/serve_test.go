@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,7 +23,8 @@ import (
 func TestServe(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "registry")
 	token := strings.TrimSpace(runOut(t, "token", "create", "edge-1", "--scope", "edge", "--dir", dir))
-	cmd, url := startServe(t, "--dir", dir, "--listen", "127.0.0.1:0")
+	admin := freeAddress(t)
+	cmd, url := startServe(t, "--dir", dir, "--listen", "127.0.0.1:0", "--admin", admin, "--pprof")
 	keys, err := feed.OpenKeys(filepath.Join(dir, "signing.pub.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +34,16 @@ func TestServe(t *testing.T) {
 	out, err := exec.Command("icp-registry", "token", "list", "--dir", dir).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "a service is running") {
 		t.Errorf("a second program on the database: %v %s", err, out)
+	}
+	for path, want := range map[string]string{
+		"/metrics": "icp_registry_streams 1", "/healthz": "ok", "/readyz": "ready", "/explain?host=a.test": "Not filed", "/debug/pprof/cmdline": "icp-registry",
+	} {
+		if status, text := get(t, "http://"+admin+path, ""); status != http.StatusOK || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %d %.500s; want %q", path, status, text, want)
+		}
+	}
+	if status, _ := get(t, url+"/metrics", token); status != http.StatusNotFound {
+		t.Errorf("/metrics of the service itself: %d", status)
 	}
 	terminate(t, cmd)
 	if out := runOut(t, "token", "list", "--dir", dir); !strings.Contains(out, "edge-1") || strings.Contains(out, token) {
@@ -62,6 +75,17 @@ func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	}
 	t.Fatalf("serve %v ended: %s", args, said)
 	return nil, ""
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // terminate ends a service in order.
@@ -149,6 +173,9 @@ func TestServeRefuses(t *testing.T) {
 		"go with --upstream":        {"--dir", t.TempDir(), "--upstream-token", "x"},
 		"go together":               {"--dir", t.TempDir(), "--upstream", "http://127.0.0.1:1", "--upstream-key", "x", "--upstream-cert", "x"},
 		"a number from 1 on":        {"--dir", t.TempDir(), "--downloads", "0"},
+		"a time above 0":            {"--dir", t.TempDir(), "--snapshots", "0"},
+		"--pprof goes with --admin": {"--dir", t.TempDir(), "--pprof"},
+		"expect ADDRESS:PORT":       {"--dir", t.TempDir(), "--listen", "127.0.0.1:0", "--admin", "localhost"},
 	} {
 		out, err := exec.Command("icp-registry", append([]string{"serve"}, args...)...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) {

@@ -97,15 +97,23 @@ type guard struct {
 	denied func(reason string)
 }
 
-// ServeHTTP serves or refuses a request.
-func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// A path that is written in two ways is none: whatever stands before the service
-	// may have read it otherwise.
-	odd := r.URL.EscapedPath() != r.URL.Path || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.")
-	pattern := ""
-	if !odd {
-		_, pattern = g.routes.Handler(r)
+// odd reports whether a path is written in a way that whatever stands before the
+// service may have read otherwise: such a one is no path here.
+func odd(r *http.Request) bool {
+	return r.URL.EscapedPath() != r.URL.Path || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.")
+}
+
+// pattern is the route that a request leads to; "" for none.
+func (g *guard) pattern(r *http.Request) string {
+	if odd(r) {
+		return ""
 	}
+	_, pattern := g.routes.Handler(r)
+	return pattern
+}
+
+// serve serves or refuses a request that leads to a route.
+func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 	if g.free[pattern] {
 		g.routes.ServeHTTP(w, r)
 		return
@@ -123,7 +131,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	scope, known := g.scopes[pattern]
 	switch {
-	case !known && pattern == "" && !odd && g.knows(r):
+	case !known && pattern == "" && !odd(r) && g.knows(r):
 		writeProblem(w, http.StatusMethodNotAllowed, r.Method+" is not served here")
 	case !known:
 		writeProblem(w, http.StatusNotFound, "nothing is served at this path")

@@ -116,9 +116,7 @@ func (s *Service) edgeRoutes() {
 		out.Body.Edges = s.edges.all()
 		for i := range out.Body.Edges {
 			e := &out.Body.Edges[i]
-			if at := e.Status.Revision; at.Epoch == rev.Epoch && at.Rev < rev.Rev {
-				e.Lag = rev.Rev - at.Rev
-			}
+			e.Lag = lagOf(e.Status.Revision, rev)
 			e.Equal = e.Status.Revision == rev && e.Status.Filings == fmt.Sprintf("%016x", sums.Filings) && e.Status.Lists == fmt.Sprintf("%016x", sums.Lists)
 		}
 		return out, nil

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -22,6 +24,10 @@ const (
 	compactBytes = 16 << 20
 )
 
+// DefaultSnapshots is how often a snapshot is made at least, if anything changes: an
+// edge that is new, or was away, has no more to read than that.
+const DefaultSnapshots = 24 * time.Hour
+
 // Publisher brings the revisions of a store to the streams of a hub. Make one with
 // OpenPublisher, Run it once, and Close it.
 type Publisher struct {
@@ -31,12 +37,20 @@ type Publisher struct {
 	keep int64 // bytes of the log after the last snapshot
 	tell func(error)
 	now  func() time.Time
+	// every is how old a snapshot may be when something has changed since.
+	every time.Duration
+	tried time.Time // when the last one was begun
+
+	failing atomic.Bool // revisions do not reach the hub
 }
 
 // PublisherOptions say how a publisher works. Signer must be given.
 type PublisherOptions struct {
 	Signer *feed.Signer
 	Hub    feed.HubOptions // its Signer is set
+	// Snapshots is how often a new snapshot is made where the log alone asks for none;
+	// 0 is DefaultSnapshots.
+	Snapshots time.Duration
 	// Failed, if not nil, is told what keeps revisions from edges: once when it
 	// begins, and nil when it is over. It must return soon.
 	Failed func(error)
@@ -53,7 +67,7 @@ func OpenPublisher(ctx context.Context, s *store.Store, dir string, o PublisherO
 		return nil, warnings, fmt.Errorf("what is served cannot be kept in %s: %w", dir, err)
 	}
 	o.Hub.Signer = o.Signer
-	p = &Publisher{s: s, r: r, tell: o.Failed, now: o.Hub.Now}
+	p = &Publisher{s: s, r: r, tell: o.Failed, now: o.Hub.Now, every: cmp.Or(o.Snapshots, DefaultSnapshots)}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -150,6 +164,9 @@ func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Man
 // Hub is what streams are served from.
 func (p *Publisher) Hub() *feed.Hub { return p.hub }
 
+// Connected tells whether the revisions of the store reach the hub.
+func (p *Publisher) Connected() bool { return !p.failing.Load() }
+
 // Close ends the streams and what is kept.
 func (p *Publisher) Close() error {
 	p.hub.Close()
@@ -167,12 +184,10 @@ func (p *Publisher) Run(ctx context.Context) {
 	defer func() { <-beats }()
 	compacted := make(chan error, 1)
 	compacting := false
-	failing := false
 	for ctx.Err() == nil {
 		err := p.catchUp(ctx)
 		if err == nil {
-			if failing {
-				failing = false
+			if p.failing.Swap(false) {
 				p.tell(nil)
 			}
 			_, err = p.s.Wait(ctx, p.r.Revision())
@@ -181,8 +196,7 @@ func (p *Publisher) Run(ctx context.Context) {
 			break
 		}
 		if err != nil {
-			if !failing {
-				failing = true
+			if !p.failing.Swap(true) {
 				p.tell(err)
 			}
 			pause(ctx, time.Second)
@@ -198,7 +212,7 @@ func (p *Publisher) Run(ctx context.Context) {
 		default:
 		}
 		if !compacting && p.grown() {
-			compacting = true
+			compacting, p.tried = true, p.now()
 			go func() { compacted <- p.r.Compact(ctx) }()
 		}
 	}
@@ -218,10 +232,18 @@ func (p *Publisher) pace(ctx context.Context, rev registry.Revision) {
 	p.hub.Settle(ctx, rev)
 }
 
-// grown reports whether a new snapshot is worth its while.
+// grown reports whether a new snapshot is worth its while: by what has come since the
+// last one, or by the time that has passed.
 func (p *Publisher) grown() bool {
 	limit := max(compactBytes, p.r.Live().Load().Info().Bytes/50)
-	return p.r.Log().Size()-p.keep > limit
+	if p.r.Log().Size()-p.keep > limit {
+		return true
+	}
+	rev, at := p.r.Snapshot()
+	if at.Before(p.tried) {
+		at = p.tried // in vain
+	}
+	return rev != p.r.Revision() && p.now().Sub(at) > p.every
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -151,3 +151,58 @@ func TestPublish(t *testing.T) {
 	stop()
 	end()
 }
+
+// TestSnapshots: a new snapshot is made when the last one is old and something has
+// changed, while the feed goes on; what was served before stays for a while.
+func TestSnapshots(t *testing.T) {
+	signer, err := feed.GenerateSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, clock := t.TempDir(), &moving{}
+	s := openStore(t, filepath.Join(dir, "registry.db"))
+	p, _, err := api.OpenPublisher(context.Background(), s, filepath.Join(dir, "served"), api.PublisherOptions{
+		Signer: signer, Hub: feed.HubOptions{Now: clock.now}, Snapshots: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	defer func() { cancel(); <-done; p.Close() }()
+	server := httptest.NewServer(p.Hub().Handler(nil))
+	defer server.Close()
+	defer p.Hub().Close()
+	c, err := feed.NewClient(server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := func() *feed.Manifest {
+		t.Helper()
+		m, _, err := c.Manifest(ctx, feed.Trust(signer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	first := manifest()
+	for i := range 5 { // within the hour
+		file(t, s, fmt.Sprintf("n%d.test", i), registry.StatusNormal)
+	}
+	if got := manifest(); got.Revision != first.Revision {
+		t.Errorf("a snapshot of %s within the hour", got.Revision)
+	}
+	clock.seconds.Add(2 * 3600)
+	now := manifest()
+	for i := 0; now.Revision == first.Revision && i < 2000; i++ {
+		file(t, s, fmt.Sprintf("m%d.test", i), registry.StatusNormal) // what it waits for
+		now = manifest()
+	}
+	if now.Revision.Compare(first.Revision) <= 0 || now.Index == first.Index {
+		t.Fatalf("no new snapshot after hours: %s", now.Revision)
+	}
+	if err := c.Fetch(ctx, first.Index, filepath.Join(dir, "first")); err != nil {
+		t.Errorf("the snapshot before is not served any more: %v", err)
+	}
+}

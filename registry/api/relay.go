@@ -63,6 +63,9 @@ func (y *Relay) Hub() *feed.Hub { return y.hub }
 // Status tells how upstream is followed.
 func (y *Relay) Status() feed.FollowStatus { return y.follow.Status() }
 
+// Connected tells whether revisions come from upstream.
+func (y *Relay) Connected() bool { return y.follow.Status().Connected }
+
 // SpeakFor has the relay tell upstream of the edges behind it.
 func (y *Relay) SpeakFor(behind func() []feed.EdgeBehind) {
 	y.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -34,9 +35,10 @@ type Config struct {
 	Version string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Denied, if not nil, is told of every request that was not let through: "token"
-	// or "scope". It must return soon.
-	Denied func(reason string)
+	// Metrics is where the service registers its metrics. Optional.
+	Metrics prometheus.Registerer
+	// Connected tells whether revisions come; for the metrics. Optional.
+	Connected func() bool
 }
 
 // Service is the HTTP service of a registry. It is safe for concurrent use.
@@ -45,6 +47,8 @@ type Service struct {
 	api   huma.API
 	guard *guard
 	edges edges
+
+	metrics *metrics
 }
 
 // limits of requests.
@@ -64,12 +68,11 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Denied == nil {
-		cfg.Denied = func(string) {}
-	}
 	mux := http.NewServeMux()
-	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]string{}, free: map[string]bool{}, denied: cfg.Denied}}
+	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]string{}, free: map[string]bool{}}}
 	s.edges.byName = map[string]Edge{}
+	s.metrics = newMetrics(s, cfg.Metrics)
+	s.guard.denied = func(lack string) { s.metrics.denied.WithLabelValues(lack).Inc() }
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
@@ -95,7 +98,7 @@ func New(cfg Config) *Service {
 }
 
 // Handler serves the service.
-func (s *Service) Handler() http.Handler { return s.guard }
+func (s *Service) Handler() http.Handler { return s.metrics.measured(s.guard, feed.FeedPath) }
 
 // OpenAPI returns the description of the service, OpenAPI 3.1 as JSON.
 func (s *Service) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }

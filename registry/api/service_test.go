@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -59,6 +61,8 @@ type world struct {
 	secret map[string]string
 	url    string
 	signer *feed.Signer
+
+	metrics *prometheus.Registry
 }
 
 func newWorld(t *testing.T) *world {
@@ -84,12 +88,13 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(judge.Close)
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Edge: judge, Version: "test"})
+	metrics := prometheus.NewRegistry()
+	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Edge: judge, Version: "test", Metrics: metrics, Connected: p.Connected})
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = service.Server()
 	server.Start()
 	t.Cleanup(func() { p.Hub().Close(); server.CloseClientConnections(); server.Close() })
-	return &world{service, s, p.Hub(), k, server.URL, signer}
+	return &world{service, s, p.Hub(), k, server.URL, signer, metrics}
 }
 
 // list has the registry list a network, and returns when it is published.

@@ -290,9 +290,10 @@ func (e *Edge) Loaded() bool {
 }
 
 // Ready reports whether e can answer as it is meant to: with a registry, or
-// under `fail open` without.
+// under `fail open` without. Who keeps a registry with its lists, to serve it, is
+// ready with one.
 func (e *Edge) Ready() bool {
-	return e.Loaded() || e.cfg.Policy.Fail == registry.FailOpen
+	return e.Loaded() || e.cfg.Policy.Fail == registry.FailOpen && e.cfg.Lists == nil
 }
 
 // Ready reports whether every open Edge of the process is ready, and that there

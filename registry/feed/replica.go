@@ -211,6 +211,14 @@ func (r *Replica) State() (registry.Revision, Sums, time.Time) {
 	return r.live.View().Revision(), r.sums, r.heard
 }
 
+// Snapshot tells the revision of the newest snapshot, and when the registry was known
+// to be there.
+func (r *Replica) Snapshot() (registry.Revision, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.base.Revision, r.base.Time
+}
+
 // ListsState is another number after a list has changed.
 func (r *Replica) ListsState() uint64 {
 	r.mu.Lock()

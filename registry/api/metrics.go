@@ -1,0 +1,198 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/icpgate/icpgate/registry"
+)
+
+// namespace begins the name of every metric.
+const namespace = "icp_registry"
+
+// metrics are those of a service. Labels are routes as the description has them,
+// classes of statuses and words of this package: never a name, a path or a token.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	denied   *prometheus.CounterVec
+}
+
+func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "requests_total", Help: "Counter of requests by route and class of status; a stream counts when it begins.",
+		}, []string{"route", "class"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "request_duration_seconds", Help: "Histogram of the time that requests take, streams left out.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to 33 s; snapshots take longer
+		}, []string{"route"}),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "denied_total", Help: "Counter of requests that were not let through, by what they lacked: token or scope.",
+		}, []string{"lack"}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.requests, m.duration, m.denied, state{s})
+	}
+	return m
+}
+
+// answering notes with which status a request is answered. It keeps what the writer
+// beneath can do: deadlines and flushes by Unwrap, sendfile by ReadFrom.
+type answering struct {
+	http.ResponseWriter
+	begun func(status int)
+	told  bool
+}
+
+// Unwrap is for http.ResponseController.
+func (w *answering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *answering) WriteHeader(status int) {
+	w.tell(status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *answering) Write(b []byte) (int, error) {
+	w.tell(http.StatusOK)
+	return w.ResponseWriter.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *answering) ReadFrom(r io.Reader) (int64, error) {
+	w.tell(http.StatusOK)
+	return io.Copy(w.ResponseWriter, r)
+}
+
+func (w *answering) tell(status int) {
+	if !w.told && status >= 200 { // others come before the answer
+		w.told = true
+		w.begun(status)
+	}
+}
+
+// measured counts what a guard does.
+func (m *metrics) measured(g *guard, stream string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		pattern := g.pattern(r)
+		route := "other"
+		if _, path, ok := strings.Cut(pattern, " "); ok {
+			route = path
+		}
+		a := &answering{ResponseWriter: w, begun: func(status int) {
+			m.requests.WithLabelValues(route, strconv.Itoa(status/100)+"xx").Inc()
+		}}
+		g.serve(a, r, pattern)
+		a.tell(http.StatusOK)
+		if route != stream {
+			m.duration.WithLabelValues(route).Observe(time.Since(begun).Seconds())
+		}
+	})
+}
+
+// state collects how the registry and the edges are when it is asked for.
+type state struct{ s *Service }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+var (
+	revisionDesc  = desc("registry_revision", "Gauge of the revision that is served, within its epoch.")
+	filingsDesc   = desc("registry_filings", "Gauge of the filings that are served.")
+	ageDesc       = desc("registry_age_seconds", "Gauge of the time since the registry of record was known to be at the revision that is served.")
+	connectedDesc = desc("feed_connected", "Gauge of whether revisions come, from the database or from upstream: 1 or 0.")
+	streamsDesc   = desc("streams", "Gauge of the streams that are open.")
+	cutDesc       = desc("slow_streams_total", "Counter of streams that were ended since their reader was too slow.")
+	logDesc       = desc("feed_log_bytes", "Gauge of the frames that are kept.")
+	snapshotDesc  = desc("snapshot_revision", "Gauge of the revision of the newest snapshot.")
+	edgesDesc     = desc("edges", "Gauge of edges by how they are: current, behind, failing, or silent for more than a minute.", "state")
+	lagDesc       = desc("edge_lag_revisions", "Gauge of how many revisions the last of the edges that report is behind.")
+)
+
+// silentAfter is when an edge, which reports every ten seconds or so, counts as
+// silent.
+const silentAfter = time.Minute
+
+// Describe implements prometheus.Collector.
+func (state) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		revisionDesc, filingsDesc, ageDesc, connectedDesc, streamsDesc, cutDesc, logDesc, snapshotDesc, edgesDesc, lagDesc,
+	} {
+		c <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (x state) Collect(c chan<- prometheus.Metric) {
+	emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, t, v, labels...)
+	}
+	hub, now := x.s.cfg.Hub, x.s.cfg.Now()
+	r := hub.Replica()
+	rev, _, heard := r.State()
+	streams, cut := hub.Status()
+	emit(streamsDesc, prometheus.GaugeValue, float64(streams))
+	emit(cutDesc, prometheus.CounterValue, float64(cut))
+	if x.s.cfg.Connected != nil {
+		emit(connectedDesc, prometheus.GaugeValue, truth(x.s.cfg.Connected()))
+	}
+	if rev != (registry.Revision{}) {
+		info := r.Live().View().Info()
+		snapshot, _ := r.Snapshot()
+		emit(revisionDesc, prometheus.GaugeValue, float64(rev.Rev))
+		emit(filingsDesc, prometheus.GaugeValue, float64(info.Filings))
+		emit(ageDesc, prometheus.GaugeValue, max(0, now.Sub(heard).Seconds()))
+		emit(logDesc, prometheus.GaugeValue, float64(r.Log().Size()))
+		emit(snapshotDesc, prometheus.GaugeValue, float64(snapshot.Rev))
+	}
+	states, most := x.s.edges.states(rev, now)
+	for name, n := range states {
+		emit(edgesDesc, prometheus.GaugeValue, float64(n), name)
+	}
+	emit(lagDesc, prometheus.GaugeValue, float64(most))
+}
+
+// states counts edges by how they are, and tells how far the last one is behind.
+func (e *edges) states(at registry.Revision, now time.Time) (n map[string]int, most uint64) {
+	n = map[string]int{"current": 0, "behind": 0, "failing": 0, "silent": 0}
+	for _, x := range e.all() {
+		lag := lagOf(x.Status.Revision, at)
+		switch {
+		case now.Sub(x.At) > silentAfter:
+			n["silent"]++
+			continue
+		case x.Status.Error != "":
+			n["failing"]++
+		case x.Status.Revision == at:
+			n["current"]++
+		default:
+			n["behind"]++
+		}
+		most = max(most, lag)
+	}
+	return n, most
+}
+
+// lagOf is how many revisions of one epoch lie between.
+func lagOf(edge, at registry.Revision) uint64 {
+	if edge.Epoch == at.Epoch && edge.Rev < at.Rev {
+		return at.Rev - edge.Rev
+	}
+	return 0
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
