@@ -30,6 +30,15 @@ func registryProgram(t *testing.T, option string, files map[string]string) (p *p
 // scraped is the value of a series on the admin port, "" if there is none.
 func scraped(t *testing.T, admin, series string) string {
 	t.Helper()
+	if values := scrapedAll(t, admin, series); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// scrapedAll are the values of all series that match.
+func scrapedAll(t *testing.T, admin, series string) (values []string) {
+	t.Helper()
 	resp, err := http.Get("http://" + admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +48,10 @@ func scraped(t *testing.T, admin, series string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := regexp.MustCompile(`(?m)^` + series + ` (\S+)$`).FindSubmatch(text); m != nil {
-		return string(m[1])
+	for _, m := range regexp.MustCompile(`(?m)^`+series+` (\S+)$`).FindAllSubmatch(text, -1) {
+		values = append(values, string(m[1]))
 	}
-	return ""
+	return values
 }
 
 // askedBoth asks for a filed and an unfiled name.

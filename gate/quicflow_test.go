@@ -1,14 +1,11 @@
 package gate_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -92,93 +89,6 @@ func TestQUICShared(t *testing.T) {
 	}
 	if o.saw("unfiled.example") {
 		t.Error("the origin saw the unfiled name")
-	}
-}
-
-// TestQUICEarlyData (Q16): early data waits with the hello, and follows it.
-func TestQUICEarlyData(t *testing.T) {
-	o := newQUICOrigin(t, quicOriginConfig{})
-	p := startQUIC(t, "", o)
-	c := newQUICClient(t, p.addr(t, "quic:"), "filed.example")
-	c.tls.NextProtos = []string{"doq"}
-	c.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	early := func() string {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		conn, err := c.tr.DialEarly(ctx, c.to, c.tls, c.conf)
-		if err != nil {
-			return quicError(err)
-		}
-		defer conn.CloseWithError(0, "")
-		s, err := conn.OpenStream()
-		if err != nil {
-			return err.Error()
-		}
-		text := strings.Repeat("early ", 500) // some datagrams
-		fmt.Fprint(s, text)
-		s.Close()
-		b, err := io.ReadAll(s)
-		if err != nil || string(b) != text {
-			return fmt.Sprintf("%d bytes, %v", len(b), quicError(err))
-		}
-		return fmt.Sprintf("all, early %v", conn.ConnectionState().Used0RTT)
-	}
-	eventually(t, "a session ticket", func() bool { return early() == "all, early true" })
-	if o.earlies() == 0 {
-		t.Error("the origin saw no early data")
-	}
-	// The name is not filed any more: a session of before opens nothing.
-	p.writeRegistry(t, 2, filing("elsewhere.example", registry.Tencent))
-	eventually(t, "early data is refused", func() bool { return strings.HasSuffix(early(), "error 0x170") })
-}
-
-// TestQUICMoves (Q20): a client that moves on purpose is followed to its server,
-// and so is one whose address was translated to another.
-func TestQUICMoves(t *testing.T) {
-	o := newQUICOrigin(t, quicOriginConfig{})
-	addr, _, reg := startQUICLive(t, "", filedLive(t), o)
-	t.Run("on purpose", func(t *testing.T) {
-		c := newQUICClient(t, addr, "filed.example")
-		c.tls.NextProtos = []string{"doq"}
-		conn, err := c.dial(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.CloseWithError(0, "")
-		path, err := conn.AddPath(newQUICClient(t, addr, "").tr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		if err := path.Probe(ctx); err != nil {
-			t.Fatalf("the new path: %v", err)
-		}
-		if err := path.Switch(); err != nil {
-			t.Fatal(err)
-		}
-		if got := echo3(t, conn); got != "echo" {
-			t.Errorf("got %s", got)
-		}
-	})
-	t.Run("translated", func(t *testing.T) {
-		r := newQUICRelay(t, addr)
-		c := newQUICClient(t, r.addr, "filed.example")
-		c.tls.NextProtos = []string{"doq"}
-		conn, err := c.dial(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.CloseWithError(0, "")
-		for range 3 { // quic-go's server remembers no more than three addresses
-			if got := echo3(t, conn); got != "echo" {
-				t.Fatalf("got %s", got)
-			}
-			r.rename()
-		}
-	})
-	if got := metric(t, reg, "icp_gate_quic_moved_total"); got < 3 {
-		t.Errorf("%v moves counted; want 3", got)
 	}
 }
 

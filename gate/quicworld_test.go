@@ -27,6 +27,7 @@ type quicOrigin struct {
 	// connections that used early data.
 	names []string
 	early int
+	open  map[*quic.Conn]bool
 }
 
 // quicOriginConfig says how an origin differs.
@@ -35,11 +36,12 @@ type quicOriginConfig struct {
 	versions []quic.Version
 	curves   []tls.CurveID
 	addr     string
+	names    []string // more names of its certificate
 }
 
 func newQUICOrigin(t testing.TB, c quicOriginConfig) *quicOrigin {
 	t.Helper()
-	files := newCertificate(t, "filed.example", "*.filed.example", "unfiled.example")
+	files := newCertificate(t, append(c.names, "filed.example", "*.filed.example", "unfiled.example")...)
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +53,7 @@ func newQUICOrigin(t testing.TB, c quicOriginConfig) *quicOrigin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &quicOrigin{addr: sock.LocalAddr().String(), cert: cert}
+	o := &quicOrigin{addr: sock.LocalAddr().String(), cert: cert, open: map[*quic.Conn]bool{}}
 	tr := &quic.Transport{Conn: sock, VerifySourceAddress: func(net.Addr) bool { return c.retry }}
 	tlsConf := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h3", "doq"}, CurvePreferences: c.curves}
 	ln, err := tr.ListenEarly(tlsConf, &quic.Config{Allow0RTT: true, Versions: c.versions, MaxIdleTimeout: time.Minute})
@@ -81,7 +83,9 @@ func (o *quicOrigin) accept(ctx context.Context, srv *http3.Server, c *quic.Conn
 		if st.Used0RTT {
 			o.early++
 		}
+		o.open[c] = true
 	})
+	defer o.forget(c)
 	if st.TLS.NegotiatedProtocol == "h3" {
 		_ = srv.ServeQUICConn(c)
 		return
@@ -92,6 +96,24 @@ func (o *quicOrigin) accept(ctx context.Context, srv *http3.Server, c *quic.Conn
 			return
 		}
 		go func() { _, _ = io.Copy(s, s); s.Close() }()
+	}
+}
+
+func (o *quicOrigin) forget(c *quic.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.open, c)
+}
+
+// hangUp ends the connections for a name, as servers do with those that are not
+// used.
+func (o *quicOrigin) hangUp(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for c := range o.open {
+		if c.ConnectionState().TLS.ServerName == name {
+			_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		}
 	}
 }
 
