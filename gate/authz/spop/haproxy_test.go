@@ -22,7 +22,8 @@ import (
 type agent struct {
 	ln   net.Listener
 	mu   sync.Mutex
-	came [][]byte // by connection
+	came [][]byte      // by connection
+	more chan struct{} // told of all that comes
 }
 
 func newAgent(t *testing.T) *agent {
@@ -32,7 +33,7 @@ func newAgent(t *testing.T) *agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	a := &agent{ln: ln}
+	a := &agent{ln: ln, more: make(chan struct{}, 1)}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -68,11 +69,27 @@ func (a *agent) serve(c net.Conn) {
 		a.mu.Lock()
 		a.came[i] = append(a.came[i], buf[:n]...)
 		a.mu.Unlock()
+		select {
+		case a.more <- struct{}{}:
+		default: // who waits has yet to look
+		}
 		in = append(in, buf[:n]...)
 		used, answers, done := s.Take(in, out[:0], q)
 		in, out = in[used:], answers
 		if _, err := c.Write(out); err != nil || done {
 			return
+		}
+	}
+}
+
+// await waits until what came is as it should be.
+func (a *agent) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for late := time.After(time.Minute); !ok(); {
+		select {
+		case <-a.more:
+		case <-late:
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
@@ -97,15 +114,15 @@ defaults
 	timeout server 10s
 frontend plain
 	mode http
-	bind %[1]s
-	filter spoe engine icp config %[3]s
+	bind fd@3
+	filter spoe engine icp config %[1]s
 	http-request send-spoe-group icp icp-http
 	http-request deny deny_status 403 hdr x-reason %%[var(txn.icp.reason)] if { var(txn.icp.block) -m bool }
 	http-request return status 200 hdr x-reason %%[var(txn.icp.reason)]
 listen secure
 	mode tcp
-	bind %[2]s
-	filter spoe engine icp config %[3]s
+	bind fd@4
+	filter spoe engine icp config %[1]s
 	tcp-request inspect-delay 10s
 	tcp-request content reject unless { req.ssl_hello_type 1 }
 	tcp-request content send-spoe-group icp icp-tls
@@ -114,7 +131,7 @@ listen secure
 backend agents
 	mode tcp
 	option spop-check
-	server agent %[4]s check inter 1s
+	server agent %[2]s check inter 1s
 `
 
 const spoeConf = `
@@ -151,13 +168,15 @@ func TestHAProxy(t *testing.T) {
 	}
 	a := newAgent(t)
 	dir := t.TempDir()
-	plain, secure, spoe := freeAddr(t), freeAddr(t), filepath.Join(dir, "spoe.conf")
+	spoe := filepath.Join(dir, "spoe.conf")
 	write(t, spoe, spoeConf)
 	conf := filepath.Join(dir, "haproxy.conf")
-	write(t, conf, fmt.Sprintf(haproxyConf, plain, secure, spoe, a.ln.Addr()))
+	write(t, conf, fmt.Sprintf(haproxyConf, spoe, a.ln.Addr()))
 	cmd := exec.Command(path, "-db", "-f", conf)
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	// Clients may connect before HAProxy is there to accept them.
+	plain, secure := handedOver(t, cmd), handedOver(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,13 +193,9 @@ func TestHAProxy(t *testing.T) {
 			t.Logf("haproxy: %s", &said)
 		}
 	})
-	await(t, "haproxy listens", func() bool {
-		c, err := net.Dial("tcp", plain)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
 	for _, tt := range []struct {
 		host   string
 		status int
@@ -208,7 +223,7 @@ func TestHAProxy(t *testing.T) {
 			t.Errorf("%s: a handshake with nobody", name)
 		}
 	}
-	await(t, "farewells and a health check", func() bool {
+	a.await(t, "farewells and a health check", func() bool {
 		return count(a, "healthcheck") > 0 && count(a, "status-code") > 0 && count(a, "sni") > 0
 	})
 	end()
@@ -275,14 +290,20 @@ func get(t *testing.T, addr, host string) (status int, reason string) {
 	return status, h.Get("X-Reason")
 }
 
-// freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
+// handedOver is the address of a listening socket, which a command gets as its next
+// file.
+func handedOver(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	return ln.Addr().String()
 }
 
@@ -290,14 +311,5 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within a minute", what)
-		}
 	}
 }
