@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 // The ports that deploy/sample/gate.conf names.
@@ -19,23 +22,38 @@ const (
 	gatePort     = "10080"
 	gateTLSPort  = "10443"
 	gateAdmin    = "10085"
+	gateAuthPort = "10155"
 	siteHTTPPort = "10081"
 	siteTLSPort  = "10444"
+	siteQUICPort = "10446"
 )
 
-// sites are the web servers behind the gate: one in plaintext, one with TLS.
-type sites struct{ plain, secure *httptest.Server }
+// sites are the web servers behind the gate: one in plaintext, one with TLS, one of
+// HTTP/3.
+type sites struct {
+	plain, secure *httptest.Server
+	udp           net.PacketConn
+	quic          *http3.Server
+}
 
-func startSites() sites {
+func startSites() (s sites, err error) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "The web server behind the gate has answered for %s.\n", r.Host)
 	})
-	return sites{httptest.NewServer(h), httptest.NewTLSServer(h)}
+	if s.udp, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		return s, err
+	}
+	s.plain, s.secure = httptest.NewServer(h), httptest.NewTLSServer(h)
+	s.quic = &http3.Server{Handler: h, TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: s.secure.TLS.Certificates})}
+	go s.quic.Serve(s.udp) // until close
+	return s, nil
 }
 
 func (s sites) close() {
 	s.plain.Close()
 	s.secure.Close()
+	s.quic.Close()
+	s.udp.Close()
 }
 
 // portOf is the port of a web server.
@@ -58,15 +76,19 @@ func startGate(ctx context.Context, bin, registry string, logs io.Writer) (g *ga
 	if err != nil {
 		return nil, err
 	}
-	g = &gate{sites: startSites()}
-	g.ports = map[string]string{siteHTTPPort: portOf(g.sites.plain), siteTLSPort: portOf(g.sites.secure)}
-	sites := g.sites
+	sites, err := startSites()
+	if err != nil {
+		return nil, err
+	}
+	g = &gate{sites: sites}
+	g.ports = map[string]string{siteHTTPPort: portOf(sites.plain), siteTLSPort: portOf(sites.secure)}
+	_, g.ports[siteQUICPort], _ = net.SplitHostPort(sites.udp.LocalAddr().String()) // it has one
 	defer func() {
 		if err != nil {
 			sites.close()
 		}
 	}()
-	for _, port := range []string{gatePort, gateTLSPort, gateAdmin} {
+	for _, port := range []string{gatePort, gateTLSPort, gateAdmin, gateAuthPort} {
 		g.ports[port] = port
 		if !free("127.0.0.1:" + port) {
 			if g.ports[port], err = anyPort(); err != nil {
@@ -125,9 +147,10 @@ func (g *gate) stop() {
 
 // advice is what the user can try.
 func (g *gate) advice() string {
-	plain, secure := "127.0.0.1:"+g.ports[gatePort], "127.0.0.1:"+g.ports[gateTLSPort]
+	plain, secure, auth := "127.0.0.1:"+g.ports[gatePort], "127.0.0.1:"+g.ports[gateTLSPort], "http://127.0.0.1:"+g.ports[gateAuthPort]
 	curl := "  curl --connect-to ::" + plain + " http://"
 	curlTLS := "  curl -k --connect-to ::" + secure + " https://"
+	curl3 := "  curl -k --http3-only --connect-to ::" + secure + " https://"
 	return fmt.Sprintf(`
 icp-gate stands in front of a small web server:
 
@@ -136,5 +159,16 @@ icp-gate stands in front of a small web server:
 %swww.example.com/   # TLS passes through unopened
 %swww.example.net/   # not filed: the alert "unrecognized name"
   curl http://127.0.0.1:%s/   # ask the gate itself why, and how it is
-`, curl, curl, curlTLS, curlTLS, g.ports[gateAdmin])
+
+HTTP/3 at the same port, for a curl that speaks it (curl -V lists HTTP3):
+
+%[6]swww.example.com/   # QUIC passes through unopened
+%[6]swww.example.net/   # not filed: error 0x170, the same alert
+
+A proxy that stays where it is asks for each request, and a program whenever it likes:
+
+  curl -H X-Forwarded-Host:www.example.com %[7]s/auth/forward   # passes: 200
+  curl -H X-Forwarded-Host:www.example.net %[7]s/auth/forward   # blocked: 403, and the notice
+  curl %[7]s/v1/check?host=www.example.net   # why, in JSON
+`, curl, curl, curlTLS, curlTLS, g.ports[gateAdmin], curl3, auth)
 }

@@ -3,13 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 )
 
 // TestRun does what `make run` does and then what it tells the user to try.
@@ -50,6 +55,7 @@ func TestRunGate(t *testing.T) {
 		{"http://www.example.net/", "unfiled"},
 		{"https://www.example.com/", "has answered for www.example.com"},
 		{"https://www.example.net/", "unrecognized name"},
+		{"/v1/check?host=www.example.net", `"reason":"unfiled"`},
 	} {
 		line := regexp.MustCompile(`(?m)^\s*curl (.*` + regexp.QuoteMeta(tt.url) + `)\s+#`).FindStringSubmatch(said)
 		if line == nil {
@@ -60,6 +66,55 @@ func TestRunGate(t *testing.T) {
 			t.Errorf("curl %s: no %q in\n%s\nlogs:\n%s", line[1], tt.want, out, logs())
 		}
 	}
+}
+
+// TestRunAsked tries what the user is told of the questions of proxies, and QUIC by
+// a client that has it: Debian's curl has not.
+func TestRunAsked(t *testing.T) {
+	needDig(t)
+	t.Chdir("../..")
+	said, logs := startRun(t, makeSample(t))
+	for host, want := range map[string]string{"www.example.com": "200", "www.example.net": "403"} {
+		line := regexp.MustCompile(`(?m)^\s*curl (-H X-Forwarded-Host:` + regexp.QuoteMeta(host) + ` \S+)\s+#`).FindStringSubmatch(said)
+		if line == nil {
+			t.Fatalf("no curl line for a question about %s in:\n%s", host, said)
+		}
+		out, _ := exec.Command("curl", append([]string{"-sS", "-w", " %{http_code}"}, strings.Fields(line[1])...)...).CombinedOutput()
+		if !strings.HasSuffix(string(out), " "+want) {
+			t.Errorf("curl %s: no %s in\n%s\nlogs:\n%s", line[1], want, out, logs())
+		}
+	}
+	for host, want := range map[string]string{"www.example.com": "has answered for www.example.com", "www.example.net": "0x170"} {
+		line := regexp.MustCompile(`--http3-only --connect-to ::(\S+) (https://` + regexp.QuoteMeta(host) + `/)`).FindStringSubmatch(said)
+		if line == nil {
+			t.Fatalf("no line of HTTP/3 for %s in:\n%s", host, said)
+		}
+		if got := getHTTP3(t, line[1], line[2]); !strings.Contains(got, want) {
+			t.Errorf("%s by HTTP/3: no %q in %s\nlogs:\n%s", host, want, got, logs())
+		}
+	}
+}
+
+// getHTTP3 gets a page from a port of this machine, or what went wrong.
+func getHTTP3(t *testing.T, addr, url string) string {
+	t.Helper()
+	tr := &http3.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		Dial: func(ctx context.Context, _ string, c *tls.Config, q *quic.Config) (*quic.Conn, error) {
+			return quic.DialAddr(ctx, addr, c, q)
+		},
+	}
+	defer tr.Close()
+	resp, err := (&http.Client{Transport: tr}).Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // needDig finds dig, or skips the test by name; with REQUIRE_PEERS=1 it fails.
