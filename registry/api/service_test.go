@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -287,6 +288,19 @@ func TestH2C(t *testing.T) {
 	status, _, _ := w.ask(t, "GET", "/healthz", http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}, "Http2-Settings": {"AAMAAABkAAQAoAAAAAIAAAAA"}}, "")
 	if status != http.StatusOK {
 		t.Errorf("an Upgrade to h2c: %d; want it ignored", status)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	answer, _ := io.ReadAll(conn) // it may also be reset
+	if len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.") {
+		t.Errorf("HTTP/2 in plaintext is answered with %q", answer)
 	}
 }
 
