@@ -135,7 +135,8 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	b := h.pending()
 	h.s.metrics.sniffed(r.Kind, r.Cause)
 	switch {
-	case r.Cause == sniff.HTTP2 && h.s.h2c && !h.hasSNI:
+	// The preface is the first that a connection says, or somebody else has said it.
+	case r.Cause == sniff.HTTP2 && h.s.h2c && !h.hasSNI && !h.asked.known:
 		h.toH2()
 		return false
 	case beginsProxy(b):

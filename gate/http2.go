@@ -92,6 +92,7 @@ func (copyBuffers) Put(b []byte) { giveBack(&b) }
 func (c *conn) serveH2(nc net.Conn, sni asked, hasSNI bool) {
 	h := newH2Conn(c, sni, hasSNI)
 	c.h2.Store(h)
+	c.note(sni, false) // streams say for themselves whom they mean
 	c.onEnd(func() { nc.Close() })
 	defer nc.Close()
 	defer h.close()

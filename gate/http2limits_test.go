@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/http2"
 
 	"github.com/icpgate/icpgate/gate"
@@ -367,3 +368,27 @@ func TestClientStoppedH2(t *testing.T) {
 
 // wide lets a stream send without end.
 var wide = http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}
+
+// TestPanicsH2: a defect while a stream is served ends that stream alone, and is
+// counted.
+func TestPanicsH2(t *testing.T) {
+	reg, origin := prometheus.NewRegistry(), newOrigin(t, new(seen))
+	var dials atomic.Int32
+	l := serve(t, gate.TestService{H2C: true, Metrics: reg, Dial: func() (net.Conn, error) {
+		if dials.Add(1) == 1 {
+			panic("a defect")
+		}
+		return net.Dial("tcp", origin)
+	}})
+	c := newFramed(t, l.Addr())
+	for i, want := range []string{"502", "200"} {
+		id := uint32(2*i + 1)
+		c.ask(id, "GET", "filed.example", "/", true)
+		if got := c.answers(id); !strings.HasPrefix(got[id], want) {
+			t.Errorf("stream %d: got %v; want %s", id, got, want)
+		}
+	}
+	if n := metric(t, reg, "icp_gate_panics_total"); n != 1 {
+		t.Errorf("%v defects were counted; want 1", n)
+	}
+}

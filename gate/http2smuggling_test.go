@@ -259,3 +259,39 @@ func TestTrailersH2(t *testing.T) {
 		t.Errorf("got %q; want what was sent", sum)
 	}
 }
+
+// TestPrefaceIsFirst: HTTP/2 does not begin behind a request of HTTP/1, where a
+// proxy that brings several clients would not know of it.
+func TestPrefaceIsFirst(t *testing.T) {
+	o := newRaw(t)
+	c := dialTCP(t, startH2C(t, o.addr, ""))
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n"+http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	b, _ := io.ReadAll(c) // to the end, which may be a reset
+	if got := string(b); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "HTTP/1.1 400") {
+		t.Errorf("got %q; want 200 and 400", got)
+	}
+}
+
+// TestContinueH2: a client that waits to be told before it sends its body is told
+// by whom is asked, and not where the answer is no.
+func TestContinueH2(t *testing.T) {
+	var s seen
+	c := newFramed(t, startH2C(t, newOrigin(t, &s), ""))
+	c.ask(1, "POST", "unfiled.example", "/", false, "expect", "100-continue")
+	if got := c.answers(1); !strings.HasPrefix(got[1], "403") {
+		t.Errorf("got %v; want 403 and no 100", got)
+	}
+	c.ask(3, "POST", "filed.example", "/", false, "expect", "100-continue")
+	c.until("100", func(f http2.Frame) bool {
+		h, ok := f.(*http2.MetaHeadersFrame)
+		return ok && h.PseudoValue("status") == "100"
+	})
+	_ = c.WriteData(3, true, []byte("body"))
+	if got := c.answers(3); got[3] != "200 POST filed.example 4" {
+		t.Errorf("got %v; want the answer", got)
+	}
+	c.ask(5, "OPTIONS", "filed.example", "*", true)
+	if got := c.answers(5); !strings.HasPrefix(got[5], "200") {
+		t.Errorf("got %v; want OPTIONS * answered", got)
+	}
+}
