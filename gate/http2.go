@@ -53,7 +53,7 @@ func newH2Conn(c *conn, sni asked, hasSNI bool) *h2Conn {
 	}
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite: h.rewrite, Transport: h.transport(), ModifyResponse: watchResponse, ErrorHandler: h.failed,
-		ErrorLog: quietLog, FlushInterval: -1, BufferPool: copyBuffers{},
+		ErrorLog: quietLog, FlushInterval: -1, BufferPool: copying,
 	}
 	return h
 }
@@ -78,14 +78,17 @@ func (h *h2Conn) dial(ctx context.Context) (c net.Conn, err error) {
 	return h.s.upstream.dial(ctx, h.origin())
 }
 
-// copyBuffers are the gate's, for httputil.
-type copyBuffers struct{}
+// copyBuffers are for responses on their way: larger than a buffer for heads, since
+// each piece is written and told of by itself. It is as httputil has it.
+type copyBuffers struct{ *sync.Pool }
+
+var copying = copyBuffers{&sync.Pool{New: func() any { return new([32 << 10]byte) }}}
 
 // Get implements httputil.BufferPool.
-func (copyBuffers) Get() []byte { return (*lend())[:bufferSize] }
+func (c copyBuffers) Get() []byte { return c.Pool.Get().(*[32 << 10]byte)[:] }
 
 // Put implements httputil.BufferPool.
-func (copyBuffers) Put(b []byte) { giveBack(&b) }
+func (c copyBuffers) Put(b []byte) { c.Pool.Put((*[32 << 10]byte)(b)) }
 
 // serveH2 serves a connection with HTTP/2. sni is the name in its hello, where
 // there was TLS.

@@ -166,7 +166,7 @@ func TestBodyRateH2(t *testing.T) {
 // TestBodyAsItComes: what comes of a body goes on at once, and not only when its
 // frame is complete; padding is taken out, and lengths stay right.
 func TestBodyAsItComes(t *testing.T) {
-	came := make(chan string, 10)
+	came := make(chan string, 1000)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for b := make([]byte, 100); ; {
 			n, err := r.Body.Read(b)
@@ -194,12 +194,18 @@ func TestBodyAsItComes(t *testing.T) {
 		t.Errorf("got %v; want the body's end", got)
 	}
 	c.ask(3, "POST", "filed.example", "/", false)
-	_ = c.WriteDataPadded(3, true, []byte("padded"), make([]byte, 200))
-	if got := <-came; got != "padded" {
-		t.Errorf("got %q; want what is between head and padding", got)
-	}
+	padded := strings.Repeat("padded", 1000) // more than is read at once
+	_ = c.WriteDataPadded(3, true, []byte(padded), make([]byte, 200))
 	if got := c.answers(3); got[3] != "200 EOF" {
 		t.Errorf("got %v; want the body's end", got)
+	}
+	close(came)
+	got := ""
+	for piece := range came {
+		got += piece
+	}
+	if got != padded {
+		t.Errorf("got %d bytes; want the %d between head and padding", len(got), len(padded))
 	}
 }
 

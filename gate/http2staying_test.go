@@ -35,6 +35,7 @@ func newHolding(t testing.TB) *holding {
 			h.asked <- struct{}{}
 			select {
 			case <-h.finish:
+			case <-t.Context().Done(): // it has failed
 			case <-r.Context().Done():
 			}
 		}
