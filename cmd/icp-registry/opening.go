@@ -17,7 +17,8 @@ const (
 	personalName = "personal.key" // encrypts personal data
 	signingName  = "signing.pem"  // signs what is published: a secret
 	publicName   = "signing.pub.pem"
-	servedName   = "served" // snapshots and frames
+	servedName   = "served"  // snapshots and frames
+	importsName  = "imports" // uploads, reports and refused rows
 )
 
 // opening are the flags of who opens the registry of record itself.

@@ -36,6 +36,7 @@ type serving struct {
 	// downloads is how many snapshots go out at a time.
 	downloads int
 	relaying
+	keeping
 	// What explanations and decisions go by, beside the registry's own lists.
 	provider, mainland string
 	policies           []string
@@ -103,6 +104,7 @@ elsewhere. While upstream is away, a relay serves what it has.`,
 	f.StringVar(&s.clientCA, "client-ca", "", "the `FILE` of the authorities that sign edges' certificates")
 	f.IntVar(&s.downloads, "downloads", feed.DefaultDownloads, "how many snapshots go out at a time; others are told when to come again")
 	s.relaying.flags(f)
+	s.keeping.flags(f)
 	f.StringVar(&s.provider, "provider", "", "whose edge explanations and decisions are for, unless who asks says")
 	f.StringArrayVar(&s.policies, "policy", nil, "a policy `KNOB=VALUE` of theirs, for example gov=inherit; may be repeated")
 	f.StringVar(&s.mainland, "mainland", "", "`FILE` of mainland prefixes for them, or .mmdb; default: the built-in table")
@@ -120,6 +122,9 @@ func (s *serving) run(cmd *cobra.Command) error {
 	secure, err := s.tls()
 	if err == nil {
 		err = s.relaying.check()
+	}
+	if err == nil {
+		err = s.keeping.check()
 	}
 	switch {
 	case err != nil:
@@ -144,7 +149,10 @@ func (s *serving) run(cmd *cobra.Command) error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.HandleAdmin("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	config := api.Config{Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now}
+	config := api.Config{
+		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
+		Failed: func(err error) { log.Error("a request failed", "error", err) },
+	}
 	var c center
 	if s.upstream != "" {
 		c, err = s.relay(cmd, &config, log)
@@ -165,6 +173,10 @@ func (s *serving) run(cmd *cobra.Command) error {
 	}
 	defer config.Edge.Close()
 	service := api.New(config)
+	defer service.Close()
+	if s.upstream == "" {
+		defer s.keep(ctx, service, log)()
+	}
 	if y, ok := c.(*pinned); ok {
 		y.SpeakFor(service.Behind)
 	}

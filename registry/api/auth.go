@@ -100,7 +100,7 @@ type guard struct {
 // odd reports whether a path is written in a way that whatever stands before the
 // service may have read otherwise: such a one is no path here.
 func odd(r *http.Request) bool {
-	return r.URL.EscapedPath() != r.URL.Path || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.")
+	return r.URL.EscapedPath() != r.URL.Path || strings.ContainsAny(r.URL.Path, `;\`) || strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.")
 }
 
 // pattern is the route that a request leads to; "" for none.

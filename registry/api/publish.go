@@ -128,18 +128,11 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 // write writes the files of a snapshot of what a view shows, and returns its
 // manifest.
 func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Manifest, error) {
-	b := index.NewBuilder(index.Options{Key: v.Key, Revision: v.Revision})
-	if err := v.Filings(b.Add); err != nil {
-		return nil, err
-	}
-	if err := v.Blacklist(func(d registry.Domain) error { b.Blacklist(d); return nil }); err != nil {
-		return nil, err
-	}
 	lists := feed.NewLists(v.Key)
 	if err := v.Entries(lists.Apply); err != nil {
 		return nil, err
 	}
-	info, err := b.WriteFile(indexPath)
+	info, err := writeIndex(v, indexPath)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +152,18 @@ func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Man
 	}
 	m.SetSums(feed.Sums{Filings: d.Sum(), Lists: lists.Digest()})
 	return m, nil
+}
+
+// writeIndex writes the index of what a view shows.
+func writeIndex(v *store.View, path string) (index.Info, error) {
+	b := index.NewBuilder(index.Options{Key: v.Key, Revision: v.Revision})
+	if err := v.Filings(b.Add); err != nil {
+		return index.Info{}, err
+	}
+	if err := v.Blacklist(func(d registry.Domain) error { b.Blacklist(d); return nil }); err != nil {
+		return index.Info{}, err
+	}
+	return b.WriteFile(path)
 }
 
 // Hub is what streams are served from.

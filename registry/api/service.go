@@ -2,11 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,8 +17,8 @@ import (
 	"github.com/icpgate/icpgate/registry/store"
 )
 
-// Config is what a service is made of. Hub and Tokens must be given, and Store or
-// Upstream.
+// Config is what a service is made of. Tokens must be given, and Store or Upstream.
+// Without Hub nothing is served that edges follow.
 type Config struct {
 	Hub    *feed.Hub
 	Tokens Authenticator
@@ -39,6 +37,16 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Connected tells whether revisions come; for the metrics. Optional.
 	Connected func() bool
+	// Dir is where uploads are while they are read, and the rows that were refused;
+	// made where there is none. "" is a directory of the system for temporary files.
+	Dir string
+	// MaxUpload bounds an import in bytes; 0 is 4 GiB.
+	MaxUpload int64
+	// Frank: who asks is told of errors that are not theirs, such as those of the
+	// database. It is for a service within one's own process.
+	Frank bool
+	// Failed, if not nil, is told of such errors. It must return soon.
+	Failed func(error)
 }
 
 // Service is the HTTP service of a registry. It is safe for concurrent use.
@@ -47,6 +55,7 @@ type Service struct {
 	api   huma.API
 	guard *guard
 	edges edges
+	jobs  jobs
 
 	metrics *metrics
 }
@@ -73,6 +82,13 @@ func New(cfg Config) *Service {
 	s.edges.byName = map[string]Edge{}
 	s.metrics = newMetrics(s, cfg.Metrics)
 	s.guard.denied = func(lack string) { s.metrics.denied.WithLabelValues(lack).Inc() }
+	s.jobs.init()
+	if cfg.MaxUpload <= 0 {
+		s.cfg.MaxUpload = defaultUpload
+	}
+	if cfg.Failed == nil {
+		s.cfg.Failed = func(error) {}
+	}
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
@@ -82,10 +98,12 @@ func New(cfg Config) *Service {
 		"certificate": {Type: "mutualTLS", Description: "A client's certificate, where the service asks for one: the scopes of an edge."},
 	}
 	s.api = humago.New(mux, c)
-	s.streams(mux)
 	s.health(mux)
 	s.describe(mux)
-	s.edgeRoutes()
+	if cfg.Hub != nil {
+		s.streams(mux)
+		s.edgeRoutes()
+	}
 	if cfg.Edge != nil {
 		s.verdictRoutes()
 	}
@@ -94,6 +112,7 @@ func New(cfg Config) *Service {
 		return s // what follows is the registry of record's
 	}
 	s.sightingRoutes()
+	s.recordRoutes(mux)
 	return s
 }
 
@@ -199,7 +218,7 @@ func (s *Service) health(mux *http.ServeMux) {
 			},
 		})
 		mux.Handle(pattern, deadlines(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/readyz" && s.cfg.Hub.Replica().Revision() == (registry.Revision{}) {
+			if r.URL.Path == "/readyz" && s.cfg.Hub != nil && s.cfg.Hub.Replica().Revision() == (registry.Revision{}) {
 				writeProblem(w, http.StatusServiceUnavailable, "no registry is loaded yet")
 				return
 			}
@@ -236,25 +255,6 @@ func register[I, O any](s *Service, scope string, op huma.Operation, do func(con
 	op.BodyReadTimeout = bodyTime
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
-		return out, asProblem(err)
+		return out, s.asProblem(err)
 	})
-}
-
-// failure is an error of an operation with the status that it stands for.
-type failure struct {
-	status int
-	error
-}
-
-// asProblem turns an error into what huma writes as a problem; what is not told is
-// an error of ours, and its text stays here.
-func asProblem(err error) error {
-	var f failure
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &f):
-		return huma.NewError(f.status, strings.ToValidUTF8(f.Error(), "?"))
-	}
-	return huma.NewError(http.StatusInternalServerError, "it could not be done")
 }

@@ -62,11 +62,18 @@ type world struct {
 	secret map[string]string
 	url    string
 	signer *feed.Signer
+	clock  *moving
 
 	metrics *prometheus.Registry
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOn(t, filepath.Join(t.TempDir(), "registry.db"))
+}
+
+// newWorldOn is newWorld with a database.
+func newWorldOn(t *testing.T, dsn string) *world {
 	t.Helper()
 	signer, err := feed.GenerateSigner()
 	if err != nil {
@@ -74,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	}
 	dir := t.TempDir()
 	clock := &moving{}
-	s, err := store.Open(context.Background(), filepath.Join(dir, "registry.db"), store.Options{Now: clock.now})
+	s, err := store.Open(context.Background(), dsn, store.Options{Now: clock.now, Key: store.NewKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +97,16 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(judge.Close)
 	metrics := prometheus.NewRegistry()
-	service := api.New(api.Config{Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Edge: judge, Version: "test", Metrics: metrics, Connected: p.Connected})
+	service := api.New(api.Config{
+		Hub: p.Hub(), Tokens: api.Tokens{Store: s}, Store: s, Edge: judge, Version: "test", Metrics: metrics, Connected: p.Connected, Now: clock.now, Dir: filepath.Join(dir, "imports"),
+		Failed: func(err error) { t.Errorf("the service failed: %v", err) },
+	})
+	t.Cleanup(service.Close)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = service.Server()
 	server.Start()
 	t.Cleanup(func() { p.Hub().Close(); server.CloseClientConnections(); server.Close() })
-	return &world{service, s, p.Hub(), k, server.URL, signer, metrics}
+	return &world{service, s, p.Hub(), k, server.URL, signer, clock, metrics}
 }
 
 // list has the registry list a network, and returns when it is published.
@@ -214,10 +225,10 @@ func TestEveryRoute(t *testing.T) {
 	w := newWorld(t)
 	routes := w.described(t)
 	for route, scope := range routes {
-		method, path, _ := strings.Cut(route, " ")
-		path = strings.ReplaceAll(path, "{sha256}", strings.Repeat("0", 64))
+		method, template, _ := strings.Cut(route, " ")
+		path := strings.NewReplacer("{sha256}", strings.Repeat("0", 64), "{id}", "0123456789abcdef", "{list}", "tlds").Replace(template)
 		body := ""
-		if method == http.MethodPost {
+		if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 			body = "{}"
 		}
 		want := func(what string, header http.Header, method, path string, statuses ...int) {
@@ -273,7 +284,7 @@ func TestEveryRoute(t *testing.T) {
 			}
 		}
 		for _, other := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
-			if _, served := routes[other+" "+path]; !served {
+			if _, served := routes[other+" "+template]; !served {
 				want("another method without a token", nil, other, path, 401)
 				want("another method", w.bearer("all"), other, path, 405, 404, 400, 415, 422)
 			}

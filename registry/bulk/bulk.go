@@ -35,6 +35,9 @@ type Options struct {
 	Now time.Time
 	// Stdin is what the file "-" stands for; default os.Stdin.
 	Stdin io.Reader
+	// Open opens a file; default os.Open. It is for files that have other names here
+	// than with those who are told of them.
+	Open func(name string) (*os.File, error)
 }
 
 // importer is one run of Import: what happens to rows once they are read.
@@ -117,7 +120,7 @@ func newImporter(ctx context.Context, files []string, opts Options) *importer {
 // readAll runs the reader, the parsers, and itself keeps what they make, in the
 // order of the files. All of them have ended when it returns.
 func (im *importer) readAll() error {
-	im.progress.Total = totalSize(im.files)
+	im.progress.Total = im.opts.totalSize(im.files)
 	ctx, cancel := context.WithCancel(im.ctx)
 	defer cancel()
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
@@ -149,16 +152,35 @@ func (im *importer) readAll() error {
 }
 
 // totalSize returns the bytes of all files, 0 unless all are regular.
-func totalSize(files []string) int64 {
+func (o *Options) totalSize(files []string) int64 {
 	total := int64(0)
 	for _, name := range files {
-		info, err := os.Stat(name)
+		info, err := o.stat(name)
 		if name == "-" || err != nil || !info.Mode().IsRegular() {
 			return 0
 		}
 		total += info.Size()
 	}
 	return total
+}
+
+func (o *Options) stat(name string) (os.FileInfo, error) {
+	if o.Open == nil {
+		return os.Stat(name) // to open a pipe would wait for who writes it
+	}
+	f, err := o.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
+}
+
+func (o *Options) open(name string) (*os.File, error) {
+	if o.Open == nil {
+		return os.Open(name)
+	}
+	return o.Open(name)
 }
 
 // keepAll takes the batches in the order of the files.

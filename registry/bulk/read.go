@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 )
@@ -31,7 +30,7 @@ func (in *reader) all() error {
 func (in *reader) file(i int, name string) error {
 	f := in.opts.Stdin
 	if name != "-" {
-		opened, err := os.Open(name)
+		opened, err := in.opts.open(name)
 		if err != nil {
 			return err
 		}

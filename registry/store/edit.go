@@ -36,6 +36,16 @@ func (e *Edit) Filing(key string) (registry.Filing, error) {
 	return r.f, nil
 }
 
+// Record returns the filing of a key with the revision that made it what it is,
+// within the change, or ErrNotFound.
+func (e *Edit) Record(key string) (Record, error) {
+	r, err := e.t.mustFind(key)
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Key: r.key, Rev: r.rev, Filing: r.f}, nil
+}
+
 // PutFiling records a filing as it is now, all of it, in the place of the one
 // with the same key. What Filing.Check refuses is an error.
 func (e *Edit) PutFiling(f registry.Filing) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -31,7 +32,15 @@ func (t *tx) newEpoch() error {
 		t.at.Epoch.Made, int64(t.at.Epoch.Random), int64(t.base), key[:])
 }
 
-// Trim drops the log of all but the newest so many revisions; edges that are further behind fetch a snapshot. The journal stays.
+// Since returns how many revisions of the log were made at a time or later.
+func (s *Store) Since(ctx context.Context, at time.Time) (n uint64, err error) {
+	err = s.r.QueryRowContext(ctx, s.e.query(`SELECT count(*) FROM revision r
+		WHERE r.made_at >= ? AND r.rev > (SELECT base FROM meta WHERE id = 1)`), at.UnixMilli()).Scan(&n)
+	return n, err
+}
+
+// Trim drops the log of all but the newest so many revisions; edges that are
+// further behind fetch a snapshot. The journal stays.
 func (s *Store) Trim(ctx context.Context, by By, revisions uint64) error {
 	_, err := s.write(ctx, by, func(t *tx) error {
 		if t.at.Rev < revisions || t.at.Rev-revisions <= t.base {

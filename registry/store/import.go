@@ -68,6 +68,9 @@ type ImportOptions struct {
 	// A second person has to confirm it all the same.
 	AllowShrink bool `json:"allow_shrink,omitempty"`
 
+	// ID names the import: 16 hexadecimal digits that its maker chooses, so that who
+	// has lost an answer finds what was made. Optional.
+	ID string `json:"-"`
 	// DryRun only counts; nothing is staged.
 	DryRun bool `json:"-"`
 	// Refused is called with every filing that cannot be taken and why. Calls may come
@@ -86,6 +89,8 @@ type ImportProgress struct {
 
 func (o *ImportOptions) check() error {
 	switch {
+	case o.ID != "" && (len(o.ID) != 16 || strings.Trim(o.ID, "0123456789abcdef") != ""):
+		return fmt.Errorf("%w import: id %q; expect 16 hexadecimal digits in lower case", ErrInvalid, o.ID)
 	case o.Part > PartAccesses:
 		return fmt.Errorf("%w import: unknown part %d", ErrInvalid, o.Part)
 	case o.Part == PartAccesses && o.Complete && o.Provider == "":

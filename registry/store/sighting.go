@@ -318,6 +318,9 @@ func (s *Store) Handle(ctx context.Context, by By, state HandlingState, note str
 			if err != nil {
 				return err
 			}
+			if was == string(state) && old == note {
+				continue
+			}
 			t.note("sighting", id, map[string]string{"state": was, "note": old}, map[string]string{"state": string(state), "note": note})
 			if err := t.exec("UPDATE sighting SET state = ?, state_who = ?, state_at = ?, state_note = ? WHERE id = ?", string(state), t.by.Who, t.now.UnixMilli(), note, id); err != nil {
 				return err

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,7 +23,7 @@ func (s *Store) Stage(ctx context.Context, by By, o ImportOptions, read func(add
 	if err := by.check(); err != nil {
 		return Import{}, err
 	}
-	i := Import{ID: randomID(), Made: s.o.Now().UTC(), By: by, Options: o, State: ImportStaging}
+	i := Import{ID: cmp.Or(o.ID, randomID()), Made: s.o.Now().UTC(), By: by, Options: o, State: ImportStaging}
 	if !o.DryRun {
 		s.staging.Store(i.ID, true)
 		defer s.staging.Delete(i.ID)
@@ -61,6 +63,9 @@ func (s *Store) beginImport(ctx context.Context, i *Import) error {
 			if err := t.drop(id); err != nil {
 				return err
 			}
+		}
+		if _, err := s.importOf(t.ctx, t, i.ID); !errors.Is(err, ErrNotFound) {
+			return cmp.Or(err, fmt.Errorf("%w import: there is one with the id %q", ErrInvalid, i.ID))
 		}
 		return t.insert("import", importTable, "", s.importRow(i))
 	})

@@ -14,9 +14,9 @@ import (
 
 // By says who changes the registry, and why. Who and Why must be given.
 type By struct {
-	Who   string // the token or person
-	Owner string // whose token it is; a confirmation must come from another owner
-	Why   string
+	Who   string `json:"who"`   // the token or person
+	Owner string `json:"owner"` // whose token it is; a confirmation must come from another owner
+	Why   string `json:"why,omitempty"`
 }
 
 func (b *By) check() error {

@@ -1,0 +1,279 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/icpgate/icpgate/registry/store"
+)
+
+// ImportsPath is where imports are staged, confirmed, published and undone.
+const ImportsPath = "/v1/imports"
+
+// Import is an import as the service shows it.
+type Import struct {
+	store.Import
+	DryRun  bool          `json:"dry_run,omitempty" doc:"Only counted: nothing is staged."`
+	Running bool          `json:"running,omitempty" doc:"It is being published by this service."`
+	Error   string        `json:"error,omitempty" doc:"Why publishing ended; publish it again and it goes on."`
+	Report  *ImportReport `json:"report,omitempty" doc:"What was found in its files; kept for some days by the node that read them."`
+}
+
+// Imports are the newest imports.
+type Imports struct {
+	Imports []Import `json:"imports"`
+}
+
+// ImportReport is what was found in the files of an import.
+type ImportReport struct {
+	Files        []ImportFile   `json:"files"`
+	Rows         int            `json:"rows"`
+	Merged       int            `json:"merged" doc:"Rows that joined another one of the same filing."`
+	Duplicates   int            `json:"duplicates"`
+	Refused      int            `json:"refused" doc:"Rows and filings that were not taken: all of them stand in the file of the refused rows."`
+	Conflicts    int            `json:"conflicts"`
+	Warnings     map[string]int `json:"warnings"`
+	RefusedList  []string       `json:"refused_list,omitempty" doc:"The first of them."`
+	ConflictList []string       `json:"conflict_list,omitempty"`
+	WarningList  []string       `json:"warning_list,omitempty"`
+}
+
+// ImportFile is what a file turned out to be.
+type ImportFile struct {
+	Name     string `json:"name"`
+	Format   string `json:"format"`
+	Encoding string `json:"encoding"`
+	Rows     int    `json:"rows"`
+}
+
+// jobs are what goes on beside requests.
+type jobs struct {
+	long   chan struct{} // one at a time
+	ctx    context.Context
+	end    context.CancelFunc
+	group  sync.WaitGroup
+	mu     sync.Mutex
+	id     string            // being published; "" is none; guarded by mu
+	failed map[string]string // why publishing ended, by import; guarded by mu
+}
+
+func (j *jobs) init() {
+	j.long = make(chan struct{}, 1)
+	j.ctx, j.end = context.WithCancel(context.Background())
+	j.failed = map[string]string{}
+}
+
+// Close ends what goes on beside requests and waits for it. An import that is being
+// published stays as it is and can be resumed.
+func (s *Service) Close() {
+	s.jobs.end()
+	s.jobs.group.Wait()
+}
+
+type importInput struct {
+	ID string `path:"id" doc:"16 hexadecimal digits, which who makes the import chooses."`
+}
+
+type whyInput struct {
+	ID   string `path:"id"`
+	Body struct {
+		Why string `json:"why" minLength:"1" doc:"For the journal."`
+	}
+}
+
+type importOutput struct{ Body Import }
+
+// importRoutes are the life of an import.
+func (s *Service) importRoutes(mux *http.ServeMux) {
+	s.uploadRoute(mux)
+	const one = ImportsPath + "/{id}"
+	register(s, store.ScopeRead, huma.Operation{
+		OperationID: "imports", Method: http.MethodGet, Path: ImportsPath, Summary: "The newest imports first",
+	}, func(ctx context.Context, in *struct {
+		Limit int `query:"limit" default:"20" minimum:"1" maximum:"1000"`
+	}) (*struct{ Body Imports }, error) {
+		list, err := s.cfg.Store.Imports(ctx, in.Limit)
+		out := &struct{ Body Imports }{Imports{make([]Import, len(list))}}
+		for i := range list {
+			out.Body.Imports[i] = s.view(list[i], false)
+		}
+		return out, err
+	})
+	register(s, store.ScopeRead, huma.Operation{
+		OperationID: "import", Method: http.MethodGet, Path: one, Summary: "An import, and how far it is",
+	}, s.importNow)
+	s.route(mux, store.ScopeRead, huma.Operation{
+		OperationID: "import-refused", Method: http.MethodGet, Path: one + "/refused", Summary: "The rows that an import refused, as CSV",
+		Parameters: []*huma.Param{idParam}, Responses: map[string]*huma.Response{
+			"200": {Description: "The columns are file, line, column, value, reason and hint.", Content: map[string]*huma.MediaType{"text/csv": {}}},
+			"404": {Description: "None was refused, or they are not kept any more, or by another node.", Content: problemContent},
+		},
+	}, deadlines(http.HandlerFunc(s.refusedRows), fileTime))
+	register(s, store.ScopeApprove, huma.Operation{
+		OperationID: "import-approve", Method: http.MethodPost, Path: one + "/approve", Summary: "A second person's word for an import that waits for it",
+	}, func(ctx context.Context, in *whyInput) (*importOutput, error) {
+		// Who has approved it already has lost the answer.
+		if i, err := s.cfg.Store.Import(ctx, in.ID); err == nil && i.State != store.ImportWaiting && i.ConfirmedBy.Who == IdentityOf(ctx).ID {
+			return &importOutput{s.view(i, true)}, nil
+		}
+		if err := s.cfg.Store.Confirm(ctx, by(ctx, in.Body.Why), in.ID); err != nil {
+			return nil, err
+		}
+		return s.importNow(ctx, &importInput{in.ID})
+	})
+	register(s, store.ScopeImport, huma.Operation{
+		OperationID: "import-publish", Method: http.MethodPost, Path: one + "/publish", DefaultStatus: http.StatusAccepted,
+		Summary:     "Bring a staged import into force, or go on where that was interrupted",
+		Description: "It goes on when the request has ended; ask for the import to see how far it is.",
+	}, s.publish)
+	register(s, store.ScopeImport, huma.Operation{
+		OperationID: "import-undo", Method: http.MethodPost, Path: one + "/undo", Summary: "Stage the reverse of an import; publish that to bring it into force",
+		Description: "The same again returns the reverse that there is.",
+	}, s.undo)
+	register(s, store.ScopeImport, huma.Operation{
+		OperationID: "import-drop", Method: http.MethodPost, Path: one + "/drop", Summary: "Give an import up of which nothing is in force",
+	}, func(ctx context.Context, in *whyInput) (*importOutput, error) {
+		if i, err := s.cfg.Store.Import(ctx, in.ID); err == nil && i.State == store.ImportDropped {
+			return &importOutput{s.view(i, true)}, nil
+		}
+		if err := s.cfg.Store.Drop(ctx, by(ctx, in.Body.Why), in.ID); err != nil {
+			return nil, err
+		}
+		return s.importNow(ctx, &importInput{in.ID})
+	})
+}
+
+var (
+	idParam = &huma.Param{Name: "id", In: "path", Required: true, Description: "The id of the import.",
+		Schema: &huma.Schema{Type: "string", Pattern: "^[0-9a-f]{16}$"}}
+	problemContent = map[string]*huma.MediaType{"application/problem+json": {}}
+)
+
+// view adds what the service knows of an import.
+func (s *Service) view(i store.Import, whole bool) Import {
+	s.jobs.mu.Lock()
+	v := Import{Import: i, Running: s.jobs.id == i.ID, Error: s.jobs.failed[i.ID]}
+	s.jobs.mu.Unlock()
+	if whole {
+		v.Report = s.report(i.ID)
+	}
+	return v
+}
+
+func (s *Service) importNow(ctx context.Context, in *importInput) (*importOutput, error) {
+	i, err := s.cfg.Store.Import(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &importOutput{s.view(i, true)}, nil
+}
+
+// publish begins to publish an import, unless that goes on already.
+func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, error) {
+	i, err := s.cfg.Store.Import(ctx, in.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case i.State == store.ImportWaiting:
+		return nil, fmt.Errorf("import %q changes what edges decide of %d filings of %d: %w", i.ID, i.Counts.Flips, i.Counts.Before, store.ErrWaiting)
+	case i.State == store.ImportDropped || i.State == store.ImportStaging:
+		return nil, failure{http.StatusConflict, fmt.Errorf("import %q is %s", i.ID, i.State)}
+	}
+	if i.State != store.ImportDone {
+		if err := s.jobs.begin(i.ID, func(ctx context.Context) error {
+			_, err := s.cfg.Store.Publish(ctx, i.ID, nil)
+			return err
+		}, s.explained); err != nil {
+			return nil, err
+		}
+	}
+	return &importOutput{s.view(i, true)}, nil
+}
+
+// begin publishes beside requests. One import is published at a time.
+func (j *jobs) begin(id string, do func(context.Context) error, explained func(error) Problem) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.id == id:
+		return nil
+	case j.id != "":
+		return failure{http.StatusConflict, fmt.Errorf("import %q is being published; come again when it is done", j.id)}
+	case j.ctx.Err() != nil:
+		return store.ErrClosed
+	}
+	j.id = id
+	delete(j.failed, id)
+	j.group.Go(func() {
+		err := do(j.ctx)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.id = ""
+		if err != nil {
+			j.failed[id] = explained(err).Detail
+		}
+	})
+	return nil
+}
+
+// undo stages the reverse of an import, or returns the one that is staged.
+func (s *Service) undo(ctx context.Context, in *whyInput) (*importOutput, error) {
+	select {
+	case s.jobs.long <- struct{}{}:
+		defer func() { <-s.jobs.long }()
+	default:
+		return nil, failure{http.StatusTooManyRequests, errors.New("another import, backup or snapshot is under way; come again when it is done")}
+	}
+	all, err := s.cfg.Store.Imports(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range all {
+		if i.Undoes == in.ID && i.State != store.ImportDropped && i.State != store.ImportStaging {
+			return &importOutput{s.view(i, false)}, nil
+		}
+	}
+	i, err := s.cfg.Store.Undo(ctx, by(ctx, in.Body.Why), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &importOutput{s.view(i, false)}, nil
+}
+
+// kept is the path of something that is kept of an import for a while; "" for what
+// is no id.
+func (s *Service) kept(id, what string) string {
+	if s.cfg.Dir == "" || len(id) != 16 || strings.Trim(id, "0123456789abcdef") != "" {
+		return ""
+	}
+	return filepath.Join(s.cfg.Dir, id+"."+what)
+}
+
+// refusedRows serves the file of the refused rows.
+func (s *Service) refusedRows(w http.ResponseWriter, r *http.Request) {
+	path := s.kept(r.PathValue("id"), "refused.csv")
+	f, err := os.Open(path)
+	if path == "" || err != nil {
+		writeProblem(w, http.StatusNotFound, "no rows were refused, or they are not kept any more, or by another node")
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		writeProblem(w, http.StatusInternalServerError, "the refused rows cannot be read")
+		return
+	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="refused.csv"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	http.ServeContent(w, r, "", info.ModTime(), f)
+}

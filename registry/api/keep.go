@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/store"
+)
+
+// Where those who keep the service go.
+const (
+	BackupPath   = "/v1/backup"
+	CheckPath    = "/v1/check"
+	RegistryPath = "/v1/registry"
+	EntitiesPath = "/v1/entities"
+)
+
+// Check is what is wrong with the registry of record; nothing if it agrees with
+// itself.
+type Check struct {
+	Revision   string    `json:"revision"`
+	Now        time.Time `json:"now" doc:"By the service's clock."`
+	Wrong      []string  `json:"wrong"`
+	Unfinished string    `json:"unfinished,omitempty" doc:"The import that is only partly published."`
+}
+
+// Entity is what is kept of the one who filed, personal data included.
+type Entity struct {
+	Number      string        `json:"number"`
+	Name        string        `json:"name"`
+	Nature      string        `json:"nature"`
+	Blacklisted string        `json:"blacklisted,omitempty" doc:"Why it is on the blacklist."`
+	Erased      time.Time     `json:"erased,omitzero" doc:"Since when no personal data is kept."`
+	Contact     store.Contact `json:"contact"`
+}
+
+// keepRoutes are for those who keep the service.
+func (s *Service) keepRoutes(mux *http.ServeMux) {
+	s.route(mux, store.ScopeAdmin, huma.Operation{
+		OperationID: "backup", Method: http.MethodGet, Path: BackupPath, Summary: "All that the registry holds, at one revision; personal data stays encrypted",
+		Responses: map[string]*huma.Response{"200": {Description: "A backup, to be checked before it is believed.", Content: map[string]*huma.MediaType{"application/octet-stream": {}}}},
+	}, s.long(s.backup))
+	s.route(mux, store.ScopeFeed, huma.Operation{
+		OperationID: "registry", Method: http.MethodGet, Path: RegistryPath, Summary: "A snapshot file of the registry as it is now, for edges that follow no feed",
+		Responses: map[string]*huma.Response{"200": {Description: "The file. It holds the key of its fingerprints: keep it secret.", Content: map[string]*huma.MediaType{"application/octet-stream": {}}}},
+	}, s.long(s.registry))
+	register(s, store.ScopeAdmin, huma.Operation{
+		OperationID: "check", Method: http.MethodGet, Path: CheckPath, Summary: "Whether the registry of record agrees with itself; it takes a while",
+	}, s.check)
+	register(s, store.ScopePersonal, huma.Operation{
+		OperationID: "entity", Method: http.MethodGet, Path: EntitiesPath, Summary: "What is kept of an entity, personal data included",
+	}, func(ctx context.Context, in *struct {
+		Number string `query:"number" required:"true"`
+	}) (*struct{ Body Entity }, error) {
+		n, _, err := registry.ParseNumber(in.Number)
+		if err != nil {
+			return nil, unprocessable(err)
+		}
+		e, err := s.cfg.Store.Entity(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return &struct{ Body Entity }{Entity{e.Number.String(), e.Name, e.Nature.String(), e.Blacklisted, e.Erased, e.Contact}}, nil
+	})
+	register(s, store.ScopeAdmin, huma.Operation{
+		OperationID: "entity-erase", Method: http.MethodPost, Path: EntitiesPath + "/erase", Summary: "Remove the personal data of an entity, for ever",
+	}, func(ctx context.Context, in *struct {
+		Body struct {
+			Number string `json:"number"`
+			Why    string `json:"why" minLength:"1"`
+		}
+	}) (*revisionOutput, error) {
+		n, _, err := registry.ParseNumber(in.Body.Number)
+		if err != nil {
+			return nil, unprocessable(err)
+		}
+		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return e.Erase(n) })
+	})
+}
+
+func (s *Service) check(ctx context.Context, _ *struct{}) (*struct{ Body Check }, error) {
+	out := &struct{ Body Check }{Check{Now: s.cfg.Now().UTC(), Wrong: []string{}}}
+	rev, err := s.cfg.Store.Revision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Revision = rev.String()
+	wrong, err := s.cfg.Store.Check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Wrong = append(out.Body.Wrong, wrong...)
+	half, err := s.cfg.Store.Unfinished(ctx)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	out.Body.Unfinished = half.ID
+	return out, nil
+}
+
+// backup streams a backup. One that cannot be ended is cut off.
+func (s *Service) backup(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	out := &counted{w: w}
+	_, err := s.cfg.Store.Backup(r.Context(), out)
+	if err != nil && out.n > 0 {
+		s.cfg.Failed(err)
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// counted counts what was written.
+type counted struct {
+	w io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// registry writes a snapshot file and sends it.
+func (s *Service) registry(w http.ResponseWriter, r *http.Request) error {
+	dir, err := s.temporary()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "registry.icp")
+	var rev registry.Revision
+	err = s.cfg.Store.View(r.Context(), func(v *store.View) error {
+		rev = v.Revision
+		_, err := writeIndex(v, path)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-ICP-Revision", rev.String())
+	http.ServeContent(w, r, "", time.Time{}, f)
+	return nil
+}
+
+// temporary makes a directory for files that go with the request.
+func (s *Service) temporary() (string, error) {
+	if s.cfg.Dir != "" {
+		if err := os.MkdirAll(s.cfg.Dir, 0o750); err != nil {
+			return "", err
+		}
+	}
+	return os.MkdirTemp(s.cfg.Dir, "work-")
+}
+
+// long serves what takes long: one such request at a time, for each takes much
+// memory and disk. Reading and writing go on as long as something moves.
+func (s *Service) long(do func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.jobs.long <- struct{}{}:
+			defer func() { <-s.jobs.long }()
+		default:
+			w.Header().Set("Retry-After", "10")
+			writeProblem(w, http.StatusTooManyRequests, "another import, backup or snapshot is under way; come again when it is done")
+			return
+		}
+		m := &moving{ResponseWriter: w, to: http.NewResponseController(w), body: r.Body}
+		r.Body = m
+		defer func() { _ = m.to.SetWriteDeadline(time.Now().Add(answerTime)) }() // for what is still to be flushed
+		if err := do(m, r); err != nil {
+			p := s.explained(err)
+			writeProblem(w, p.Status, p.Detail)
+		}
+	})
+}
+
+// moving gives every read of a body, and every write of an answer, its time anew.
+type moving struct {
+	http.ResponseWriter
+	to   *http.ResponseController
+	body io.ReadCloser
+}
+
+// Read implements io.Reader.
+func (m *moving) Read(b []byte) (int, error) {
+	_ = m.to.SetReadDeadline(time.Now().Add(bodyTime)) // where it is not supported there is none to set
+	n, err := m.body.Read(b)
+	if err != nil {
+		// The server reads on to see whether the client is there; that must not end.
+		_ = m.to.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (m *moving) Close() error { return m.body.Close() }
+
+// Write implements io.Writer.
+func (m *moving) Write(b []byte) (int, error) {
+	_ = m.to.SetWriteDeadline(time.Now().Add(answerTime))
+	defer m.to.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose time is over though nothing is written
+	return m.ResponseWriter.Write(b)
+}
+
+// Flush implements http.Flusher.
+func (m *moving) Flush() {
+	_ = m.to.SetWriteDeadline(time.Now().Add(answerTime))
+	defer m.to.SetWriteDeadline(time.Time{})
+	_ = m.to.Flush() // where it is not supported the answer comes at its end
+}

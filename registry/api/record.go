@@ -1,0 +1,16 @@
+package api
+
+import (
+	"net/http"
+)
+
+// recordRoutes are how people read and change the registry of record.
+func (s *Service) recordRoutes(mux *http.ServeMux) {
+	s.filingRoutes()
+	s.listRoutes()
+	s.historyRoutes()
+	s.handlingRoutes()
+	s.importRoutes(mux)
+	s.tokenRoutes()
+	s.keepRoutes(mux)
+}
