@@ -107,7 +107,7 @@ func (o options) names() (list []string) {
 // start starts the gate and waits until it answers.
 func (o options) start() (g *asked, stop func(), err error) {
 	snapshot := filepath.Join(o.dir, fmt.Sprintf("registry-%d.icp", o.filings))
-	if err := rig.WriteSnapshot(snapshot, o.filings); err != nil {
+	if err := rig.WriteSnapshot(snapshot, 0, o.filings); err != nil {
 		return nil, nil, err
 	}
 	g = &asked{dir: o.dir, spoe: freeAddr(), grpc: freeAddr(), spoeUnix: filepath.Join(o.dir, "spoe.sock"), grpcUnix: filepath.Join(o.dir, "grpc.sock"), names: o.names()}

@@ -14,6 +14,7 @@ type kind struct {
 	program string
 	policy  bool // withholds what is not filed
 	ours    bool // has to be right in every answer
+	unfiled bool // its registry holds none of the names, so it blocks them all
 	rpz     bool // takes the policy as RPZ, or is the peer of one that does
 	// configure writes what the server reads and returns its command line.
 	configure func(w world, dir string, port, upstream int) ([]string, error)
@@ -24,10 +25,11 @@ type kind struct {
 func kinds(coredns, before string) [][]kind {
 	icp := []kind{
 		{name: "CoreDNS", program: coredns, configure: corefile(coredns, "")},
-		{name: "CoreDNS icp", program: coredns, policy: true, ours: true, configure: corefile(coredns, icpBlock)},
+		{name: "CoreDNS icp", program: coredns, policy: true, ours: true, configure: corefileICP(coredns, world.snapshot)},
+		{name: "CoreDNS icp unfiled", program: coredns, policy: true, ours: true, unfiled: true, configure: corefileICP(coredns, world.others)},
 	}
 	if before != "" {
-		icp = append(icp, kind{name: "CoreDNS icp before", program: before, policy: true, ours: true, configure: corefile(before, icpBlock)})
+		icp = append(icp, kind{name: "CoreDNS icp before", program: before, policy: true, ours: true, configure: corefileICP(before, world.snapshot)})
 	}
 	return [][]kind{
 		icp,
@@ -56,6 +58,19 @@ func (k kind) missing() bool {
 	return err != nil
 }
 
+// blocks reports whether the nth name of a set is to get no address.
+func (k kind) blocks(set string, nth int) bool {
+	switch set {
+	case "block":
+		return k.policy
+	case "mix":
+		return k.policy && (k.unfiled || blockedInMix(nth))
+	case "pass":
+		return k.unfiled
+	}
+	return false
+}
+
 // filings is how many filings the policy of a kind holds.
 func (k kind) filings(w world) int {
 	if k.rpz {
@@ -73,10 +88,14 @@ const icpBlock = `icp {
 // asked.
 func corefile(program, more string) configureFunc {
 	return func(w world, dir string, port, upstream int) ([]string, error) {
-		if more == icpBlock {
-			return writeCorefile(program, dir, port, upstream, fmt.Sprintf(icpBlock, w.snapshot(), w.path("mainland")))
-		}
 		return writeCorefile(program, dir, port, upstream, more)
+	}
+}
+
+// corefileICP has the directive, with one of the registries.
+func corefileICP(program string, registry func(world) string) configureFunc {
+	return func(w world, dir string, port, upstream int) ([]string, error) {
+		return writeCorefile(program, dir, port, upstream, fmt.Sprintf(icpBlock, registry(w), w.path("mainland")))
 	}
 }
 

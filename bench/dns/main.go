@@ -114,13 +114,17 @@ func (o options) group(group []kind, upstream int) error {
 			}
 		}
 	}
-	for range o.rounds {
-		if err := o.round(servers, rows); err != nil {
+	for n := range o.rounds {
+		if err := o.round(n, servers, rows); err != nil {
 			return err
 		}
 	}
 	for i, s := range servers {
-		o.print(s, rows[i], rows[0])
+		blocks, passes := rows[i].cost["block"], rows[i].cost["pass"]
+		if s.kind.unfiled {
+			blocks, passes = passes, rows[i-1].cost["pass"] // the same names, which pass there
+		}
+		o.print(s, rows[i], rows[0], ratiosOf(blocks, passes))
 	}
 	return nil
 }
@@ -149,10 +153,13 @@ func (r row) prepare(s *server, file, set string) (err error) {
 	return nil
 }
 
-// round measures each set of queries with each of the servers once.
-func (o options) round(servers []*server, rows []row) error {
+// round measures each set of queries with each of the servers once. Each time
+// another one begins, so that none is always the first after another set.
+func (o options) round(n int, servers []*server, rows []row) error {
 	for _, set := range o.sets {
-		for i, s := range servers {
+		for k := range servers {
+			i := (k + n) % len(servers)
+			s := servers[i]
 			cost, err := s.measure(rows[i].queries[set], o.run)
 			if err != nil {
 				return err
@@ -178,7 +185,7 @@ func (o options) head() {
 	fmt.Print(" block to pass |\n|---|---|---|---|", strings.Repeat("---|", len(o.sets)+1), "\n")
 }
 
-func (o options) print(s *server, r, none row) {
+func (o options) print(s *server, r, none row, blocked []float64) {
 	names := "-"
 	if s.kind.policy {
 		names = fmt.Sprint(s.kind.filings(o.world))
@@ -194,16 +201,17 @@ func (o options) print(s *server, r, none row) {
 		}
 		fmt.Print(" |")
 	}
-	if blocks, passes := r.cost["block"], r.cost["pass"]; s.kind.policy && len(blocks) > 0 && len(passes) > 0 {
-		fmt.Printf(" %+.1f %%", 100*(rig.Median(ratiosOf(blocks, passes))-1))
+	if len(blocked) > 0 {
+		fmt.Printf(" %+.1f %%", 100*(rig.Median(blocked)-1))
 	}
 	fmt.Println(" |")
 }
 
-// ratiosOf compares the runs of one round with each other.
+// ratiosOf compares the runs of one round with each other; there are none if one
+// of the two was not measured.
 func ratiosOf(cost, none []float64) []float64 {
-	ratios := make([]float64, len(cost))
-	for i := range cost {
+	ratios := make([]float64, min(len(cost), len(none)))
+	for i := range ratios {
 		ratios[i] = cost[i] / none[i]
 	}
 	return ratios

@@ -74,7 +74,7 @@ func (s *server) wrong(file, set string) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !right(r, name, s.kind.policy && (set == "block" || set == "mix" && blockedInMix(n))) {
+		if !right(r, name, s.kind.blocks(set, n)) {
 			bad++
 		}
 	}

@@ -52,7 +52,12 @@ var sets = []string{"mix", "pass", "block", "outside"}
 func (w world) queries(set string, n int) string { return w.path(fmt.Sprintf("%s-%d.txt", set, n)) }
 
 func (w world) snapshot() string { return w.path(fmt.Sprintf("registry-%d.icp", w.filings)) }
-func (w world) zone() string     { return w.path(fmt.Sprintf("policy-%d.zone", w.rpz)) }
+
+// others is a registry of as many filings, none of which is for a name that is
+// asked for.
+func (w world) others() string { return w.path(fmt.Sprintf("others-%d.icp", w.filings)) }
+
+func (w world) zone() string { return w.path(fmt.Sprintf("policy-%d.zone", w.rpz)) }
 
 // prepare writes what is not there yet. The large files take a minute or two.
 func (w world) prepare() error {
@@ -71,7 +76,10 @@ func (w world) prepare() error {
 	if err := rig.WriteOnce(w.zone(), w.writeZone); err != nil {
 		return err
 	}
-	return rig.WriteSnapshot(w.snapshot(), w.filings)
+	if err := rig.WriteSnapshot(w.others(), w.filings, w.filings); err != nil {
+		return err
+	}
+	return rig.WriteSnapshot(w.snapshot(), 0, w.filings)
 }
 
 func writeMainland(b *bufio.Writer) {

@@ -59,7 +59,7 @@ func (w *world) prepare() (err error) {
 			return err
 		}
 	}
-	return rig.WriteSnapshot(w.snapshot(), w.filings)
+	return rig.WriteSnapshot(w.snapshot(), 0, w.filings)
 }
 
 // writeMap writes the names whose filing lets them pass.

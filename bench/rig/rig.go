@@ -32,15 +32,15 @@ func WriteOnce(path string, write func(*bufio.Writer)) error {
 	return os.Rename(path+".new", path)
 }
 
-// WriteSnapshot writes the registry of the first filings of the corpus, unless it
-// is there.
-func WriteSnapshot(path string, filings int) error {
+// WriteSnapshot writes the registry of so many filings of the corpus from the
+// first one on, unless it is there.
+func WriteSnapshot(path string, first, filings int) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
 	b := index.NewBuilder(index.Options{MadeAt: time.Unix(1_700_000_000, 0)})
 	for i := range filings {
-		if err := b.Add(corpus.Filing(i)); err != nil {
+		if err := b.Add(corpus.Filing(first + i)); err != nil {
 			return err
 		}
 	}
