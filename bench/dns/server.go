@@ -34,8 +34,22 @@ const (
 // startLimit is for loading 5 M names as RPZ.
 const startLimit = 3 * time.Minute
 
+// startTries is for ports that somebody else takes between freePort and the server.
+const startTries = 3
+
+var errEnded = errors.New("it has ended")
+
 // start runs a server and waits for its first answer.
-func start(k kind, w world, upstream int) (*server, error) {
+func start(k kind, w world, upstream int) (s *server, err error) {
+	for range startTries {
+		if s, err = startOnce(k, w, upstream); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return s, err
+}
+
+func startOnce(k kind, w world, upstream int) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -76,7 +90,7 @@ func (s *server) await(begin time.Time) error {
 			return s.owns()
 		}
 		if s.pidGone() {
-			return errors.New("it has ended")
+			return errEnded
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
