@@ -106,6 +106,16 @@ func (c *conn) end() {
 	}
 }
 
+// inForce is the service by which is decided: a connection outlives the
+// configuration it began with, but not what that decided by. All else it does as
+// it began.
+func (c *conn) inForce() *service {
+	if c.by == nil {
+		return c.s
+	}
+	return c.by.service.Load()
+}
+
 // replaced reports whether the service that it began with is not in force any
 // more.
 func (c *conn) replaced() bool {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
-// watchEvery is how often it is looked for a new revision of a registry, and for
-// new certificates.
+// watchEvery is how often it is looked for new data, and for new certificates.
 const watchEvery = time.Second
 
 // watch ends connections whose name is blocked since they began, and reads
@@ -27,6 +28,22 @@ func (g *Gate) watch(ctx context.Context) {
 	}
 }
 
+// held is by what the open connections of a listener were last judged. The zero
+// value is by nothing. It belongs to whoever holds the gate's lock.
+type held struct{ by edge.Generation }
+
+// changed reports whether the connections have to be held against what a service
+// decides by now: something else is in force than at the call before. While a
+// registry is too old to decide, or asked for each name, nothing is.
+func (h *held) changed(s *service) bool {
+	now, ok := s.edge.Generation()
+	if !ok || now == h.by {
+		return false
+	}
+	h.by = now
+	return !s.established.Keep
+}
+
 // look is one look.
 func (g *Gate) look() {
 	g.mu.Lock()
@@ -34,26 +51,19 @@ func (g *Gate) look() {
 	for _, s := range g.servers {
 		g.refreshCertificates(s)
 	}
-	for name, l := range g.listeners {
+	for _, l := range g.listeners {
 		s := l.service.Load()
 		if s.rpc != nil {
 			s.rpc.SetReady(s.edge.Ready())
 		}
-		rev := s.edge.View().Revision()
-		if rev == l.revision {
-			continue
-		}
-		if l.revision = rev; !s.established.Keep {
-			g.sweep(name, s)
+		if l.held.changed(s) {
+			g.sweep(l, s)
 		}
 	}
-	g.endGone()
+	g.endGone(time.Now())
 	for _, l := range g.quic {
-		s := l.service.Load()
-		if rev := s.edge.View().Revision(); rev != l.revision {
-			if l.revision = rev; !s.established.Keep {
-				l.sweep()
-			}
+		if l.held.changed(l.service.Load()) {
+			l.sweep()
 		}
 	}
 }
@@ -61,12 +71,12 @@ func (g *Gate) look() {
 // sweep ends the connections of a listener whose name is blocked now: tunnels at
 // once, requests after their response, but for no longer than is granted. Of
 // HTTP/2 that goes for the streams, if it is not the name in the hello.
-func (g *Gate) sweep(name string, s *service) {
+func (g *Gate) sweep(l *listener, s *service) {
 	for _, c := range g.open.all() {
-		a, tunnel := c.meant()
-		if c.s.name != name {
+		if c.by != l {
 			continue
 		}
+		a, tunnel := c.meant()
 		if !a.known || !s.blocks(a, &c.route) {
 			if h := c.h2.Load(); h != nil {
 				h.sweep(s)

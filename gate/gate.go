@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Gate struct {
 	cfg       Config
 	servers   []*server
 	listeners map[string]*listener // by key
+	gone      []goneListener
 	quic      map[string]*quicListener
 	goneQUIC  map[string]*quicListener // of no configuration any more, with open flows
 	closed    bool
@@ -68,7 +70,7 @@ func Start(cfg Config, o Options) (*Gate, error) {
 }
 
 // Reload puts another configuration in force: listeners that both have go on
-// without a gap, and connections end with what they began with. An error leaves
+// without a gap, and open connections are judged by what it says. An error leaves
 // everything as it was.
 func (g *Gate) Reload(cfg Config) error {
 	g.mu.Lock()
@@ -109,8 +111,9 @@ func (g *Gate) put(cfg Config) error {
 		closeServers(next)
 		return err
 	}
-	g.replace(cfg, next, fresh)
-	g.replaceQUIC(next, quic)
+	until := time.Now().Add(g.cfg.Drain())
+	g.replace(cfg, next, fresh, until)
+	g.replaceQUIC(next, quic, until)
 	closeServers(old)
 	return nil
 }
@@ -150,8 +153,9 @@ func listenerName(block int, key Listener) string {
 	return key.String()
 }
 
-// replace puts the servers in force and lets go of the ones before.
-func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
+// replace puts the servers in force and lets go of the ones before, whose
+// connections have until a time to end.
+func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener, until time.Time) {
 	gone := g.listeners
 	g.cfg, g.servers, g.listeners = cfg, next, map[string]*listener{}
 	bound := boundAddrs(gone, fresh)
@@ -172,13 +176,13 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener) {
 			g.retire(l.service.Swap(v))
 		}
 	}
-	for name, l := range gone {
+	for _, l := range gone {
 		l.end()
-		g.dismiss(name)
 		g.retire(l.service.Load())
+		g.gone = append(g.gone, goneListener{l, until})
 	}
+	g.endGone(time.Now())
 	for _, l := range fresh {
-		l.revision = l.service.Load().edge.View().Revision()
 		g.tasks.Go(l.accept)
 	}
 	g.renew()
@@ -191,14 +195,38 @@ func closeListeners(set map[string]*listener) {
 	}
 }
 
-// dismiss ends the connections to a listener that is gone, those of clients with
-// their running responses: they would ask there for ever.
-func (g *Gate) dismiss(name string) {
+// goneListener is a listener of no configuration any more. Its connections have
+// until then to end: what they were judged by is not kept up any more.
+type goneListener struct {
+	*listener
+	until time.Time
+}
+
+// endGone ends the connections to listeners that are gone, those of clients with
+// their running responses, for they would ask there for ever, and tunnels when
+// their time is over.
+func (g *Gate) endGone(now time.Time) {
+	g.endGoneQUIC(now)
+	if len(g.gone) == 0 {
+		return
+	}
+	open := map[*listener]bool{}
+	over := map[*listener]bool{}
+	for _, l := range g.gone {
+		open[l.listener], over[l.listener] = false, now.After(l.until)
+	}
 	for _, c := range g.open.all() {
-		if c.s.name == name {
+		late, gone := over[c.by]
+		if !gone {
+			continue
+		}
+		if open[c.by] = true; late {
+			c.end()
+		} else {
 			c.leave()
 		}
 	}
+	g.gone = slices.DeleteFunc(g.gone, func(l goneListener) bool { return !open[l.listener] && over[l.listener] })
 }
 
 // renew has clients with HTTP/2 connect anew whose service is not in force any

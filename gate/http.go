@@ -149,20 +149,21 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	}
 	a := hostOf(r.Kind, r.Host.Of(b), h.channel())
 	a.host.ACME = sniff.IsACME(r.Path.Of(b))
-	enforces, exempt := h.s.treatment(h.from.Addr())
+	h.note(a, false) // before it is judged: what is in force may change meanwhile
+	s := h.inForce()
+	enforces, exempt := s.treatment(h.from.Addr())
 	if !exempt {
-		v := h.verdict(a)
+		v := h.verdict(s, a)
 		id := ""
 		if v.Block && enforces {
 			id = newRequestID()
 		}
-		h.s.report(&h.route, a, v, enforces, r.Cause, id)
+		s.report(&h.route, a, v, enforces, r.Cause, id)
 		if id != "" {
 			h.block(r, a, v, id)
 			return false
 		}
 	}
-	h.note(a, false)
 	return h.forward(r)
 }
 
@@ -184,10 +185,10 @@ func (h *httpConn) toH2() {
 
 // verdict is that of the host, and of the name that TLS was begun with: both must
 // pass.
-func (h *httpConn) verdict(a asked) registry.Verdict {
-	v := h.s.judge(a, &h.route)
+func (h *httpConn) verdict(s *service, a asked) registry.Verdict {
+	v := s.judge(a, &h.route)
 	if h.hasSNI && h.sni != a && h.sni.host.Kind() != registry.NoHost {
-		v = v.Worse(h.s.judge(h.sni, &h.route))
+		v = v.Worse(s.judge(h.sni, &h.route))
 	}
 	return v
 }

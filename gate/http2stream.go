@@ -81,16 +81,17 @@ func (st *h2Stream) serve(r *http.Request) {
 	a := hostOf(kind, []byte(host), h.channel())
 	a.host.ACME = sniff.IsACME([]byte(r.URL.Path))
 	st.mean(a)
-	if enforces, exempt := h.s.treatment(h.from.Addr()); !exempt {
-		v := h.s.judge(a, &h.route)
+	s := h.inForce()
+	if enforces, exempt := s.treatment(h.from.Addr()); !exempt {
+		v := s.judge(a, &h.route)
 		if sni := h.sni; h.hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
-			v = v.Worse(h.s.judge(sni, &h.route))
+			v = v.Worse(s.judge(sni, &h.route))
 		}
 		id := ""
 		if v.Block && enforces {
 			id = newRequestID()
 		}
-		h.s.report(&h.route, a, v, enforces, cause, id)
+		s.report(&h.route, a, v, enforces, cause, id)
 		if id != "" {
 			st.block(r, Notice{Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now()})
 			return

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
-
-	"github.com/icpgate/icpgate/registry"
 )
 
 // listener accepts connections and has them served by the service in force.
@@ -19,9 +17,7 @@ type listener struct {
 	open    *conns
 	crew    *crew
 	closing atomic.Bool
-	// revision is the registry's that open connections were last held against. It
-	// belongs to whoever holds the gate's lock.
-	revision registry.Revision
+	held    held
 }
 
 func newListener(ln net.Listener, kind Scheme, open *conns) *listener {

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/icpgate/icpgate/gate/internal/udp"
-	"github.com/icpgate/icpgate/registry"
 )
 
 // quicListener is a listener of QUIC. Connections are judged by the hello in their
@@ -37,9 +36,8 @@ type quicListener struct {
 	// ended is when a flow was last ended since its name is blocked, as quicNow
 	// tells it; 0 is never.
 	ended atomic.Int64
-	// revision is the registry's that flows were last held against. It belongs to
-	// whoever holds the gate's lock.
-	revision registry.Revision
+	held  held
+	until time.Time // it is of no configuration, and ends by then; of whoever holds the gate's lock
 }
 
 // maxQUICLoops bounds the loops of a listener: each forwards some 10 Gbit/s.

@@ -230,7 +230,7 @@ func (l *quicLoop) more(f *quicFlow, c *quicConn, d []byte, seen *sniff.QUICSeen
 func (l *quicLoop) spoiled(f *quicFlow, c *quicConn, d []byte, cause sniff.Cause) {
 	r := l.l.route(&f.tuple)
 	f.s.metrics.sniffed(sniff.Malformed, cause)
-	if enforces, _ := f.s.treatment(r.from.Addr()); !enforces {
+	if enforces, _ := l.l.service.Load().treatment(r.from.Addr()); !enforces {
 		c.unread = true
 		l.pending.giveBack(c.hello)
 		c.hello = nil

@@ -1,6 +1,9 @@
 package gate
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // listenQUIC opens the listeners of QUIC that are not open yet.
 func (g *Gate) listenQUIC(next []*server) (fresh map[string]*quicListener, err error) {
@@ -41,8 +44,9 @@ func (g *Gate) openQUIC(name string, key Listener) (*quicListener, error) {
 }
 
 // replaceQUIC puts the servers in force on the listeners of QUIC. Those that the
-// configuration has no more begin nothing, and end with the last of their flows.
-func (g *Gate) replaceQUIC(next []*server, fresh map[string]*quicListener) {
+// configuration has no more begin nothing, and end with the last of their flows,
+// by a time at the latest.
+func (g *Gate) replaceQUIC(next []*server, fresh map[string]*quicListener, until time.Time) {
 	gone := g.quic
 	g.quic = map[string]*quicListener{}
 	for i, s := range next {
@@ -62,7 +66,6 @@ func (g *Gate) replaceQUIC(next []*server, fresh map[string]*quicListener) {
 			begun := l.service.Swap(s.service(name, key.Scheme, nil)) != nil
 			l.leaving.Store(false)
 			if !begun && !back {
-				l.revision = s.edge.View().Revision()
 				l.start(g.before)
 			}
 		}
@@ -72,14 +75,16 @@ func (g *Gate) replaceQUIC(next []*server, fresh map[string]*quicListener) {
 		if g.goneQUIC == nil {
 			g.goneQUIC = map[string]*quicListener{}
 		}
+		l.until = until
 		g.goneQUIC[name] = l
 	}
 }
 
-// endGone closes the listeners of no configuration whose last flow has ended.
-func (g *Gate) endGone() {
+// endGoneQUIC closes the listeners of no configuration whose last flow has ended, or
+// whose time is over.
+func (g *Gate) endGoneQUIC(now time.Time) {
 	for name, l := range g.goneQUIC {
-		if l.flows.Load() == 0 {
+		if l.flows.Load() == 0 || now.After(l.until) {
 			l.end()
 			delete(g.goneQUIC, name)
 		}

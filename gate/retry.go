@@ -150,7 +150,7 @@ func (w *retry) asked() error {
 	}
 	c := w.rel.conn
 	c.s.metrics.sniffed(sniff.Malformed, sniff.BadSequence)
-	if enforces, _ := c.s.treatment(c.from.Addr()); !enforces {
+	if enforces, _ := c.inForce().treatment(c.from.Addr()); !enforces {
 		return nil
 	}
 	return errRefused
@@ -305,7 +305,7 @@ func (w *retry) second(b []byte, moved func(int64) error) (done bool, err error)
 // verdicts are counted only.
 func (w *retry) malformed(h sniff.Hello) error {
 	c := w.rel.conn
-	enforces, _ := c.s.treatment(c.from.Addr())
+	enforces, _ := c.inForce().treatment(c.from.Addr())
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
 	c.s.report(&c.route, w.first, v, enforces, h.Cause, "")
 	if !enforces {

@@ -13,8 +13,8 @@ import (
 )
 
 // service is what one listener does, as the configuration in force says. It is
-// immutable; a reload puts another in its place, and connections end with the one
-// they began with.
+// immutable; a reload puts another in its place. Connections end with the one
+// they began with, but are judged by the one in force.
 type service struct {
 	name string // the listener, as in "http://192.0.2.1:80"
 	judging

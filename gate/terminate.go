@@ -87,14 +87,15 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 	if h.Kind == sniff.Malformed {
 		return true, c.s.malformed(&c.route, registry.ChannelHTTPS, h.Cause, "")
 	}
-	enforces, exempt := c.s.treatment(c.from.Addr())
+	s := c.inForce()
+	enforces, exempt := s.treatment(c.from.Addr())
 	if exempt || h.Kind == sniff.NoName {
 		return false, registry.Verdict{} // the Host is judged
 	}
-	v := c.s.judge(a, &c.route)
+	v := s.judge(a, &c.route)
 	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
-	c.s.report(&c.route, a, v, true, h.Cause, "")
+	s.report(&c.route, a, v, true, h.Cause, "")
 	return true, v
 }

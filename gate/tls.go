@@ -22,15 +22,17 @@ func (c *conn) serveTLS() {
 		c.client.Close()
 		return
 	}
-	enforces, exempt := c.s.treatment(c.from.Addr())
+	c.note(a, true) // before it is judged: what is in force may change meanwhile
+	s := c.inForce()
+	enforces, exempt := s.treatment(c.from.Addr())
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
 	switch {
 	case exempt:
 		v = registry.Verdict{Reason: registry.Exempt}
 	case hello.Kind != sniff.Malformed:
-		v = c.s.judge(a, &c.route)
+		v = s.judge(a, &c.route)
 	}
-	c.s.report(&c.route, a, v, enforces, hello.Cause, "")
+	s.report(&c.route, a, v, enforces, hello.Cause, "")
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
 		if v.Block && c.showsPage(a) {
 			c.endTLS(in, a)
@@ -40,7 +42,6 @@ func (c *conn) serveTLS() {
 		c.refuseTLS(hello, v)
 		return
 	}
-	c.note(a, true)
 	b := in
 	in = nil
 	if exempt {
