@@ -46,7 +46,7 @@ func OpenRelay(dir string, o RelayOptions) (y *Relay, warnings []string, err err
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		return nil, warnings, fmt.Errorf("what is served cannot be kept in %s: %w", dir, err)
 	}
-	o.Hub.Signer = nil
+	o.Hub.Signer, o.Hub.Upstream = nil, o.Upstream
 	y = &Relay{r: r, hub: feed.NewHub(r, o.Hub), o: o}
 	f := o.Follow
 	f.Keys, f.Hub, f.Changed, f.Behind = o.Keys, y.hub, y.changed, y.edges

@@ -18,7 +18,11 @@ func (s *service) newRelay(t *testing.T, dir string, o feed.FollowOptions) (*fee
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		t.Fatal(err)
 	}
-	hub := feed.NewHub(r, feed.HubOptions{})
+	up, err := feed.NewClient(s.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := feed.NewHub(r, feed.HubOptions{Upstream: up})
 	o.Hub = hub
 	e := s.follow(t, "", s.url, o)
 	server := httptest.NewServer(hub.Handler(nil))

@@ -29,6 +29,9 @@ const (
 type HubOptions struct {
 	// Signer signs; nil for a relay, which hands on what it was given.
 	Signer *Signer
+	// Upstream is what a relay asks for digests and repairs, which bear signatures of
+	// their own; nil: its edges fetch a snapshot where they differ.
+	Upstream *Client
 	// Heartbeat, WriteTimeout and Downloads are the defaults where zero.
 	Heartbeat    time.Duration
 	WriteTimeout time.Duration

@@ -183,9 +183,22 @@ func drop(t *testing.T, s *service) {
 
 // A copy that has gone wrong repairs itself by the buckets that differ.
 func TestFollowRepairs(t *testing.T) {
-	s := newService(t, 300)
+	t.Run("at the registry", func(t *testing.T) {
+		s := newService(t, 300)
+		s.repairs(t, s.url)
+	})
+	t.Run("behind a relay", func(t *testing.T) {
+		s := newService(t, 300)
+		_, upstream, url := s.newRelay(t, t.TempDir(), feed.FollowOptions{})
+		upstream.awaitRevision(s.rev)
+		s.repairs(t, url)
+	})
+}
+
+// repairs spoils a copy that follows at a URL.
+func (s *service) repairs(t *testing.T, url string) {
 	dir := t.TempDir()
-	e := s.follow(t, dir, s.url, feed.FollowOptions{})
+	e := s.follow(t, dir, url, feed.FollowOptions{})
 	e.awaitRevision(s.rev)
 	e.stop()
 	// A revision that says something else here than there.
@@ -200,7 +213,7 @@ func TestFollowRepairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Close()
-	e = s.follow(t, dir, s.url, feed.FollowOptions{})
+	e = s.follow(t, dir, url, feed.FollowOptions{})
 	s.hub.Beat()
 	e.await("a repair", func(st feed.FollowStatus) bool { return st.Repairs == 1 || st.Snapshots > 0 })
 	if got := e.f.Status(); got.Snapshots != 0 {

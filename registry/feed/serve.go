@@ -258,7 +258,7 @@ func (s *stream) fromLog() error {
 // digest answers with a heartbeat and the digests at its revision.
 func (h *Hub) digest(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 	if h.o.Signer == nil {
-		refuse.refuse(w, r, &Refusal{http.StatusNotFound, "a relay does not repair; fetch a snapshot", 0})
+		h.pass(w, r, refuse)
 		return
 	}
 	for range 3 {
@@ -291,7 +291,11 @@ func (h *Hub) repair(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 		refuse.refuse(w, r, why)
 		return
 	}
-	if h.o.Signer == nil || h.r.Revision() != at {
+	if h.o.Signer == nil {
+		h.pass(w, r, refuse)
+		return
+	}
+	if h.r.Revision() != at {
 		refuse.refuse(w, r, &Refusal{http.StatusConflict, fmt.Sprintf("the registry is at %s; come again when you are", h.r.Revision()), 0})
 		return
 	}
@@ -314,6 +318,23 @@ func (h *Hub) repair(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 			return
 		}
 	}
+}
+
+// pass hands on what upstream answers to the same question.
+func (h *Hub) pass(w http.ResponseWriter, r *http.Request, refuse Refuser) {
+	if h.o.Upstream == nil {
+		refuse.refuse(w, r, &Refusal{http.StatusNotFound, "this relay does not repair; fetch a snapshot", 0})
+		return
+	}
+	body, err := h.o.Upstream.open(r.Context(), r.URL.RequestURI())
+	if err != nil {
+		refuse.refuse(w, r, &Refusal{http.StatusServiceUnavailable, "upstream does not repair at the moment; fetch a snapshot", 5 * time.Second})
+		return
+	}
+	defer body.Close()
+	w.Header().Set("Content-Type", contentFrames)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.Copy(w, body) // what is missing the reader sees
 }
 
 // maxRepair is how many buckets may be repaired at once; beyond it a snapshot is
