@@ -50,9 +50,10 @@ check: build
 plugincfg:
 	ICP_PLUGINCFG=$$(deploy/plugincfg/build $(BIN)/plugincfg) && export ICP_PLUGINCFG && $(GO) test ./deploy/plugincfg
 
-# The man pages of the directive and of the gate.
-man:
+# The man pages of the directive, of the gate, and of the registry's commands.
+man: build
 	@mkdir -p $(BIN)/man
+	$(BIN)/icp-registry man $(BIN)/man
 	deploy/man >$(BIN)/man/coredns-icp.7
 	deploy/man gate >$(BIN)/man/icp-gate.8
 

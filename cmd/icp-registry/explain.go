@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -31,17 +32,22 @@ type explaining struct {
 
 	json, exitCode bool
 	lang           string
+
+	record target // a registry of record in place of the snapshot
 }
 
 func explainCommand(e env) *cobra.Command {
 	x := explaining{env: e}
+	x.record.opening.env = e
 	cmd := &cobra.Command{
 		Use:   "explain NAME",
 		Short: "Say whether a name may be served, by which rule and filing, and what to do next",
 		Long: `Judges a name as an edge does, and says which rule decided, by which filing,
 with its reference, and what the site's owner and staff do next. NAME may be an
 address, and carry a port or a path. The snapshot is --registry, else that of
-the variable ` + registryVariable + `, else ` + defaultRegistry + ` in the working directory.
+the variable ` + registryVariable + `, else ` + defaultRegistry + ` in the working directory. With --dir or --db
+it is judged by the registry of record and its lists; with --server a service judges,
+by its own policy and lists.
 
 Without --ip the name is judged as if it pointed at a mainland address of the
 provider. With several, the worst verdict is explained, and each is listed.
@@ -65,6 +71,7 @@ would be blocked.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd, args[0]) },
 	}
 	x.flags(cmd)
+	x.record.flags(cmd)
 	return cmd
 }
 
@@ -113,11 +120,25 @@ func (x *explaining) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return usageError(cmd, err)
 	}
+	if x.record.given() {
+		if x.registry != "" {
+			return usageError(cmd, errors.New("--registry and --server, --dir or --db; name one of them"))
+		}
+		if x.record.server != "" {
+			return x.elsewhere(cmd, name, asked)
+		}
+		return x.ofRecord(cmd, asked)
+	}
 	ed, err := x.open()
 	if err != nil {
 		return err
 	}
 	defer ed.Close()
+	return x.judge(ed, asked)
+}
+
+// judge explains by an edge.
+func (x *explaining) judge(ed *edge.Edge, asked *question) error {
 	verdicts := ed.Judge(asked.Question)
 	if err := x.print(edge.Explain(asked.lang, verdicts)); err != nil {
 		return fmt.Errorf("explanation could not be printed: %w", err)

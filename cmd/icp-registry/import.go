@@ -27,18 +27,28 @@ type importing struct {
 	blacklist  string // file of blacklisted domains; "" is none
 	keepKey    bool
 	allowEmpty bool
+	record     recording // into the registry of record
 }
 
 func importCommand(e env) *cobra.Command {
 	im := importing{env: e}
+	im.record.opening.env = e
 	cmd := &cobra.Command{
-		Use:   "import FILE... -o SNAPSHOT",
-		Short: "Read filings from files and write the snapshot that the edges load",
+		Use:   "import FILE... (-o SNAPSHOT | --server URL | --dir DIRECTORY)",
+		Short: "Read filings from files into a snapshot that edges load, or into the registry of record",
 		Long: `Reads filings (CSV, JSON lines, or the JSON of tools that ask the ministry's
-public query; "-" is the standard input), merges the rows that speak of one
-filing, and writes the snapshot that an edge loads with "registry FILE".
+public query; "-" is the standard input) and merges the rows that speak of one filing.
 
-The files are the whole registry: what an older snapshot held and they do not
+With --server or --dir they go into the registry of record. They are compared with
+what is there, and what would change is counted: nothing is in force yet. Then it is
+published, after a question on a terminal, at once with --yes, or later with
+"icp-registry import publish ID". --dry-run only counts. An import that changes what
+edges decide of more than one filing in a hundred (and 10,000) waits for the word of
+a second person ("import approve"), whose token has another owner. "import undo" takes
+an import back. Without --complete the files add and change; with it they are all
+there is, and what they do not name is cancelled.
+
+With -o they make the snapshot that an edge loads with "registry FILE". The files are the whole registry: what an older snapshot held and they do not
 is gone. A bad row is refused and named; it never spoils its file. The snapshot
 is replaced at once when all is read, and not at all on an error. A snapshot
 that is there already lends its epoch and key to the new one, which gets the
@@ -54,22 +64,28 @@ public query's exports included:
 One row for each domain and access. No provider column, or an empty one, means
 that the accesses are unknown; "-" means that there are none.
 
-Exit codes: 0 all rows are in; 3 the snapshot was written, but rows were
-refused; 1 nothing was written.`,
+Exit codes: 0 all rows are in; 3 it was done, but rows were refused, or the import
+waits for somebody's word; 1 nothing was written.`,
 		Example: `  icp-registry import filings.csv -o registry.icp
   icp-registry import *.csv --encoding gb18030 --refused refused.csv -o registry.icp
-  icp-registry import query.json --format public-query -o registry.icp`,
+  icp-registry import query.json --format public-query -o registry.icp
+  icp-registry import filings.csv --complete --why "monthly list" --server https://registry.example --token-file token.txt
+  icp-registry import approve 0f3a5b7c9d1e2f40 --why "compared with the list" --dir /var/lib/icp-registry`,
 		Args: needArgs("file to import"),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if im.record.given() || im.output == "" && e.getenv(serverVariable) != "" {
+				return im.intoRecord(cmd, files)
+			}
 			if im.output == "" {
-				return usageError(cmd, withHint(fmt.Errorf("no snapshot to write"), "name it with -o, for example -o "+defaultRegistry))
+				return usageError(cmd, withHint(fmt.Errorf("no snapshot to write"),
+					"name it with -o, for example -o "+defaultRegistry+", or a registry of record with --server or --dir"))
 			}
 			return im.run(cmd, files)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&im.output, "output", "o", "", "the snapshot `FILE` to write")
+	f.StringVarP(&im.output, "output", "o", "", "the snapshot `FILE` to write; with --server or --dir: table, json or csv")
 	f.StringVar(&im.format, "format", "auto", "form of the files: auto, csv, jsonl or public-query (alias miit)")
 	f.StringVar(&im.encoding, "encoding", "auto", "encoding of the files: auto, utf-8, gb18030 or utf-16")
 	f.BoolVar(&im.strict, "strict", false, "the first bad row ends the import, and nothing is written")
@@ -77,6 +93,8 @@ refused; 1 nothing was written.`,
 	f.StringVar(&im.blacklist, "blacklist", "", "`FILE` with the authority's blacklist, a domain a line")
 	f.BoolVar(&im.keepKey, "keep-key", true, "keep epoch and key of the snapshot that is there; --keep-key=false begins a new epoch with a new key")
 	f.BoolVar(&im.allowEmpty, "allow-empty", false, "write a snapshot without any filing, by which every name is unfiled")
+	im.record.flags(cmd)
+	cmd.AddCommand(importCommands(e)...)
 	completeWords(cmd, "format", "auto", "csv", "jsonl", "public-query")
 	completeWords(cmd, "encoding", "auto", "utf-8", "gb18030", "utf-16")
 	return cmd

@@ -1,6 +1,6 @@
-// Command icp-registry is what the provider's compliance staff work with: it
-// imports filings into the snapshot that the edges hold, explains verdicts, and
-// tests the rules.
+// Command icp-registry is what the provider's compliance staff work with: it keeps
+// the registry of record and serves it to the edges, imports and changes filings,
+// explains verdicts, and tests the rules.
 package main
 
 import (
@@ -60,12 +60,16 @@ func run(ctx context.Context, args []string, e env) int {
 func rootCommand(e env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "icp-registry",
-		Short: "Keep the registry of ICP filings, explain verdicts, test rules",
+		Short: "Keep the registry of ICP filings and serve it to edges, explain verdicts, test rules",
 		Long: `icp-registry keeps the registry of ICP filings (ICP备案) that the edges decide by.
 
 Exit codes: 0 done; 1 failed, or a case of test-rules failed; 2 wrong usage;
-3 done, but something calls for attention: rows were refused (import), or the
-name would be blocked (explain --exit-code).`,
+3 done, but something calls for attention: rows were refused or a second person
+must approve (import), the name would be blocked (explain --exit-code), an edge is
+behind (edges), or something is to be mended (doctor).
+
+Commands that read or change the registry of record ask a service (--server URL with
+--token-file FILE) or, where none runs, open its directory or database (--dir, --db).`,
 		Example: `  icp-registry import filings.csv -o registry.icp
   icp-registry explain www.example.com --registry registry.icp --provider aliyun
   icp-registry test-rules cases.jsonl --policy gov=inherit`,
@@ -77,7 +81,12 @@ name would be blocked (explain --exit-code).`,
 	}
 	root.SuggestionsMinimumDistance = 2 // letters; cobra's own default is only set where it looks itself
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
-	root.AddCommand(serveCommand(e), tokenCommand(e), importCommand(e), exportCommand(e), explainCommand(e), testRulesCommand(e))
+	root.AddCommand(
+		serveCommand(e), tokenCommand(e), doctorCommand(e), backupCommand(e), restoreCommand(e),
+		importCommand(e), setCommand(e), cancelCommand(e), exemptCommand(e), blacklistCommand(e), historyCommand(e),
+		edgesCommand(e), sightingsCommand(e), snapshotCommand(e), exportCommand(e), explainCommand(e), testRulesCommand(e),
+		manCommand(),
+	)
 	return root
 }
 

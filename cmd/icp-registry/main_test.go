@@ -13,10 +13,21 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"github.com/icpgate/icpgate/registry/store/storetest"
 )
 
+// stopping ends the PostgreSQL that tests may have started.
+type stopping struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (s stopping) Run() int {
+	defer storetest.Stop()
+	return s.M.Run()
+}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"icp-registry": main})
+	testscript.Main(stopping{m}, map[string]func(){"icp-registry": main})
 }
 
 // TestScripts runs the commands as a person does. Beside the usual words a

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
+	"context"
 	"fmt"
+	"net/http"
 	"os/user"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/store"
 )
 
@@ -44,45 +44,42 @@ func who() string {
 }
 
 func tokenCreateCommand(e env) *cobra.Command {
-	o := opening{env: e}
+	a := asking{target: target{opening: opening{env: e}}}
 	var scopes []string
 	var note string
 	var days int
 	cmd := &cobra.Command{
-		Use:     "create OWNER --scope SCOPE... --dir DIRECTORY",
-		Short:   "Make a token and print its secret",
-		Example: "  icp-registry token create edge-7 --scope edge --days 400 --dir /var/lib/icp-registry >token.txt",
-		Args:    needOne("owner"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			k := store.Token{Owner: args[0], Note: note, Scopes: scopesOf(scopes)}
-			if days > 0 {
-				k.Until = e.now().Add(time.Duration(days) * 24 * time.Hour)
-			}
-			s, err := o.open(cmd.Context(), cmd, "icp-registry token")
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			made, secret, err := s.NewToken(cmd.Context(), store.By{Who: who(), Why: "token create"}, k)
-			if errors.Is(err, store.ErrInvalid) {
-				return usageError(cmd, err)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(e.stderr, "token %s of %s: %s; the secret is shown this once\n", made.ID, made.Owner, strings.Join(made.Scopes, ", "))
-			fmt.Fprintln(e.stdout, secret)
-			return nil
-		},
+		Use:   "create OWNER --scope SCOPE... (--server URL | --dir DIRECTORY)",
+		Short: "Make a token and print its secret",
+		Example: `  icp-registry token create edge-7 --scope edge --days 400 --dir /var/lib/icp-registry >token.txt
+  icp-registry token create ann --scope read,write --server https://registry.example --token-file admin.txt >ann.txt`,
+		Args: needOne("owner"),
 	}
-	o.flags(cmd)
 	f := cmd.Flags()
-	f.SortFlags = false
 	f.StringSliceVar(&scopes, "scope", nil, "a `SCOPE`; may be repeated")
 	f.StringVar(&note, "note", "", "what it is for")
 	f.IntVar(&days, "days", 0, "for how many days it is good; default: until it is revoked")
 	completeWords(cmd, "scope", append([]string{"edge"}, store.Scopes()...)...)
-	return cmd
+	return a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
+		k := api.NewToken{Owner: args[0], Note: note, Scopes: scopesOf(scopes)}
+		if days > 0 {
+			k.Until = e.now().Add(time.Duration(days) * day)
+		}
+		var made api.MadeToken
+		err := c.call(ctx, "POST", api.TokensPath, k, &made)
+		if status(err) == http.StatusUnprocessableEntity {
+			return usageError(cmd, err)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "token %s of %s: %s; the secret is shown this once\n", made.Token.ID, made.Token.Owner, strings.Join(made.Token.Scopes, ", "))
+		if a.form == "table" {
+			fmt.Fprintln(e.stdout, made.Secret)
+			return nil
+		}
+		return a.print(e.stdout, listing{made, []string{"id", "secret"}, [][]string{{made.Token.ID, made.Secret}}})
+	})
 }
 
 // scopesOf reads scopes, of which "edge" stands for four.
@@ -102,45 +99,19 @@ func scopesOf(words []string) (scopes []string) {
 }
 
 func tokenListCommand(e env) *cobra.Command {
-	o := opening{env: e}
-	output := ""
-	cmd := &cobra.Command{
-		Use:   "list --dir DIRECTORY",
-		Short: "List the tokens, without their secrets",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError(cmd, fmt.Errorf("unexpected %q", args[0]))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return usageError(cmd, fmt.Errorf("output %q; expect table or json", output))
-			}
-			s, err := o.open(cmd.Context(), cmd, "icp-registry token")
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			list, err := s.Tokens(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return json.NewEncoder(e.stdout).Encode(list)
-			}
-			t := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "ID\tOWNER\tSCOPES\tMADE\tSTATE\tNOTE")
-			for _, k := range list {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Owner, strings.Join(k.Scopes, ","), k.Made.Format(time.DateOnly), stateOf(k, e.now()), k.Note)
-			}
-			return t.Flush()
-		},
-	}
-	o.flags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	completeWords(cmd, "output", "table", "json")
-	return cmd
+	a := asking{target: target{opening: opening{env: e}}}
+	cmd := &cobra.Command{Use: "list", Short: "List the tokens, without their secrets", Args: needNone}
+	return a.command(cmd, false, func(ctx context.Context, c *client, _ []string) error {
+		var out api.TokenList
+		if err := c.call(ctx, "GET", api.TokensPath, nil, &out); err != nil {
+			return err
+		}
+		l := listing{whole: out.Tokens, head: []string{"id", "owner", "scopes", "made", "state", "used", "note"}}
+		for _, k := range out.Tokens {
+			l.rows = append(l.rows, []string{k.ID, k.Owner, strings.Join(k.Scopes, ","), k.Made.Format(time.DateOnly), stateOf(k, e.now()), moment(k.Used), k.Note})
+		}
+		return a.print(e.stdout, l)
+	})
 }
 
 func stateOf(k store.Token, now time.Time) string {
@@ -156,22 +127,14 @@ func stateOf(k store.Token, now time.Time) string {
 }
 
 func tokenRevokeCommand(e env) *cobra.Command {
-	o := opening{env: e}
-	cmd := &cobra.Command{
-		Use:   "revoke ID --dir DIRECTORY",
-		Short: "End a token for ever",
-		Args:  needOne("id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := o.open(cmd.Context(), cmd, "icp-registry token")
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return s.RevokeToken(cmd.Context(), store.By{Who: who(), Why: "token revoke"}, args[0])
-		},
-	}
-	o.flags(cmd)
-	return cmd
+	a := asking{target: target{opening: opening{env: e}}}
+	cmd := &cobra.Command{Use: "revoke ID", Short: "End a token for ever", Args: needOne("id")}
+	return a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
+		if err := c.call(ctx, "DELETE", api.TokensPath+"/"+args[0], nil, nil); err != nil {
+			return err
+		}
+		return a.print(e.stdout, listing{map[string]string{"id": args[0], "state": "revoked"}, []string{"id", "state"}, [][]string{{args[0], "revoked"}}})
+	})
 }
 
 // needOne demands one argument.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/icpgate/icpgate/registry/store/storetest"
+)
+
+// remote runs commands against a service.
+type remote struct {
+	*testing.T
+	url string
+	dir string
+}
+
+// as runs a command with somebody's token, and returns what it prints on either
+// output; another exit code than want is an error.
+func (r *remote) as(who string, want int, args ...string) string {
+	r.Helper()
+	cmd := exec.Command("icp-registry", append(args, "--server", r.url, "--token-file", filepath.Join(r.dir, who+".txt"))...)
+	out, err := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		r.Fatalf("%s as %s: %v, exit code %d; want %d: %s", strings.Join(args, " "), who, err, got, want, out)
+	}
+	return string(out)
+}
+
+// token makes a token of somebody and keeps it in a file.
+func token(t *testing.T, dir, owner, scopes string, where ...string) {
+	t.Helper()
+	secret := runOut(t, append([]string{"token", "create", owner, "--scope", scopes}, where...)...)
+	if err := os.WriteFile(filepath.Join(dir, owner+".txt"), []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var importID = regexp.MustCompile(`[0-9a-f]{16}`)
+
+// TestCommands: commands do over a service what they do on a database, for who may,
+// with SQLite and with PostgreSQL.
+func TestCommands(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) []string{
+		"sqlite":   func(*testing.T) []string { return nil },
+		"postgres": func(t *testing.T) []string { return []string{"--db", storetest.Database(t, "")} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			where := append([]string{"--dir", filepath.Join(dir, "registry")}, database(t)...)
+			token(t, dir, "ann", "read,write,import,sightings,coverage", where...)
+			token(t, dir, "bob", "read,approve", where...)
+			token(t, dir, "root", "admin,read,feed", where...)
+			_, url := startServe(t, append([]string{"--listen", "127.0.0.1:0"}, where...)...)
+			commands(&remote{t, url, dir})
+		})
+	}
+}
+
+func commands(r *remote) {
+	has := func(out, want string) {
+		r.Helper()
+		if !strings.Contains(out, want) {
+			r.Errorf("%s; want %q", out, want)
+		}
+	}
+	has(r.as("ann", 0, "set", "a.example", "--new", "--provider", "aliyun", "--why", "order 1"), "a.example (site)")
+	has(r.as("bob", 1, "set", "a.example", "--restricted", "--why", "x"), `hint: use a token with this scope`)
+	has(r.as("bob", 0, "history", "a.example"), "order 1")
+	has(r.as("ann", 0, "explain", "www.a.example", "--provider", "aliyun"), "pass")
+	has(r.as("ann", 3, "explain", "www.b.example", "--exit-code", "--json"), `"reason": "unfiled"`)
+	has(r.as("ann", 2, "explain", "www.b.example", "--policy", "gov=inherit"), "a service judges by its own")
+
+	list := "domain,status\n"
+	for i := range 40 {
+		list += fmt.Sprintf("n%d.example,normal\n", i)
+	}
+	write := func(name, text string) string {
+		path := filepath.Join(r.dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			r.Fatal(err)
+		}
+		return path
+	}
+	has(r.as("ann", 0, "import", write("list.csv", list), "--why", "first list", "--yes"), "done")
+	has(r.as("bob", 1, "import", write("list.csv", list), "--why", "first list", "--yes"), `scope "import"`)
+	// Half of what is there goes: a second person must look at it.
+	short := write("short.csv", "domain,status\nn1.example,normal\n")
+	has(r.as("ann", 1, "import", short, "--complete", "--why", "second list", "--yes"), "is the file whole")
+	out := r.as("ann", 3, "import", short, "--complete", "--allow-shrink", "--why", "second list", "--yes")
+	has(out, "waiting")
+	id := importID.FindString(out)
+	has(r.as("ann", 1, "import", "publish", id), "second person")
+	has(r.as("ann", 1, "import", "approve", id, "--why", "my own"), `scope "approve"`)
+	has(r.as("bob", 0, "import", "approve", id, "--why", "compared with the list"), "staged")
+	has(r.as("ann", 0, "import", "resume", id), "done")
+	has(r.as("bob", 0, "history", "n7.example"), "status: normal → cancelled")
+	has(r.as("ann", 0, "import", "undo", id, "--why", "the wrong list"), "done")
+	has(r.as("bob", 0, "history", "n7.example"), "status: cancelled → normal")
+	has(r.as("bob", 0, "import", "show", id), "done")
+
+	has(r.as("bob", 0, "edges", "-o", "json"), `"edges": []`)
+	has(r.as("root", 0, "doctor", "--key", filepath.Join(r.dir, "registry", publicName)), "it agrees with itself")
+	has(r.as("bob", 0, "doctor"), "use a token with the scope admin")
+	other := write("other.pem", "no key")
+	has(r.as("root", 3, "doctor", "--key", other), "failed")
+	has(r.as("root", 0, "backup", filepath.Join(r.dir, "backup.icp")), "rows of site")
+	has(r.as("bob", 1, "backup", filepath.Join(r.dir, "none.icp")), `scope "admin"`)
+	has(r.as("root", 0, "snapshot", filepath.Join(r.dir, "registry.icp")), "41")
+	// From one database into the other: a backup is the same for both.
+	into := filepath.Join(r.dir, "restored")
+	if err := os.MkdirAll(into, 0o700); err != nil {
+		r.Fatal(err)
+	}
+	key := filepath.Join(r.dir, "registry", personalName)
+	has(runOut(r.T, "restore", filepath.Join(r.dir, "backup.icp"), "--dir", into, "--personal-key", key), "rows of site")
+	has(runOut(r.T, "history", "n7.example", "--dir", into, "--personal-key", key), "the wrong list")
+
+	made := r.as("root", 0, "token", "create", "eve", "--scope", "read", "-o", "csv")
+	has(made, "icp_")
+	eve := importID.FindString(made)
+	has(r.as("root", 0, "token", "list"), "eve")
+	has(r.as("root", 0, "token", "revoke", eve), "revoked")
+	has(r.as("root", 2, "token", "create", "eve", "--scope", "everything"), "everything")
+	write("eve.txt", "icp_0123456789abcdef_AAAA")
+	has(r.as("eve", 1, "history", "a.example"), "hint: see whether the file of the token is right")
+}
