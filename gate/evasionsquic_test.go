@@ -224,18 +224,7 @@ func movedClients(t *testing.T) string {
 		return quicError(err)
 	}
 	defer conn.CloseWithError(0, "")
-	path, err := conn.AddPath(newQUICClient(t, addr, "").tr)
-	if err != nil {
-		return err.Error()
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := path.Probe(ctx); err != nil {
-		return fmt.Sprintf("the new path: %v", err)
-	}
-	if err := path.Switch(); err != nil {
-		return err.Error()
-	}
+	moveTo(t, conn, addr)
 	got := echo3(t, conn) + ","
 	r := newQUICRelay(t, addr)
 	c = newQUICClient(t, r.addr, "filed.example")

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type quicListener struct {
 	open    *conns // where its flows are counted beside connections
 	loops   []*quicLoop
 	ids     quicIDs
+	strays  quicStrays
 	flows   atomic.Int64
 	guests  atomic.Int64
 	hand    quicHands
@@ -167,24 +169,43 @@ type quicMeant struct {
 	token uint64
 	tuple quicTuple
 	asked []asked
+	stray bool
 }
 
-// sweep ends the flows with a name that is blocked now.
+// sweep ends the flows with a name that is blocked now, and then those that may
+// have one.
 func (l *quicListener) sweep() {
 	s := l.service.Load()
+	blocks := func(t *quicTuple, a asked) bool {
+		r := l.route(t)
+		return s.blocks(a, &r)
+	}
+	blocked := l.strays.blocked(blocks)
+	var strays []quicMeant
 	for _, loop := range l.loops {
 		for _, m := range loop.meant() {
-			r := l.route(&m.tuple)
-			for _, a := range m.asked {
-				if s.blocks(a, &r) {
-					l.ended.Store(int64(quicNow()))
-					s.metrics.ended.Inc()
-					loop.endFlow(m.token)
-					break
-				}
+			switch {
+			case slices.ContainsFunc(m.asked, func(a asked) bool { return blocks(&m.tuple, a) }):
+				blocked = true
+				l.cut(s, &m)
+			case m.stray:
+				strays = append(strays, m)
 			}
 		}
 	}
+	if !blocked {
+		return
+	}
+	for i := range strays {
+		l.cut(s, &strays[i])
+	}
+}
+
+// cut ends a flow whose name is blocked since.
+func (l *quicListener) cut(s *service, m *quicMeant) {
+	l.ended.Store(int64(quicNow()))
+	s.metrics.ended.Inc()
+	m.loop.endFlow(m.token)
 }
 
 // meant lists the flows of a loop.
@@ -193,7 +214,7 @@ func (l *quicLoop) meant() (list []quicMeant) {
 	defer l.mu.Unlock()
 	for i, slot := range l.slots {
 		if f := slot.flow; f != nil {
-			m := quicMeant{loop: l, token: uint64(slot.number)<<32 | uint64(i), tuple: f.tuple}
+			m := quicMeant{loop: l, token: uint64(slot.number)<<32 | uint64(i), tuple: f.tuple, stray: f.stray}
 			for _, c := range f.conns {
 				m.asked = append(m.asked, c.asked)
 			}

@@ -37,6 +37,7 @@ type quicFlow struct {
 	guest   bool
 	longest int
 	id      quicID // by which it was found; empty if by none
+	stray   bool   // it was found by none; of quicStrays
 }
 
 // settle notes whether there is something to look at.
@@ -167,6 +168,10 @@ func (l *quicLoop) end(f *quicFlow) {
 	delete(l.flows, f.tuple)
 	l.l.ids.from(&f.tuple, -1)
 	l.vacate(f)
+	if f.stray {
+		l.l.strays.end()
+	}
+	l.l.strays.leave(f)
 	for _, c := range f.conns {
 		l.leave(c)
 	}

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
@@ -158,6 +159,58 @@ func TestQUICEstablished(t *testing.T) {
 	}
 	if got := newQUICClient(t, addr, "cancelled.example").came(t); got != "error 0x170" {
 		t.Errorf("a new connection: got %s", got)
+	}
+}
+
+// TestQUICEstablishedMoved: a connection that has moved, and goes by an id that
+// nobody has seen, is ended with its name all the same, also where the flow that it
+// came from is over; one that has nothing to do with it goes on.
+func TestQUICEstablishedMoved(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	for _, over := range []bool{false, true} {
+		t.Run(fmt.Sprintf("over %v", over), func(t *testing.T) {
+			live := filedLive(t)
+			addr, g, reg := startQUICLive(t, "timeouts idle 1s", live, o)
+			c := newQUICClient(t, addr, "cancelled.example")
+			c.tls.NextProtos = []string{"doq"}
+			c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*time.Second, 50*time.Millisecond
+			gone, err := c.dial(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			moveTo(t, gone, addr)
+			if got := echo3(t, gone); got != "echo" {
+				t.Fatalf("moved: got %s", got)
+			}
+			ended := 2.0
+			if over {
+				eventually(t, "the first flow is over", func() bool { return g.Open() == 1 })
+				ended = 1
+			}
+			live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), filing("cancelled.example", registry.Aliyun)))
+			live.Swap(newIndex(t, 3, filing("filed.example", registry.Aliyun)))
+			eventually(t, "its flows are ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == ended && g.Open() == 0 })
+			if got := echo3(t, gone); got == "echo" {
+				t.Error("it goes on")
+			}
+		})
+	}
+}
+
+// moveTo moves a connection to another port, on purpose.
+func moveTo(t *testing.T, c *quic.Conn, addr string) {
+	t.Helper()
+	path, err := c.AddPath(newQUICClient(t, addr, "").tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := path.Probe(ctx); err != nil {
+		t.Fatalf("the new path: %v", err)
+	}
+	if err := path.Switch(); err != nil {
+		t.Fatal(err)
 	}
 }
 

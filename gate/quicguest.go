@@ -55,7 +55,10 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 	}
 	f.guest = true
 	l.l.guests.Add(1)
-	if known {
+	if !known {
+		f.stray = true
+		l.l.strays.begin()
+	} else {
 		f.id = found.id
 		c := &quicConn{tuple: *t, begun: l.now}
 		l.l.ids.settle(c, found.asked, one)
