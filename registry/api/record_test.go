@@ -30,6 +30,15 @@ func (w *world) call(t *testing.T, token, method, path string, in, out any, want
 	if status != want || status >= 400 && kind != "application/problem+json" {
 		t.Fatalf("%s %s %s: %d %s %s; want %d", method, path, body, status, kind, text, want)
 	}
+	if method == "GET" && status == 200 && kind == "application/json" {
+		template, _, _ := strings.Cut(path, "?")
+		for prefix, name := range map[string]string{api.ImportsPath + "/": "{id}", api.ListsPath + "/": "{list}"} {
+			if strings.HasPrefix(template, prefix) {
+				template = prefix + name
+			}
+		}
+		w.valid(t, template, text)
+	}
 	if out != nil {
 		if err := json.Unmarshal([]byte(text), out); err != nil {
 			t.Fatalf("%s %s: %v: %s", method, path, err, text)
@@ -245,6 +254,26 @@ func TestHandling(t *testing.T) {
 	if len(list.Sightings) != 2 || list.Sightings[0].Note != "mail to the owner" || list.Sightings[0].Who == "" || list.Sightings[0].At.IsZero() {
 		t.Errorf("notified are %+v", list)
 	}
+	var page struct {
+		Sightings []api.SightingView
+		Next      string
+	}
+	var seen []string
+	for after := ""; len(seen) < 3; after = "&after=" + page.Next {
+		page.Next = ""
+		w.call(t, "read", "GET", feed.SightingsPath+"?limit=1"+after, nil, &page, 200)
+		for _, s := range page.Sightings {
+			seen = append(seen, s.ID)
+		}
+		if page.Next == "" {
+			break
+		}
+	}
+	if len(seen) != 2 || seen[0] == seen[1] {
+		t.Errorf("one by one they are %v", seen)
+	}
+	w.call(t, "read", "GET", feed.SightingsPath+"?state=done", nil, nil, 422)
+	w.call(t, "read", "GET", feed.SightingsPath+"?after=1", nil, nil, 422)
 	w.call(t, "write", "POST", api.HandlePath, api.Handling{IDs: ids, State: "done"}, nil, 422)
 	w.call(t, "write", "POST", api.HandlePath, api.Handling{State: "open"}, nil, 422)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,15 +21,17 @@ type sightingsInput struct {
 }
 
 type sightingsQuery struct {
-	State string    `query:"state" doc:"open, notified, filed-since or closed; all without it."`
+	State string    `query:"state" enum:"open,notified,filed-since,closed" doc:"All without it."`
 	Name  string    `query:"name" doc:"A registrable name."`
 	Since time.Time `query:"since" doc:"Last seen at it or later."`
 	Limit int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	After string    `query:"after" doc:"What the answer before said is next."`
 }
 
 type sightingsOutput struct {
 	Body struct {
 		Sightings []SightingView `json:"sightings"`
+		Next      string         `json:"next,omitempty" doc:"There may be more: ask again with this as after."`
 	}
 }
 
@@ -115,6 +119,14 @@ func (s *Service) sightingRoutes() {
 				return nil, failure{http.StatusUnprocessableEntity, err}
 			}
 		}
+		if in.After != "" {
+			at, id, ok := strings.Cut(in.After, "-")
+			last, err := strconv.ParseInt(at, 10, 64)
+			if err != nil || !ok {
+				return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("after %q; expect what an answer called next", in.After)}
+			}
+			q.After = &store.Sighting{ID: id, Last: time.Unix(last, 0)}
+		}
 		list, err := s.cfg.Store.Sightings(ctx, q)
 		if err != nil {
 			return nil, err
@@ -123,6 +135,9 @@ func (s *Service) sightingRoutes() {
 		out.Body.Sightings = make([]SightingView, len(list))
 		for i := range list {
 			out.Body.Sightings[i] = viewOf(&list[i])
+		}
+		if n := len(list); n == in.Limit {
+			out.Body.Next = fmt.Sprintf("%d-%s", list[n-1].Last.Unix(), list[n-1].ID)
 		}
 		return out, nil
 	})
