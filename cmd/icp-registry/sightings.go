@@ -40,9 +40,9 @@ was done is noted with "icp-registry sightings handle".`,
 	f.StringVar(&state, "state", "", "only those in this `STATE`")
 	f.StringVar(&name, "name", "", "only those of this registrable `NAME`")
 	f.StringVar(&since, "since", "", "only those seen at this `TIME` or later")
-	f.IntVar(&limit, "limit", 100, "at most so many, up to 1,000")
+	f.IntVar(&limit, "limit", 100, "at most so many; 0 is all")
 	a.command(cmd, false, func(ctx context.Context, c *client, _ []string) error {
-		q := url.Values{"limit": {strconv.Itoa(limit)}}
+		q := url.Values{}
 		if state != "" {
 			q.Set("state", state)
 		}
@@ -56,14 +56,12 @@ was done is noted with "icp-registry sightings handle".`,
 		if !at.IsZero() {
 			q.Set("since", at.UTC().Format(time.RFC3339))
 		}
-		var out struct {
-			Sightings []api.SightingView `json:"sightings"`
-		}
-		if err := c.call(ctx, "GET", feed.SightingsPath+"?"+q.Encode(), nil, &out); err != nil {
+		list, err := sightingsOf(ctx, c, q, limit)
+		if err != nil {
 			return err
 		}
-		l := listing{whole: out.Sightings, head: []string{"id", "name", "hosts", "address", "reason", "channel", "mode", "first", "last", "hits", "state", "who", "note"}}
-		for _, s := range out.Sightings {
+		l := listing{whole: list, head: []string{"id", "name", "hosts", "address", "reason", "channel", "mode", "first", "last", "hits", "state", "who", "note"}}
+		for _, s := range list {
 			l.rows = append(l.rows, []string{
 				s.ID, s.Name, strings.Join(s.Hosts, " "), s.Addr, s.Reason, s.Channel, s.Mode, moment(s.First), moment(s.Last),
 				strconv.FormatUint(s.Hits, 10), s.State, s.Who, s.Note,
@@ -74,6 +72,33 @@ was done is noted with "icp-registry sightings handle".`,
 	completeWords(cmd, "state", handlingWords()...)
 	cmd.AddCommand(handleCommand(e))
 	return cmd
+}
+
+// pageOf is how many sightings are asked for at once.
+const pageOf = 1000
+
+// sightingsOf asks for page after page until there are enough.
+func sightingsOf(ctx context.Context, c *client, q url.Values, limit int) ([]api.SightingView, error) {
+	list := []api.SightingView{}
+	for {
+		some := pageOf
+		if limit > 0 {
+			some = min(some, limit-len(list))
+		}
+		q.Set("limit", strconv.Itoa(some))
+		var out struct {
+			Sightings []api.SightingView `json:"sightings"`
+			Next      string             `json:"next"`
+		}
+		if err := c.call(ctx, "GET", feed.SightingsPath+"?"+q.Encode(), nil, &out); err != nil {
+			return nil, err
+		}
+		list = append(list, out.Sightings...)
+		if out.Next == "" || limit > 0 && len(list) >= limit {
+			return list, nil
+		}
+		q.Set("after", out.Next)
+	}
 }
 
 func handleCommand(e env) *cobra.Command {
