@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 
 	"github.com/icpgate/icpgate/gate"
@@ -19,7 +18,7 @@ import (
 
 // bulkBytes is how long a long body is: 1 GiB in the long form of the tests.
 func bulkBytes() int64 {
-	if os.Getenv("ICP_SOAK") != "" {
+	if soak() {
 		return 1 << 30
 	}
 	return 32 << 20

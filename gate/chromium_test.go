@@ -1,25 +1,18 @@
 package gate_test
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // browse has Chromium load a page, with names led to a gate, and returns what it
 // shows: the page, or its own words about what went wrong.
 func browse(t *testing.T, chromium, addr, url string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server", "--ignore-certificate-errors",
-		"--user-data-dir="+t.TempDir(), "--accept-lang=en-US", "--host-resolver-rules=MAP *.example "+addr, "--dump-dom", url)
-	out, err := cmd.CombinedOutput() // an error stands in what it says
+	out, err := chromiumCommand(t, chromium, "en-US", "--ignore-certificate-errors", "--host-resolver-rules=MAP *.example "+addr,
+		"--dump-dom", url).CombinedOutput() // an error stands in what it says
 	if err != nil {
 		t.Fatalf("chromium: %v", err)
 	}

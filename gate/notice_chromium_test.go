@@ -2,10 +2,12 @@ package gate_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -72,14 +74,56 @@ func needChromium(t *testing.T) string {
 // dumpDOM returns a page as the browser has read it.
 func dumpDOM(t *testing.T, chromium, url, lang string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
-		"--user-data-dir="+t.TempDir(), "--accept-lang="+lang, "--dump-dom", url)
-	out, err := cmd.Output()
+	out, err := chromiumCommand(t, chromium, lang, "--dump-dom", url).Output()
 	if err != nil {
 		t.Fatalf("chromium: %v", err)
 	}
 	return string(out)
+}
+
+// chromiumCommand is the browser without a window and without anything it would
+// ask the network for by itself.
+func chromiumCommand(t *testing.T, chromium, lang string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, chromium, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
+		"--user-data-dir=" + t.TempDir(), "--accept-lang=" + lang}, args...)...)
+}
+
+// TestNoticeScreenshots writes, for people to look at, what a phone and a large
+// screen show of the page, in each language, light and dark, into the directory
+// that ICP_SCREENSHOTS names.
+func TestNoticeScreenshots(t *testing.T) {
+	dir := os.Getenv("ICP_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("makes pictures to look at; ICP_SCREENSHOTS=DIR writes them there")
+	}
+	chromium := needChromium(t)
+	s := newNotices(t, fullNotice)
+	mux := http.NewServeMux()
+	for _, r := range blockReasons() {
+		mux.HandleFunc("/"+r.String(), func(w http.ResponseWriter, req *http.Request) {
+			n := noticeFor(`www.xn--fsqu00a.example`, r)
+			n.Accept, n.Language = req.Header.Get("Accept"), req.Header.Get("Accept-Language")
+			s.ServeNotice(w, n)
+		})
+	}
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for _, r := range []registry.Reason{registry.Unfiled, registry.NotAccessed} {
+		for _, lang := range []string{"zh-CN", "en-US"} {
+			for scheme, number := range map[string]string{"dark": "0", "light": "1"} {
+				for screen, size := range map[string]string{"phone": "360,1200", "large": "1280,1100"} {
+					path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%s.png", r, lang, scheme, screen))
+					out, err := chromiumCommand(t, chromium, lang, "--hide-scrollbars", "--window-size="+size,
+						"--blink-settings=preferredColorScheme="+number, "--screenshot="+path, server.URL+"/"+r.String()).CombinedOutput()
+					if err != nil {
+						t.Fatalf("chromium: %v: %s", err, out)
+					}
+				}
+			}
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"testing"
 	"time"
 
@@ -99,7 +98,7 @@ func TestQUICLossy(t *testing.T) {
 	o := newQUICOrigin(t, quicOriginConfig{})
 	addr := startQUIC(t, "", o).addr(t, "quic:")
 	rounds := 4
-	if os.Getenv("ICP_SOAK") != "" {
+	if soak() {
 		rounds = 200
 	}
 	for round := range rounds {

@@ -40,7 +40,7 @@ func TestBehindUnbound(t *testing.T) {
 }
 `, dir, up.addr), func() { writeLines(t, filepath.Join(dir, "mainland.txt"), []string{"203.0.113.0/24"}) })
 	d := digger{t, dig}
-	resolver := startUnbound(t, unbound, dir, coredns)
+	resolver := startUnbound(t, unbound, dir, coredns, "iterator")
 
 	for range 2 {
 		d.want(resolver, "www.example.org", "A", "status: NOERROR", "ANSWER: 0,", "SOA")
@@ -140,12 +140,12 @@ func (d digger) ttl(addr, name string) int {
 	return ttl
 }
 
-// startUnbound runs Unbound in front of a server and returns its address once it
-// answers.
-func startUnbound(t *testing.T, unbound, dir, forward string) string {
+// startUnbound runs Unbound in front of a server, with modules and more lines of its
+// configuration, and returns its address once it answers.
+func startUnbound(t *testing.T, unbound, dir, forward, modules string, more ...string) string {
 	t.Helper()
 	port := freePort(t)
-	writeLines(t, filepath.Join(dir, "unbound.conf"), []string{
+	writeLines(t, filepath.Join(dir, "unbound.conf"), append([]string{
 		"server:",
 		"  interface: 127.0.0.1@" + port,
 		"  access-control: 127.0.0.0/8 allow",
@@ -153,7 +153,7 @@ func startUnbound(t *testing.T, unbound, dir, forward string) string {
 		"  do-not-query-localhost: no",
 		"  do-ip6: no",
 		"  num-threads: 1",
-		"  module-config: iterator",
+		`  module-config: "` + modules + `"`,
 		`  chroot: ""`,
 		`  username: ""`,
 		`  pidfile: ""`,
@@ -165,7 +165,7 @@ func startUnbound(t *testing.T, unbound, dir, forward string) string {
 		"forward-zone:",
 		`  name: "."`,
 		"  forward-addr: " + strings.ReplaceAll(forward, ":", "@"),
-	})
+	}, more...))
 	var logs bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, unbound, "-d", "-c", filepath.Join(dir, "unbound.conf"))
@@ -205,20 +205,20 @@ func importStatus(t *testing.T, dir string, pairs ...string) {
 	}
 }
 
-// zone is an upstream with long TTLs.
+// zone is an upstream with long TTLs. It has some records, and those that a test adds.
 type zone struct {
 	addr      string
 	addresses atomic.Int64 // how often it was asked for A records
 }
 
-func startZone(t *testing.T) *zone {
+func startZone(t *testing.T, more ...string) *zone {
 	t.Helper()
 	var records []dns.RR
-	for _, line := range []string{
+	for _, line := range append([]string{
 		"www.example.com. 3600 IN A 203.0.113.1", "www.example.org. 3600 IN A 203.0.113.2",
 		`www.example.org. 3600 IN TXT "v=spf1 -all"`, "www.example.org. 3600 IN MX 10 mail.example.org.",
 		`www.example.org. 3600 IN CAA 0 issue "ca.example"`, `up.example. 3600 IN TXT "up"`,
-	} {
+	}, more...) {
 		rr, err := dns.NewRR(line)
 		if err != nil {
 			t.Fatal(err)

@@ -44,9 +44,11 @@ rpz is a response policy zone for BIND, Unbound, PowerDNS and Knot Resolver: fil
 names and all below them pass, and other answers that point into the prefixes of
 --mainland are withheld. A response policy zone cannot say all of the rules:
 
-  - Unfiled names pass if the server has an answer of theirs by another address,
-    and whether filed names pass from its cache depends on the server: Unbound
-    1.17 blocks them then.
+  - Of an answer with addresses in the mainland and elsewhere nothing is left, or
+    all, as the server has it: Unbound withholds it.
+  - Blacklisted names are withheld wherever they point.
+  - Unbound 1.17 withholds filed names, too, when it answers from its cache: it must
+    not have one (docs/rpz.md).
   - A filing is enough: whether the site has its access with the provider whose
     address it is, and which product answers there, is not asked.
   - Under a government suffix only the filed names and their www pass, not the

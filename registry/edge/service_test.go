@@ -228,3 +228,32 @@ func TestAcceptEpoch(t *testing.T) {
 	rev = restored.publish("c.test")
 	p.await("the next revision", func() bool { return e.View().Revision() == rev })
 }
+
+// TestServiceStale: a service that was not heard of for too long decides nothing, if
+// the block says so, until it is heard of again.
+func TestServiceStale(t *testing.T) {
+	p := newPublishing(t)
+	c := p.config(t.TempDir())
+	var ahead atomic.Int64 // of the edge's clock
+	c.MaxStale, c.OnStale = time.Hour, edge.StaleBlock
+	c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	e := open(t, c)
+	rev := p.publish("a.test")
+	p.await("the first revision", func() bool { return e.View().Revision() == rev })
+	e.Refresh()
+	if !filedAt(e, "a.test") {
+		t.Error("a registry that was just heard of does not decide")
+	}
+	ahead.Store(int64(2 * time.Hour)) // as if nothing had come since
+	e.Refresh()
+	d := registry.MustParseDomain("a.test")
+	if got := e.Query(registry.Host{Name: d}, registry.ChannelDNS).Policy.Fail; e.Coverage(d).Loaded || got != registry.FailClosed {
+		t.Errorf("after two hours without a word: loaded %t, fail %s", e.Coverage(d).Loaded, got)
+	}
+	ahead.Store(0)
+	p.hub.Beat()
+	e.Refresh()
+	if !filedAt(e, "a.test") || !e.Coverage(d).Loaded {
+		t.Error("it stays stale")
+	}
+}
