@@ -100,15 +100,14 @@ func lostOnce(t *testing.T) string {
 	addr := startQUIC(t, "", o).addr(t, "quic:")
 	var got []string
 	for _, name := range []string{"filed.example", "unfiled.example"} {
-		r := newQUICRelay(t, addr)
 		lost := 0
-		r.lose = func(n int, up bool, _ []byte) bool {
+		r := newQUICRelay(t, addr, &quicRelay{lose: func(n int, up bool, _ []byte) bool {
 			if up && n == 1 {
 				lost++
 				return true
 			}
 			return false
-		}
+		}})
 		got = append(got, newQUICClient(t, r.addr, name).came(t))
 		r.mu.Lock()
 		if lost != 1 {
@@ -226,7 +225,7 @@ func movedClients(t *testing.T) string {
 	defer conn.CloseWithError(0, "")
 	moveTo(t, conn, addr)
 	got := echo3(t, conn) + ","
-	r := newQUICRelay(t, addr)
+	r := newQUICRelay(t, addr, &quicRelay{})
 	c = newQUICClient(t, r.addr, "filed.example")
 	c.tls.NextProtos = []string{"doq"}
 	renamed, err := c.dial(t)

@@ -103,9 +103,10 @@ func TestQUICLossy(t *testing.T) {
 	}
 	for round := range rounds {
 		rnd := rand.New(rand.NewPCG(7, uint64(round)))
-		r := newQUICRelay(t, addr)
-		r.lose = func(n int, _ bool, _ []byte) bool { return rnd.IntN(100) < 10 }
-		r.late = func(n int, _ bool) bool { return rnd.IntN(100) < 10 }
+		r := newQUICRelay(t, addr, &quicRelay{
+			lose: func(n int, _ bool, _ []byte) bool { return rnd.IntN(100) < 10 },
+			late: func(n int, _ bool) bool { return rnd.IntN(100) < 10 },
+		})
 		c := newQUICClient(t, r.addr, "filed.example")
 		conn, err := c.dial(t)
 		if err != nil {
@@ -129,7 +130,7 @@ func TestQUICEstablished(t *testing.T) {
 	o := newQUICOrigin(t, quicOriginConfig{})
 	live := filedLive(t)
 	addr, g, reg := startQUICLive(t, "", live, o)
-	r := newQUICRelay(t, addr)
+	r := newQUICRelay(t, addr, &quicRelay{})
 	c := newQUICClient(t, r.addr, "cancelled.example")
 	c.tls.NextProtos = []string{"doq"}
 	c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*time.Second, 100*time.Millisecond

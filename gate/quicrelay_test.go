@@ -23,7 +23,8 @@ type quicRelay struct {
 	n    [2]int
 }
 
-func newQUICRelay(t testing.TB, to string) *quicRelay {
+// newQUICRelay begins one; r has what it does with datagrams, if anything.
+func newQUICRelay(t testing.TB, to string, r *quicRelay) *quicRelay {
 	t.Helper()
 	in, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -33,7 +34,7 @@ func newQUICRelay(t testing.TB, to string) *quicRelay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &quicRelay{addr: in.LocalAddr().String(), in: in, to: addr, outs: map[string]*net.UDPConn{}}
+	r.addr, r.in, r.to, r.outs = in.LocalAddr().String(), in, addr, map[string]*net.UDPConn{}
 	t.Cleanup(func() { in.Close(); r.rename() })
 	go func() {
 		b := make([]byte, 65536)
