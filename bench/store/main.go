@@ -37,6 +37,8 @@ type options struct {
 	seconds int
 	parts   []string
 
+	profile string // directory for CPU profiles; "" makes none
+
 	part string // of a process that is measured
 	dsn  string
 	url  string
@@ -52,6 +54,7 @@ func main() {
 	flag.IntVar(&o.streams, "streams", 1000, "edges that follow")
 	flag.IntVar(&o.seconds, "seconds", 30, "for how long changes are made, with and without an import")
 	names := flag.String("parts", strings.Join(parts, ","), "what to measure")
+	flag.StringVar(&o.profile, "profile", "", "`directory` for a CPU profile of each part")
 	flag.StringVar(&o.part, "part", "", "what this process is measured at; the program sets it itself")
 	flag.StringVar(&o.dsn, "dsn", "", "its database")
 	flag.StringVar(&o.url, "url", "", "its registry service")
@@ -152,7 +155,7 @@ func (o options) start(part, dsn string) (*exec.Cmd, io.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.Command(self, "-dir", o.dir, "-filings", fmt.Sprint(o.filings), "-streams", fmt.Sprint(o.streams), "-seconds", fmt.Sprint(o.seconds),
+	cmd := exec.Command(self, "-dir", o.dir, "-filings", fmt.Sprint(o.filings), "-streams", fmt.Sprint(o.streams), "-seconds", fmt.Sprint(o.seconds), "-profile", o.profile,
 		"-part", part, "-dsn", dsn, "-url", o.url)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -180,6 +183,11 @@ func (o options) postgres() error {
 	if err := o.child("import", node.DSN("postgres"), "into PostgreSQL", "60 s"); err != nil {
 		return err
 	}
+	cpu, err := node.CPU()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("| the server's part of that | | %.1f | | |\n", cpu)
 	if err := o.child("again", node.DSN("postgres"), "the same file again into PostgreSQL", "60 s"); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +55,17 @@ func (o options) measured() error {
 
 // tell does something and tells what it took.
 func (o options) tell(do func() (string, error)) (err error) {
+	if o.profile != "" {
+		f, err := os.Create(filepath.Join(o.profile, o.part+".cpu"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	var r result
 	began := time.Now()
 	if r.Note, err = do(); err != nil {

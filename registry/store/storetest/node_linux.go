@@ -222,6 +222,25 @@ func (n *Node) children() (pids []int) {
 	return pids
 }
 
+// CPU is the time that the server's processes have run which have ended, in
+// seconds: those of connections that are closed.
+func (n *Node) CPU() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	ticks := 0
+	for _, f := range strings.Fields(rest)[13:15] { // cutime and cstime, proc_pid_stat(5)
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return float64(ticks) / 100, nil
+}
+
 // Stop ends the server and removes its directory.
 func (n *Node) Stop() {
 	if n.cmd != nil {
