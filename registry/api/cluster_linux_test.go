@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
@@ -113,7 +112,7 @@ func (c *cluster) join(name, dir string) {
 	c.must(n.Start())
 }
 
-// serve starts a service, and an edge of it.
+// serve starts a service, and an edge that follows it.
 func (c *cluster) serve(dsn string, key *store.Key, signer *feed.Signer) {
 	c.Helper()
 	s, err := store.Open(context.Background(), dsn, store.Options{Key: key, What: "a test"})
@@ -123,36 +122,17 @@ func (c *cluster) serve(dsn string, key *store.Key, signer *feed.Signer) {
 	p, _, err := api.OpenPublisher(context.Background(), s, c.TempDir(), api.PublisherOptions{Signer: signer})
 	c.must(err)
 	server := httptest.NewServer(p.Hub().Handler(nil))
-	e := &clusterEdge{live: new(index.Live), told: make(chan struct{}, 1)}
-	r, _, err := feed.OpenReplica(c.TempDir(), feed.ReplicaOptions{Keys: feed.Trust(signer), Live: e.live})
-	if !errors.Is(err, feed.ErrEmpty) {
-		c.Fatal(err)
-	}
-	client, err := feed.NewClient(server.URL, nil)
-	c.must(err)
-	f := feed.NewFollower(r, client, feed.FollowOptions{
-		Keys: feed.Trust(signer), BackOff: time.Millisecond, BackOffMost: 20 * time.Millisecond, Jitter: -1, Report: -1,
-		Changed: func(feed.FollowStatus) {
-			select {
-			case e.told <- struct{}{}:
-			default:
-			}
-		},
-	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { p.Run(ctx) })
-	work.Go(func() { f.Run(ctx) })
-	c.edges = append(c.edges, e)
 	c.Cleanup(func() {
 		cancel()
 		work.Wait()
-		client.Close()
-		r.Close()
 		p.Close()
 		server.CloseClientConnections()
 		server.Close()
 	})
+	c.edges = append(c.edges, followAs(c.T, server.URL, signer))
 }
 
 // file makes a filing of its own; acknowledged tells whether the registry says that
@@ -258,16 +238,8 @@ func (c *cluster) converge() {
 	c.must(c.store.View(context.Background(), func(v *store.View) error {
 		return v.Filings(func(f registry.Filing) error { there[f.Site.Domains[0].String()] = true; return nil })
 	}))
-	limit := time.NewTimer(time.Minute)
-	defer limit.Stop()
+	awaitAll(c.T, c.edges, rev)
 	for i, e := range c.edges {
-		for e.live.View().Revision() != rev {
-			select {
-			case <-e.told:
-			case <-limit.C:
-				c.Fatalf("edge %d is at %s; want %s", i, e.live.View().Revision(), rev)
-			}
-		}
 		for n := range c.filed {
 			name := clusterName(n + 1)
 			if filed := len(e.live.View().Cover(registry.MustParseDomain(name)).Filings) > 0; filed != there[name] {
