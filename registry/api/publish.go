@@ -108,7 +108,7 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	f := feed.Fetched{Index: p.r.FetchPath("index"), Lists: p.r.FetchPath("lists")}
 	defer os.Remove(f.Index)
 	defer os.Remove(f.Lists)
-	err := p.s.View(ctx, func(v *store.View) error {
+	err := p.s.ViewShared(ctx, func(v *store.View) error {
 		m, err := write(v, f.Index, f.Lists, p.now())
 		f.Manifest = m
 		return err
@@ -157,7 +157,7 @@ func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Man
 // writeIndex writes the index of what a view shows.
 func writeIndex(v *store.View, path string) (index.Info, error) {
 	b := index.NewBuilder(index.Options{Key: v.Key, Revision: v.Revision})
-	if err := v.Filings(b.Add); err != nil {
+	if err := v.FilingsShared(func() func(registry.Filing) error { return b.Adder().Add }); err != nil {
 		return index.Info{}, err
 	}
 	if err := v.Blacklist(func(d registry.Domain) error { b.Blacklist(d); return nil }); err != nil {

@@ -449,7 +449,7 @@ var manyFresh = 100_000
 // nextIsFresh reports whether the next chunk is of fresh filings.
 func (p *publisher) nextIsFresh() (bool, error) {
 	var body []byte
-	err := p.s.r.QueryRowContext(p.ctx, p.s.e.query("SELECT body FROM staged WHERE import_id = ? AND seq = ?"), p.i.ID, int64(p.i.Done)).Scan(&body)
+	err := p.s.r.QueryRowContext(p.ctx, p.s.e.query("SELECT substr(body, 1, 1) FROM staged WHERE import_id = ? AND seq = ?"), p.i.ID, int64(p.i.Done)).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil // another program has published it
 	}

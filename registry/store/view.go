@@ -3,8 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -21,6 +27,9 @@ type View struct {
 	Key [16]byte
 	// Count is how many filings there are.
 	Count int
+
+	lastID  int64
+	helpers []*sql.Tx // see the same
 }
 
 // View calls do with the registry as it is now.
@@ -35,12 +44,84 @@ func (s *Store) View(ctx context.Context, do func(*View) error) error {
 		return err
 	}
 	var key []byte
-	if err := tx.QueryRowContext(ctx, "SELECT snapshot_key, filings FROM meta WHERE id = 1").Scan(&key, &v.Count); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT snapshot_key, filings, last_id FROM meta WHERE id = 1").Scan(&key, &v.Count, &v.lastID); err != nil {
 		return err
 	}
 	copy(v.Key[:], key)
 	return do(v)
 }
+
+// ViewShared is View with more connections to read by, if they can be had at once:
+// for FilingsShared.
+func (s *Store) ViewShared(ctx context.Context, do func(*View) error) error {
+	return s.View(ctx, func(v *View) error {
+		for range min(runtime.GOMAXPROCS(0), s.o.Readers) - 1 {
+			end, err := v.help()
+			if err != nil {
+				break // one reads alone then
+			}
+			defer end()
+		}
+		return do(v)
+	})
+}
+
+// helpPatience is how long a view waits for one more connection.
+const helpPatience = 100 * time.Millisecond
+
+// help adds a connection that sees what the view does: nothing that is filed
+// changes without a revision.
+func (v *View) help() (end func(), err error) {
+	short, cancel := context.WithTimeout(v.ctx, helpPatience)
+	defer cancel()
+	conn, err := v.s.r.Conn(short)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := conn.BeginTx(v.ctx, v.s.e.reading())
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	end = func() { tx.Rollback(); conn.Close() }
+	rev, _, err := v.s.where(v.ctx, tx)
+	if err == nil && rev != v.Revision {
+		err = errors.New("the registry has changed meanwhile")
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	v.helpers = append(v.helpers, tx)
+	return end, nil
+}
+
+// FilingsShared is Filings by several goroutines, each of which calls an f of its
+// own, which adder makes.
+func (v *View) FilingsShared(adder func() func(registry.Filing) error) error {
+	txs := append([]*sql.Tx{v.tx}, v.helpers...)
+	failed := make([]error, len(txs))
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for i, tx := range txs {
+		one, f := View{ctx: v.ctx, s: v.s, tx: tx}, adder()
+		work.Go(func() {
+			for failed[i] == nil {
+				from := (next.Add(1) - 1) * rangeOfIDs
+				if from > v.lastID {
+					return
+				}
+				failed[i] = one.between(from, from+rangeOfIDs, func(r *record) error { return f(r.public()) })
+			}
+			next.Store(v.lastID) // the others need not go on
+		})
+	}
+	work.Wait()
+	return errors.Join(failed...)
+}
+
+// rangeOfIDs is how many ids one goroutine takes at a time.
+const rangeOfIDs = 50_000
 
 // Filings calls f with every filing, without personal data, in no order. f may
 // keep it.
@@ -51,9 +132,13 @@ func (v *View) Filings(f func(registry.Filing) error) error {
 // scanned is how many filings are read at a time.
 const scanned = 2000
 
-func (v *View) records(f func(*record) error) error {
-	for after := int64(-1); ; {
-		list, last, err := v.after(after)
+func (v *View) records(f func(*record) error) error { return v.between(0, math.MaxInt64, f) }
+
+// between calls f with the filings of ids after one and up to another; the first
+// id is 1.
+func (v *View) between(after, upTo int64, f func(*record) error) error {
+	for {
+		list, last, err := v.after(after, upTo)
 		if err != nil {
 			return err
 		}
@@ -71,8 +156,8 @@ func (v *View) records(f func(*record) error) error {
 
 // after reads the filings that follow an id. Their parts are read by ranges of
 // ids: lists of ids cost more.
-func (v *View) after(id int64) (list []*record, last int64, err error) {
-	list, err = v.s.querySites(v.ctx, v.tx, "SELECT "+siteColumns+" FROM site s WHERE s.id > ? ORDER BY s.id LIMIT ?", []any{id, scanned})
+func (v *View) after(id, upTo int64) (list []*record, last int64, err error) {
+	list, err = v.s.querySites(v.ctx, v.tx, "SELECT "+siteColumns+" FROM site s WHERE s.id > ? AND s.id <= ? ORDER BY s.id LIMIT ?", []any{id, upTo, scanned})
 	if err != nil || len(list) == 0 {
 		return nil, id, err
 	}
@@ -119,10 +204,12 @@ func (v *View) after(id int64) (list []*record, last int64, err error) {
 }
 
 // Blacklist calls f with every name on the blacklist, those of entities included,
-// each once, in the order of names.
+// each once, in the order of names. The joins are written in the order in which
+// SQLite is to make them: from the few entities, and not from all domains.
 func (v *View) Blacklist(f func(registry.Domain) error) error {
 	return v.s.each(v.ctx, v.tx, `SELECT name FROM blacklist UNION
-		SELECT d.name FROM domain d JOIN site s ON s.id = d.site_id JOIN entity e ON e.number = s.entity_number WHERE e.listed_why IS NOT NULL
+		SELECT d.name FROM entity e CROSS JOIN site s CROSS JOIN domain d
+		WHERE e.listed_why IS NOT NULL AND s.entity_number = e.number AND d.site_id = s.id
 		ORDER BY 1`, nil, func(rows *sql.Rows) error {
 		var name string
 		if err := rows.Scan(&name); err != nil {
