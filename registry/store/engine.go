@@ -28,6 +28,9 @@ type engine interface {
 	insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error
 	// loading are the statements before and after a load of very many rows.
 	loading() (before, after []string)
+	// learning are the statements that tell the database what tables hold, for it to
+	// choose by; none where it does without.
+	learning() []string
 	// again reports whether a transaction failed only because of another one.
 	again(error) bool
 	// full reports whether the disk is.

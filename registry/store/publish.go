@@ -54,6 +54,7 @@ type publisher struct {
 	i       *Import
 	rev     registry.Revision // of the last chunk
 	loading bool              // indexes are dropped
+	loaded  int               // chunks since
 
 	// What others have changed since the import was compared.
 	checked uint64 // up to this revision
@@ -121,6 +122,23 @@ func (p *publisher) chunk() error {
 		p.checked = rev.Rev
 	}
 	*p.i, p.rev = after, rev
+	if p.loading {
+		if p.loaded++; p.loaded == learnAfter {
+			return p.learnTables()
+		}
+	}
+	return nil
+}
+
+// learnAfter chunks of a load tell enough of what the others will be.
+const learnAfter = 4
+
+func (p *publisher) learnTables() error {
+	for _, q := range p.s.e.learning() {
+		if _, err := p.s.w.ExecContext(p.ctx, q); err != nil {
+			return p.s.failed(err)
+		}
+	}
 	return nil
 }
 
@@ -475,7 +493,9 @@ func (p *publisher) endLoad() error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), 10*time.Minute)
 	defer cancel()
-	err := p.s.setLoading(ctx, "")
-	p.loading = err != nil
-	return err
+	if err := p.s.setLoading(ctx, ""); err != nil {
+		return err
+	}
+	p.loading, p.loaded = false, 0
+	return p.learnTables()
 }

@@ -306,4 +306,6 @@ func (*sqlite) sound(ctx context.Context, db *sql.DB) (wrong []string, err error
 	return wrong, rows.Err()
 }
 
+func (*sqlite) learning() []string { return nil }
+
 func (*sqlite) life(context.Context, *sql.Tx) (string, error) { return "", nil }
