@@ -183,6 +183,7 @@ func (o options) postgres() error {
 	if err := o.child("import", node.DSN("postgres"), "into PostgreSQL", "60 s"); err != nil {
 		return err
 	}
+	time.Sleep(time.Second) // the server's processes end after their connections
 	cpu, err := node.CPU()
 	if err != nil {
 		return err

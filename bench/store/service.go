@@ -113,7 +113,7 @@ func (o options) serve(ctx context.Context) error {
 		case "file":
 			began := time.Now()
 			rev, err := s.Edit(ctx, by, func(e *store.Edit) error { return e.PutFiling(made(words[1])) })
-			fmt.Println(began.UnixNano(), rev.Rev, err == nil)
+			fmt.Println(began.UnixNano(), rev.Rev, err == nil, time.Since(began).Milliseconds())
 		case "import":
 			go func() { importing <- o.importWhile(ctx, s, words[1]) }()
 			fmt.Println("begun")

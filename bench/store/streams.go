@@ -138,6 +138,7 @@ func (o options) row(service *running, e *edge.Edge, all *streams, what, file st
 			return err
 		}
 	}
+	start := time.Now()
 	var edges, everybody []float64
 	said := ""
 	for end := time.Now().Add(time.Duration(o.seconds) * time.Second); time.Now().Before(end) || file != "" && said == ""; {
@@ -158,6 +159,9 @@ func (o options) row(service *running, e *edge.Edge, all *streams, what, file st
 			time.Sleep(200 * time.Microsecond)
 		}
 		edges = append(edges, float64(time.Now().UnixNano()-began)/1e6)
+		if last := edges[len(edges)-1]; last > 200 {
+			fmt.Fprintf(os.Stderr, "at %.1f s: %.0f ms, of which the edit %s\n", time.Since(start).Seconds(), last, words[3])
+		}
 		for all.behind(rev) > 0 && all.ended.Load() == 0 {
 			time.Sleep(200 * time.Microsecond)
 		}
