@@ -217,7 +217,8 @@ func memory(pid int) (anon, all int64, err error) {
 	return anon, all, nil
 }
 
-// writeSome writes an import file of the first filings, with names of their own.
+// writeSome writes an import file of the first filings, with names that no run
+// before had.
 func writeSome(path string, n int) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -225,10 +226,11 @@ func writeSome(path string, n int) error {
 	}
 	defer f.Close()
 	w := bufio.NewWriter(f)
+	run := time.Now().Unix()
 	fmt.Fprintln(w, "domain,number,entity_number,entity_name,entity_nature,site_name,status,filed_at,updated_at,provider,access_status")
 	for i := range n {
 		c := corpus.Filing(i)
-		fmt.Fprintf(w, "%s,%s,%s,%s,%s,Another name,%s,%s,2025-01-01,,\n", c.Site.Domains[0], c.Site.Number, c.Entity.Number, c.Entity.Name, c.Entity.Nature, c.Status, c.Site.FiledAt.Format("2006-01-02"))
+		fmt.Fprintf(w, "%s,%s,%s,%s,%s,Name %d,%s,%s,2025-01-01,,\n", c.Site.Domains[0], c.Site.Number, c.Entity.Number, c.Entity.Name, c.Entity.Nature, run, c.Status, c.Site.FiledAt.Format("2006-01-02"))
 	}
 	return w.Flush()
 }

@@ -23,6 +23,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("ICP_API_CHILD") != "" {
+		killedService()
+		return
+	}
 	code := m.Run()
 	storetest.Stop()
 	os.Exit(code)

@@ -30,16 +30,6 @@ import (
 	"github.com/icpgate/icpgate/registry/store/storetest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv("ICP_API_CHILD") != "" {
-		killedService()
-		return
-	}
-	code := m.Run()
-	storetest.Stop()
-	os.Exit(code)
-}
-
 // killedNames are the names of an import; each import tells something new of all.
 const killedNames = 1500
 
