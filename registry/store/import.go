@@ -170,7 +170,7 @@ var flipsFree = 10_000
 // let them through.
 const (
 	chunkOperations     = 2000
-	chunkOperationsLive = 500
+	chunkOperationsLive = 200
 )
 
 // load reports whether most of the registry is what the import adds.

@@ -32,7 +32,7 @@ func (e *postgres) open(ctx context.Context, o *Options) (write, read *sql.DB, e
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "icp-registry"
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(quickly))
 	db.SetMaxOpenConns(o.Readers + 4)
 	db.SetMaxIdleConns(o.Readers)
 	if err := db.PingContext(ctx); err != nil {
@@ -40,6 +40,17 @@ func (e *postgres) open(ctx context.Context, o *Options) (write, read *sql.DB, e
 		return nil, nil, fmt.Errorf("database %s of %s:%d: %w", config.Database, config.Host, config.Port, err)
 	}
 	return db, db, nil
+}
+
+// quickly has a session compress what imports stage and the log keeps by LZ4, where
+// the server has it: the default takes a tenth of the time of a first import.
+func quickly(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET default_toast_compression = 'lz4'")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return nil // it is built without, or is no PostgreSQL
+	}
+	return err
 }
 
 // redacted keeps the error of a DSN without the DSN, which may hold a password.
