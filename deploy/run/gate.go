@@ -147,8 +147,8 @@ func (g *gate) stop() {
 
 // advice is what the user can try.
 func (g *gate) advice() string {
-	plain, secure, auth := "127.0.0.1:"+g.ports[gatePort], "127.0.0.1:"+g.ports[gateTLSPort], "http://127.0.0.1:"+g.ports[gateAuthPort]
-	curl := "  curl --connect-to ::" + plain + " http://"
+	secure, auth := "127.0.0.1:"+g.ports[gateTLSPort], "http://127.0.0.1:"+g.ports[gateAuthPort]
+	curl := g.curl()
 	curlTLS := "  curl -k --connect-to ::" + secure + " https://"
 	curl3 := "  curl -k --http3-only --connect-to ::" + secure + " https://"
 	return fmt.Sprintf(`
@@ -171,4 +171,9 @@ A proxy that stays where it is asks for each request, and a program whenever it 
   curl -H X-Forwarded-Host:www.example.net %[7]s/auth/forward   # blocked: 403, and the notice
   curl %[7]s/v1/check?host=www.example.net   # why, in JSON
 `, curl, curl, curlTLS, curlTLS, g.ports[gateAdmin], curl3, auth)
+}
+
+// curl begins a request in plaintext through the gate.
+func (g *gate) curl() string {
+	return "  curl --connect-to ::127.0.0.1:" + g.ports[gatePort] + " http://"
 }

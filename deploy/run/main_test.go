@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -117,6 +118,48 @@ func getHTTP3(t *testing.T, addr, url string) string {
 	return string(b)
 }
 
+// TestRunChange changes a filing as the user is told to, and asks both edges.
+func TestRunChange(t *testing.T) {
+	needDig(t)
+	t.Chdir("../..")
+	said, logs := startRun(t, makeSample(t))
+	_, said, ok := strings.Cut(said, "Change a filing")
+	if !ok {
+		t.Fatalf("nobody is told how to change a filing:\n%s", said)
+	}
+	commands := 0
+	for line := range strings.SplitSeq(said, "\n") {
+		for _, tt := range []struct{ has, want string }{
+			{" set example.org", "REVISION"}, {" cancel example.org", "REVISION"}, {"accessed here now", "203.0.113.10"},
+			{"the web server answers", "has answered for www.example.org"}, {"no address any more", "access cancelled here"},
+			{" explain ", "Not filed"}, {" history ", "moves away"}, {" edges ", "REPORTED"},
+		} {
+			command, _, _ := strings.Cut(line, "   # ")
+			if !strings.HasPrefix(line, "  ") || !strings.Contains(line, tt.has) {
+				continue
+			}
+			commands++
+			if out := until(command, func(out string) bool { return strings.Contains(out, tt.want) }); !strings.Contains(out, tt.want) {
+				t.Errorf("%s\ndid not print %q:\n%s\n%s", command, tt.want, out, logs())
+			}
+		}
+	}
+	if commands != 8 {
+		t.Errorf("of what the user is told %d commands were tried; want 8:\n%s", commands, said)
+	}
+}
+
+// until runs a command of the shell, again and again where its output is not as
+// wanted: a change is on its way to the edges.
+func until(command string, wanted func(out string) bool) string {
+	for end := time.Now().Add(30 * time.Second); ; {
+		out, _ := exec.Command("sh", "-c", command).CombinedOutput()
+		if wanted(string(out)) || time.Now().After(end) {
+			return string(out)
+		}
+	}
+}
+
 // needDig finds dig, or skips the test by name; with REQUIRE_PEERS=1 it fails.
 func needDig(t *testing.T) string {
 	t.Helper()
@@ -132,15 +175,34 @@ func needDig(t *testing.T) string {
 	return ""
 }
 
-// makeSample builds the programs and the sample registry into a new folder.
+// made is the folder with the programs and the sample registry, which all tests use
+// one after the other; every run makes its own registry in it.
+var made string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if made != "" {
+		os.RemoveAll(made)
+	}
+	os.Exit(code)
+}
+
+// makeSample builds the programs and the sample registry, unless that was done.
 func makeSample(t *testing.T) (bin string) {
 	t.Helper()
-	bin = t.TempDir()
+	if made != "" {
+		return made
+	}
+	bin, err := os.MkdirTemp("", "run")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command("make", "sample", "BIN="+bin)
 	cmd.Env = append(os.Environ(), "MAKEFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make sample: %v\n%s", err, out)
 	}
+	made = bin
 	return bin
 }
 
@@ -202,19 +264,28 @@ func TestREADME(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatal("README.md has no console session that begins with `make run`")
 	}
-	said, logs := startRun(t, makeSample(t))
+	bin := makeSample(t)
+	said, logs := startRun(t, bin)
 	port := regexp.MustCompile(`-p (\d+)`).FindStringSubmatch(said)[1]
+	url := regexp.MustCompile(`--server (\S+)`).FindStringSubmatch(said)[1]
+	here := strings.NewReplacer("-p "+dnsPort, "-p "+port, "bin/", bin+"/", "http://127.0.0.1:"+registryPort, url)
 	for step := range strings.SplitSeq(strings.TrimPrefix(session, "$ "), "\n$ ") {
 		command, want, _ := strings.Cut(step, "\n")
-		out, _ := exec.Command("sh", "-c", strings.ReplaceAll(command, "-p "+dnsPort, "-p "+port)).CombinedOutput()
-		rest := string(out)
-		for line := range strings.SplitSeq(strings.TrimSpace(want), "\n") {
-			i := strings.Index(rest, line)
-			if i < 0 {
-				t.Errorf("%s\ndid not print %q:\n%s\n%s", command, line, out, logs())
-				break
-			}
-			rest = rest[i+len(line):]
+		lines := strings.Split(strings.TrimSpace(want), "\n")
+		if out := until(here.Replace(command), func(out string) bool { return inOrder(out, lines) }); !inOrder(out, lines) {
+			t.Errorf("%s\ndid not print %q:\n%s\n%s", command, lines, out, logs())
 		}
 	}
+}
+
+// inOrder reports whether a text has lines one after the other.
+func inOrder(text string, lines []string) bool {
+	for _, line := range lines {
+		_, rest, ok := strings.Cut(text, line)
+		if !ok {
+			return false
+		}
+		text = rest
+	}
+	return true
 }

@@ -9,11 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"github.com/icpgate/icpgate/registry"
-	"github.com/icpgate/icpgate/registry/bulk"
-	"github.com/icpgate/icpgate/registry/store"
 )
 
 // registryPort is where the registry listens, unless somebody else does.
@@ -35,8 +32,8 @@ func startCenter(ctx context.Context, bin string, logs io.Writer) (c *center, er
 	if err := os.RemoveAll(c.dir); err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, c.dir, "deploy/sample/filings.csv"); err != nil {
-		return nil, fmt.Errorf("could not make the sample registry: %w", err)
+	if _, err := c.run("import", "deploy/sample/filings.csv", "--yes", "--why", "the sample"); err != nil {
+		return nil, err
 	}
 	if err := c.token("edges", c.edgeToken(), "edge"); err != nil {
 		return nil, err
@@ -51,7 +48,7 @@ func startCenter(ctx context.Context, bin string, logs io.Writer) (c *center, er
 		}
 	}
 	c.url = "http://127.0.0.1:" + port
-	c.program, err = start(bin, "icp-registry", logs, "serve", "--dir", c.dir, "--listen", "127.0.0.1:"+port)
+	c.program, err = start(bin, "icp-registry", logs, "serve", "--dir", c.dir, "--listen", "127.0.0.1:"+port, "--provider", "cloud-a")
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +64,27 @@ func (c *center) staffToken() string { return filepath.Join(c.dir, "staff.token"
 
 // token makes a token and puts it into a file.
 func (c *center) token(owner, path string, scopes ...string) error {
-	args := []string{"token", "create", owner, "--dir", c.dir}
+	args := []string{"token", "create", owner}
 	for _, s := range scopes {
 		args = append(args, "--scope", s)
 	}
-	secret, err := exec.Command(filepath.Join(c.bin, "icp-registry"), args...).Output()
+	secret, err := c.run(args...)
 	if err != nil {
-		return fmt.Errorf("could not make a token (hint: `make build` builds icp-registry): %w", err)
+		return err
 	}
 	return os.WriteFile(path, secret, 0o600)
+}
+
+// run runs a command on the registry itself and returns what it prints.
+func (c *center) run(args ...string) ([]byte, error) {
+	cmd := exec.Command(filepath.Join(c.bin, "icp-registry"), append(args, "--dir", c.dir)...)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("icp-registry %s failed (hint: `make build` builds it): %w\n%s", args[0], err, complaint.String())
+	}
+	return out, nil
 }
 
 // ready asks whether the registry can be followed.
@@ -105,37 +114,23 @@ func (c *center) followed() string {
 	return fmt.Sprintf("%s key %s token %s", c.url, filepath.Join(c.dir, "signing.pub.pem"), c.edgeToken())
 }
 
-// fill imports filings into a new registry.
-func fill(ctx context.Context, dir string, files ...string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	key, err := store.ReadOrMakeKey(filepath.Join(dir, "personal.key"))
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, filepath.Join(dir, "registry.db"), store.Options{Now: time.Now, Key: key, What: "make run"})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	by := store.By{Who: "make run", Why: "the sample"}
-	i, err := s.Stage(ctx, by, store.ImportOptions{Source: "deploy/sample"}, func(adder func() func(registry.Filing) error) error {
-		_, err := bulk.ImportShared(ctx, files, bulk.Options{Now: time.Now(), Strict: true}, adder)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	_, err = s.Publish(ctx, i.ID, nil)
-	return err
-}
-
 // advice is what the user can try on the registry itself.
 func (c *center) advice(d *server, g *gate) string {
+	program := "  " + filepath.Join(c.bin, "icp-registry")
+	at := fmt.Sprintf("--server %s --token-file %s", c.url, filepath.Join(c.bin, "sample", "registry", filepath.Base(c.staffToken())))
 	return fmt.Sprintf(`
-icp-registry keeps the registry and serves it to both on %s:
+icp-registry keeps the registry and serves it to both, on %[1]s. Change a filing, and within a second both know:
 
-  curl -H "Authorization: Bearer $(cat %s)" %s/v1/edges   # how they are
-`, c.url, c.staffToken(), c.url)
+%[2]s set example.org --provider cloud-a --why "moves to us" %[3]s
+%[4]swww.example.org A   # accessed here now: 203.0.113.10
+%[5]swww.example.org/   # the web server answers
+%[2]s cancel example.org --provider cloud-a --why "moves away" %[3]s
+%[4]swww.example.org A   # no address any more, EDE 16 "icp: access cancelled here"
+
+and ask it why, who changed what, and how the edges are:
+
+%[2]s explain www.example.net %[3]s
+%[2]s history example.org %[3]s
+%[2]s edges %[3]s
+`, c.url, program, at, d.dig(), g.curl())
 }
