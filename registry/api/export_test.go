@@ -21,3 +21,6 @@ func (s *Service) Mismatch(path string, answer any) (problems []string, err erro
 	}
 	return problems, nil
 }
+
+// Take begins something of which only one may be under way; release ends it.
+func (s *Service) Take(what string) (release func(), err error) { return s.jobs.take(what, 1) }

@@ -246,6 +246,40 @@ func TestImportStream(t *testing.T) {
 	}
 }
 
+// TestOneAtATime: of what takes much memory there is one at a time, of its kind.
+func TestOneAtATime(t *testing.T) {
+	w := newWorld(t)
+	ends := map[string]func(){}
+	for _, what := range []string{"import", "backup", "snapshot"} {
+		release, err := w.Take(what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends[what] = release
+	}
+	ask := func(what string) int {
+		switch what {
+		case "import":
+			status, _ := w.upload(t, "import", "00000000000000f1", "why=x", false, "x.csv", table("b.test"))
+			return status
+		case "backup":
+			status, _, _ := w.ask(t, "GET", api.BackupPath, w.bearer("admin"), "")
+			return status
+		}
+		status, _, _ := w.ask(t, "GET", api.RegistryPath, w.bearer("feed"), "")
+		return status
+	}
+	for what, end := range ends {
+		if got := ask(what); got != http.StatusTooManyRequests {
+			t.Errorf("a second %s: %d", what, got)
+		}
+		end()
+		if got := ask(what); got != http.StatusOK {
+			t.Errorf("a %s afterwards: %d", what, got)
+		}
+	}
+}
+
 // TestImportRefused: what is wrong with an upload is said, and nothing is staged.
 func TestImportRefused(t *testing.T) {
 	w := newWorld(t)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -56,19 +55,33 @@ type ImportFile struct {
 
 // jobs are what goes on beside requests.
 type jobs struct {
-	long   chan struct{} // one at a time
 	ctx    context.Context
 	end    context.CancelFunc
 	group  sync.WaitGroup
 	mu     sync.Mutex
+	taken  map[string]int    // by what is under way; guarded by mu
 	id     string            // being published; "" is none; guarded by mu
 	failed map[string]string // why publishing ended, by import; guarded by mu
 }
 
 func (j *jobs) init() {
-	j.long = make(chan struct{}, 1)
 	j.ctx, j.end = context.WithCancel(context.Background())
-	j.failed = map[string]string{}
+	j.failed, j.taken = map[string]string{}, map[string]int{}
+}
+
+// take begins something of which only so many may be under way; release ends it.
+func (j *jobs) take(what string, most int) (release func(), err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.taken[what] >= most {
+		return nil, failure{http.StatusTooManyRequests, fmt.Errorf("another %s is under way; come again when it is done", what)}
+	}
+	j.taken[what]++
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.taken[what]--
+	}, nil
 }
 
 // Close ends what goes on beside requests and waits for it. An import that is being
@@ -226,12 +239,11 @@ func (j *jobs) begin(id string, do func(context.Context) error, explained func(e
 
 // undo stages the reverse of an import, or returns the one that is staged.
 func (s *Service) undo(ctx context.Context, in *whyInput) (*importOutput, error) {
-	select {
-	case s.jobs.long <- struct{}{}:
-		defer func() { <-s.jobs.long }()
-	default:
-		return nil, failure{http.StatusTooManyRequests, errors.New("another import, backup or snapshot is under way; come again when it is done")}
+	release, err := s.jobs.take("import", 1)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	all, err := s.cfg.Store.Imports(ctx, 0)
 	if err != nil {
 		return nil, err

@@ -108,10 +108,15 @@ func (s *Service) check(ctx context.Context, _ *struct{}) (*struct{ Body Check }
 
 // backup streams a backup. One that cannot be ended is cut off.
 func (s *Service) backup(w http.ResponseWriter, r *http.Request) error {
+	release, err := s.jobs.take("backup", 1)
+	if err != nil {
+		return err
+	}
+	defer release()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out := &counted{w: w}
-	_, err := s.cfg.Store.Backup(r.Context(), out)
+	_, err = s.cfg.Store.Backup(r.Context(), out)
 	if err != nil && out.n > 0 {
 		s.cfg.Failed(err)
 		panic(http.ErrAbortHandler)
@@ -140,12 +145,7 @@ func (s *Service) registry(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "registry.icp")
-	var rev registry.Revision
-	err = s.cfg.Store.View(r.Context(), func(v *store.View) error {
-		rev = v.Revision
-		_, err := writeIndex(v, path)
-		return err
-	})
+	rev, err := s.build(r.Context(), path)
 	if err != nil {
 		return err
 	}
@@ -161,6 +161,21 @@ func (s *Service) registry(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// build writes a snapshot file, one at a time: it takes much memory.
+func (s *Service) build(ctx context.Context, path string) (rev registry.Revision, err error) {
+	release, err := s.jobs.take("snapshot", 1)
+	if err != nil {
+		return rev, err
+	}
+	defer release()
+	err = s.cfg.Store.View(ctx, func(v *store.View) error {
+		rev = v.Revision
+		_, err := writeIndex(v, path)
+		return err
+	})
+	return rev, err
+}
+
 // temporary makes a directory for files that go with the request.
 func (s *Service) temporary() (string, error) {
 	if s.cfg.Dir != "" {
@@ -171,23 +186,17 @@ func (s *Service) temporary() (string, error) {
 	return os.MkdirTemp(s.cfg.Dir, "work-")
 }
 
-// long serves what takes long: one such request at a time, for each takes much
-// memory and disk. Reading and writing go on as long as something moves.
+// long serves what takes long: reading and writing go on as long as something moves.
 func (s *Service) long(do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case s.jobs.long <- struct{}{}:
-			defer func() { <-s.jobs.long }()
-		default:
-			w.Header().Set("Retry-After", "10")
-			writeProblem(w, http.StatusTooManyRequests, "another import, backup or snapshot is under way; come again when it is done")
-			return
-		}
 		m := &moving{ResponseWriter: w, to: http.NewResponseController(w), body: r.Body}
 		r.Body = m
 		defer func() { _ = m.to.SetWriteDeadline(time.Now().Add(answerTime)) }() // for what is still to be flushed
 		if err := do(m, r); err != nil {
 			p := s.explained(err)
+			if p.Status == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "10")
+			}
 			writeProblem(w, p.Status, p.Detail)
 		}
 	})

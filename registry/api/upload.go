@@ -31,6 +31,8 @@ import (
 const (
 	defaultUpload = 4 << 30
 	maxFiles      = 100
+	// maxUploads is how many may be on their way at once: each fills the disk.
+	maxUploads = 4
 	// maxTold is how many refused rows, conflicts and warnings a report lists.
 	maxTold = 100
 )
@@ -125,7 +127,11 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) error {
 	if there, err := u.there(); there || err != nil {
 		return err
 	}
-	var err error
+	release, err := s.jobs.take("upload", maxUploads)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if u.dir, err = s.temporary(); err != nil {
 		return err
 	}
@@ -133,6 +139,11 @@ func (s *Service) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := u.receive(); err != nil {
 		return err
 	}
+	// Whoever sends slowly keeps nobody else from importing.
+	if release, err = s.jobs.take("import", 1); err != nil {
+		return err
+	}
+	defer release()
 	u.progress("reading", 0, 0) // from here on the answer has begun, if it is lines
 	i, err := u.stage()
 	if err == nil {
