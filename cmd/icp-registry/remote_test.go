@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,4 +129,64 @@ func commands(r *remote) {
 	has(r.as("root", 2, "token", "create", "eve", "--scope", "everything"), "everything")
 	write("eve.txt", "icp_0123456789abcdef_AAAA")
 	has(r.as("eve", 1, "history", "a.example"), "hint: see whether the file of the token is right")
+}
+
+// TestKilledWhilePublishing: a service that is killed while it publishes an import
+// goes on with it when it is asked to, wherever it was, and nothing is lost or
+// doubled.
+func TestKilledWhilePublishing(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) []string{
+		"sqlite":   func(*testing.T) []string { return nil },
+		"postgres": func(t *testing.T) []string { return []string{"--db", storetest.Database(t, "")} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			where := append([]string{"--dir", filepath.Join(dir, "registry")}, database(t)...)
+			token(t, dir, "ann", "read,import,feed,admin", where...)
+			serve := append([]string{"--listen", "127.0.0.1:0"}, where...)
+			cmd, url := startServe(t, serve...)
+			const filings = 20_000
+			list := "domain\n"
+			for i := range filings {
+				list += fmt.Sprintf("n%d.example\n", i)
+			}
+			path := filepath.Join(dir, "list.csv")
+			if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := &remote{t, url, dir}
+			id := importID.FindString(r.as("ann", 3, "import", path, "--why", "a list"))
+			secret, err := os.ReadFile(filepath.Join(dir, "ann.txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req, err := http.NewRequest("POST", url+"/v1/imports/"+id+"/publish", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(secret)))
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusAccepted {
+				t.Fatalf("publish: %s", resp.Status)
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // it was killed
+			_, r.url = startServe(t, serve...)
+			if out := r.as("ann", 0, "import", "resume", id); !strings.Contains(out, "done") {
+				t.Errorf("resumed: %s", out)
+			}
+			if out := r.as("ann", 0, "snapshot", filepath.Join(dir, "registry.icp"), "-o", "csv"); !strings.Contains(out, fmt.Sprintf(",%d,%[1]d,0,", filings)) {
+				t.Errorf("the registry holds %s; want %d filings", out, filings)
+			}
+			if out := r.as("ann", 0, "doctor"); !strings.Contains(out, "agrees with itself") {
+				t.Errorf("the doctor says %s", out)
+			}
+		})
+	}
 }
