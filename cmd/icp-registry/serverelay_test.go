@@ -116,6 +116,10 @@ func TestRelay(t *testing.T) {
 	before := o.file("a.test")
 	dir := filepath.Join(t.TempDir(), "relay")
 	edgeToken := strings.TrimSpace(runOut(t, "token", "create", "edge-1", "--scope", "edge", "--dir", dir))
+	adminToken := filepath.Join(dir, "admin.token")
+	if err := os.WriteFile(adminToken, []byte(runOut(t, "token", "create", "ann", "--scope", "admin", "--dir", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	upstreamToken := filepath.Join(dir, "upstream.token")
 	if err := os.WriteFile(upstreamToken, []byte(o.tokens["relay"]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -142,6 +146,15 @@ func TestRelay(t *testing.T) {
 
 	if status, text := get(t, url+api.DecidePath+"?host=www.b.test&provider=aliyun", edgeToken); status != http.StatusOK || !strings.Contains(string(text), `"not-accessed"`) {
 		t.Errorf("a decision of the relay: %d %s", status, text)
+	}
+
+	// More tokens are made while it runs; what is the registry of record's is not there.
+	second := strings.TrimSpace(runOut(t, "token", "create", "edge-2", "--scope", "edge", "--server", url, "--token-file", adminToken))
+	if status, _ := get(t, url+feed.SnapshotPath, second); status != http.StatusOK {
+		t.Errorf("a token that was made at the running relay: %d", status)
+	}
+	if status, _ := get(t, url+api.FilingsPath+"?of=a.test", second); status != http.StatusNotFound {
+		t.Errorf("filings at a relay: %d; want none served", status)
 	}
 
 	// What the edge saw is upstream's when the relay says so.

@@ -74,6 +74,7 @@ func (s *Service) Keep(ctx context.Context, k Keeping) {
 				return
 			}
 			due = now.Add(k.Every)
+			s.metrics.kept(done, err)
 			k.Done(done, err)
 		}
 		select {

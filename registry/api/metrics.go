@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/store"
 )
 
 // namespace begins the name of every metric.
@@ -21,6 +23,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	denied   *prometheus.CounterVec
+	dropped  *prometheus.CounterVec
+	rounds   *prometheus.CounterVec
 }
 
 func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
@@ -36,10 +40,27 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 			Namespace: namespace, Name: "denied_total", Help: "Counter of requests that were not let through, by what they lacked: token or scope.",
 		}, []string{"lack"}),
 	}
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "dropped_total", Help: "Counter of what was dropped since it was too old: sightings, and reports of imports.",
+	}, []string{"kind"})
+	m.rounds = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "keeping_rounds_total", Help: "Counter of rounds that drop what is too old, by result.",
+	}, []string{"result"})
 	if reg != nil {
-		reg.MustRegister(m.requests, m.duration, m.denied, state{s})
+		reg.MustRegister(m.requests, m.duration, m.denied, m.dropped, m.rounds, state{s})
 	}
 	return m
+}
+
+// kept counts a round of Keep.
+func (m *metrics) kept(k Kept, err error) {
+	m.dropped.WithLabelValues("sightings").Add(float64(k.Sightings))
+	m.dropped.WithLabelValues("reports").Add(float64(k.Reports))
+	result := "success"
+	if err != nil {
+		result = "error"
+	}
+	m.rounds.WithLabelValues(result).Inc()
 }
 
 // answering notes with which status a request is answered. It keeps what the writer
@@ -115,6 +136,7 @@ var (
 	logDesc       = desc("feed_log_bytes", "Gauge of the frames that are kept.")
 	snapshotDesc  = desc("snapshot_revision", "Gauge of the revision of the newest snapshot.")
 	edgesDesc     = desc("edges", "Gauge of edges by how they are: current, behind, failing, or silent for more than a minute.", "state")
+	importsDesc   = desc("imports", "Gauge of imports that are not over, by state: those that wait for somebody, or were interrupted.", "state")
 	lagDesc       = desc("edge_lag_revisions", "Gauge of how many revisions the last of the edges that report is behind.")
 )
 
@@ -125,7 +147,7 @@ const silentAfter = time.Minute
 // Describe implements prometheus.Collector.
 func (state) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		revisionDesc, filingsDesc, ageDesc, connectedDesc, streamsDesc, cutDesc, logDesc, snapshotDesc, edgesDesc, lagDesc,
+		revisionDesc, filingsDesc, ageDesc, connectedDesc, streamsDesc, cutDesc, logDesc, snapshotDesc, edgesDesc, lagDesc, importsDesc,
 	} {
 		c <- d
 	}
@@ -159,6 +181,38 @@ func (x state) Collect(c chan<- prometheus.Metric) {
 		emit(edgesDesc, prometheus.GaugeValue, float64(n), name)
 	}
 	emit(lagDesc, prometheus.GaugeValue, float64(most))
+	if x.s.cfg.Upstream != nil {
+		return
+	}
+	// Where the database does not answer there is no number.
+	if open, err := x.s.openImports(); err == nil {
+		for state, n := range open {
+			emit(importsDesc, prometheus.GaugeValue, float64(n), string(state))
+		}
+	}
+}
+
+// Limits of the question for imports: it comes with every look at the metrics.
+const (
+	importsTime = 2 * time.Second
+	importsSeen = 100 // the newest
+)
+
+// openImports counts the imports that are not over.
+func (s *Service) openImports() (map[store.ImportState]int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), importsTime)
+	defer cancel()
+	list, err := s.cfg.Store.Imports(ctx, importsSeen)
+	if err != nil {
+		return nil, err
+	}
+	n := map[store.ImportState]int{store.ImportStaging: 0, store.ImportStaged: 0, store.ImportWaiting: 0, store.ImportPublishing: 0}
+	for i := range list {
+		if _, open := n[list[i].State]; open {
+			n[list[i].State]++
+		}
+	}
+	return n, nil
 }
 
 // states counts edges by how they are, and tells how far the last one is behind.

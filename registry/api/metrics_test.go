@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
 )
 
@@ -77,6 +78,8 @@ func TestMetrics(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
+	round, end := context.WithCancel(ctx)
+	w.Keep(round, api.Keeping{Done: func(api.Kept, error) { end() }})
 	got := w.values(t)
 	for name, want := range map[string]float64{
 		"icp_registry_requests_total{class=2xx,route=/v1/decide}":            2,
@@ -97,6 +100,9 @@ func TestMetrics(t *testing.T) {
 		"icp_registry_registry_revision{}":                                   float64(rev.Rev),
 		"icp_registry_registry_filings{}":                                    1,
 		"icp_registry_feed_connected{}":                                      1,
+		"icp_registry_imports{state=waiting}":                                0,
+		"icp_registry_keeping_rounds_total{result=success}":                  1,
+		"icp_registry_dropped_total{kind=sightings}":                         0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v, %t; want %v", name, v, ok, want)

@@ -109,7 +109,8 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Upstream != nil {
 		s.sightingsIn(s.passSightings)
-		return s // what follows is the registry of record's
+		s.tokenRoutes() // a relay has tokens of its own
+		return s        // what follows is the registry of record's
 	}
 	s.sightingRoutes()
 	s.recordRoutes(mux)
