@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate bench-auth bench-store soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate bench-auth bench-quic bench-store soak man plugincfg clean
 
 all: build
 
@@ -81,6 +81,14 @@ bench-auth:
 	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
 	$(GO) build -o $(BIN)/bench-auth ./bench/auth
 	$(BIN)/bench-auth -dir $(BIN)/bench-auth.files -gate $(BIN)/icp-gate
+
+# The gate for QUIC beside a bare relay, and in a flood; bench/quic/README.md says
+# how.
+bench-quic:
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/icp-gate ./cmd/icp-gate
+	$(GO) build -o $(BIN)/bench-quic ./bench/quic
+	$(BIN)/bench-quic -dir $(BIN)/bench-quic.files -gate $(BIN)/icp-gate
 
 # The registry of record and its feed; bench/store/README.md says how. Five million
 # filings take some 10 GB and a quarter of an hour.

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/icpgate/icpgate/gate/internal/initial"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/internal/initial"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 

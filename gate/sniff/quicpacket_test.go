@@ -9,7 +9,7 @@ import (
 
 	"github.com/quic-go/quic-go/quicvarint"
 
-	"github.com/icpgate/icpgate/gate/internal/initial"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 

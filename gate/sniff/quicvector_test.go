@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/icpgate/icpgate/gate/internal/initial"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 

@@ -1,5 +1,5 @@
-// Package initial makes and opens Initial packets of QUIC by the book, for tests:
-// also those that no client sends. It shares no code with the gate.
+// Package initial makes and opens Initial packets of QUIC by the book, for tests
+// and benchmarks: also those that no client sends. It shares no code with the gate.
 package initial
 
 import (
