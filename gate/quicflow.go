@@ -31,6 +31,9 @@ type quicFlow struct {
 	again   bool // there was one before
 	ended   bool
 	counted bool // among guests
+	// doubted: it is among those that are unproven, beside older and newer.
+	doubted      bool
+	older, newer *quicFlow
 	// guest is for datagrams with short headers of a client that nobody knows: one
 	// that has moved, perhaps. It is until the upstream has answered as it would not
 	// answer anybody: by longest, the longest datagram that came.
@@ -42,7 +45,7 @@ type quicFlow struct {
 
 // settle notes whether there is something to look at.
 func (f *quicFlow) settle() {
-	f.settled = f.heard && !f.guest && !slices.ContainsFunc(f.conns, func(c *quicConn) bool { return c.hello != nil })
+	f.settled = f.heard && !f.guest && !f.doubted && !slices.ContainsFunc(f.conns, func(c *quicConn) bool { return c.hello != nil })
 }
 
 // conn is the connection that an id leads to.
@@ -62,7 +65,7 @@ func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream) *quicFlow {
 	case l.now < l.open.until:
 		l.counts.drop(quicSystem)
 		return nil
-	case !s.limiter.acquire():
+	case !s.limiter.acquire() && !(l.pushOut() && s.limiter.acquire()):
 		s.metrics.total.Inc()
 		return nil
 	case !s.limiter.acquireClient(t.addr()):
@@ -102,6 +105,7 @@ func (l *quicLoop) dial(f *quicFlow) bool {
 			l.open = quicPause{}
 			return true
 		case exhausted(err):
+			l.pushOut()
 			l.open.failed(l.now)
 			f.s.metrics.acceptFailed()
 			return false
@@ -172,6 +176,7 @@ func (l *quicLoop) end(f *quicFlow) {
 		l.l.strays.end()
 	}
 	l.l.strays.leave(f)
+	l.prove(f)
 	for _, c := range f.conns {
 		l.leave(c)
 	}
@@ -195,6 +200,10 @@ func (l *quicLoop) leave(c *quicConn) {
 // known takes a datagram with a long header of a connection that may pass. What it
 // holds of a hello must be what was judged.
 func (l *quicLoop) known(f *quicFlow, c *quicConn, d []byte, scan *sniff.QUICDatagram) {
+	if f.doubted && !bytes.Equal(scan.First.DCID, c.first.bytes()) {
+		l.prove(f)
+		f.settle()
+	}
 	switch {
 	case c.unread:
 		l.forward(f, d, len(d))
@@ -277,6 +286,9 @@ func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
 				l.pending.giveBack(c.hello)
 				c.hello = nil
 			}
+			if f.doubted && c.proves(d) {
+				l.prove(f)
+			}
 		}
 		f.settle()
 	}
@@ -286,67 +298,6 @@ func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
 // leads reports whether a datagram with a short header bears an id of c.
 func (c *quicConn) leads(d []byte) bool {
 	return slices.ContainsFunc(c.ids, func(id quicID) bool { return bytes.HasPrefix(d[1:], id.bytes()) })
-}
-
-// answered looks at what an upstream has sent to a client that is not established
-// yet.
-func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
-	if !f.heard {
-		f.heard, f.hello = true, nil
-		if f.one.cfg.Check == 0 && f.one.down.Load() != 0 {
-			f.one.down.Store(0)
-		}
-	}
-	for b := p.Data; len(b) > 0; {
-		n := min(p.Size, len(b))
-		if isLong(b[0]) {
-			l.serverSaid(f, b[:n])
-		}
-		b = b[n:]
-	}
-	// RFC 9000 §10.3.3: a server's Stateless Reset, which anybody gets, is shorter
-	// than what it answers.
-	if f.guest && p.Size >= f.longest {
-		l.accept(f)
-	}
-	f.settle()
-}
-
-// serverSaid learns from a server's long header by which id it goes.
-func (l *quicLoop) serverSaid(f *quicFlow, d []byte) {
-	p, _, cause := sniff.NextQUIC(d, 0)
-	client, ok := quicIDOf(p.DCID)
-	id, ok2 := quicIDOf(p.SCID)
-	c := f.underway(client)
-	if cause != sniff.NoCause || !ok || !ok2 || c == nil {
-		return
-	}
-	switch p.Type {
-	case sniff.QUICNegotiate:
-		// Its client begins again, with another version and another hello.
-		if id == c.first {
-			f.drop(c)
-			l.l.ids.release(c, false, l.now)
-			l.leave(c)
-		}
-	case sniff.QUICRetry:
-		if len(c.ids) == 1 && c.hello.Retry(&p) {
-			l.l.ids.learn(c, id)
-		}
-	case sniff.QUICInitial, sniff.QUICHandshake:
-		l.l.ids.learn(c, id)
-	}
-}
-
-// underway is the youngest connection whose handshake is not over, of those that
-// the server sends to by an id.
-func (f *quicFlow) underway(client quicID) *quicConn {
-	for _, c := range slices.Backward(f.conns) {
-		if c.hello != nil && c.client == client {
-			return c
-		}
-	}
-	return nil
 }
 
 // refused deals with an upstream that is not there.

@@ -212,7 +212,9 @@ func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
 	l.pending.remove(l, p)
 	f := l.flows[c.tuple]
 	if f == nil {
-		f = l.begin(s, &c.tuple, nil)
+		if f = l.begin(s, &c.tuple, nil); f != nil {
+			l.doubt(f)
+		}
 	}
 	if f == nil || !l.join(f, c) {
 		l.discard(p)

@@ -32,6 +32,7 @@ type quicLoop struct {
 	looked   int // the slot up to which tick has looked
 	ticked   time.Duration
 	pending  quicPendings
+	unproven quicUnproven
 	work     sniff.QUICWork
 	rate     *quicRate
 	open     quicPause

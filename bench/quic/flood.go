@@ -19,12 +19,12 @@ type forged struct {
 }
 
 // One in so many is filed: it opens a flow.
-const filedShare = 8
+const filedShare = 32
 
-// forge makes what a flood of so many datagrams needs. Of eight, one has a filed
-// name, three have an unfiled one, two do not open, one is the first half of a
-// hello, and one is noise. Those with a filed name are all different; the gate has
-// forgotten the others when they come again.
+// forge makes what a flood of so many datagrams needs. One in filedShare has a
+// filed name; of seven others, three have an unfiled one, two do not open, one is
+// the first half of a hello, and one is noise. Those with a filed name are all
+// different; the gate has forgotten the others when they come again.
 func (w *world) forge(n int) *forged {
 	const different = 60_000
 	f := &forged{}
@@ -36,7 +36,7 @@ func (w *world) forge(n int) *forged {
 	for i := range min(n, different) {
 		id := w.ids.next()
 		var b []byte
-		switch i % (filedShare - 1) {
+		switch i % 7 {
 		case 0, 1, 2:
 			b = datagrams(id, unfiled[i%len(unfiled)])[0]
 		case 3, 4:

@@ -16,8 +16,10 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// webOrigin is a server of quic-go that sends back what it gets.
+// webOrigin is a server of quic-go that sends back what it gets. It has addresses
+// proven by Retry, as servers do in a flood.
 type webOrigin struct {
+	tr    *quic.Transport
 	ln    *quic.Listener
 	roots *x509.CertPool
 	name  string
@@ -40,7 +42,12 @@ func newWebOrigin(name string) (*webOrigin, error) {
 	conf := &tls.Config{NextProtos: []string{"echo"}, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	o := &webOrigin{name: name, roots: x509.NewCertPool()}
 	o.roots.AddCert(cert)
-	if o.ln, err = quic.ListenAddr("127.0.0.1:0", conf, nil); err != nil {
+	sock, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	o.tr = &quic.Transport{Conn: sock, VerifySourceAddress: func(net.Addr) bool { return true }}
+	if o.ln, err = o.tr.Listen(conf, nil); err != nil {
 		return nil, err
 	}
 	go o.serve()
@@ -48,7 +55,12 @@ func newWebOrigin(name string) (*webOrigin, error) {
 }
 
 func (o *webOrigin) addr() net.Addr { return o.ln.Addr() }
-func (o *webOrigin) close()         { o.ln.Close() }
+
+func (o *webOrigin) close() {
+	o.ln.Close()
+	o.tr.Close()
+	o.tr.Conn.Close()
+}
 
 func (o *webOrigin) serve() {
 	for {

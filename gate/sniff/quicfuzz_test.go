@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // A script tells a client what to send: a byte that chooses the hellos, and then

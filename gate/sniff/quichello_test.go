@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // message is a hello as QUIC carries it, without records.

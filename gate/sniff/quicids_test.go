@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // TestQUICSecondHello: the hello behind a HelloRetryRequest must name the same.

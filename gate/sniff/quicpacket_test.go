@@ -9,8 +9,8 @@ import (
 
 	"github.com/quic-go/quic-go/quicvarint"
 
-	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 var (

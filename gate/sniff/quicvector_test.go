@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // vector reads an example packet of RFC 9001 or RFC 9369, Appendix A.
