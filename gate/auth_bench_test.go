@@ -19,6 +19,7 @@ func BenchmarkAuth(b *testing.B) {
 		{"forward pass", "/auth/forward", "www.filed.example"},
 		{"nginx block", "/auth/nginx", "www.example.com"},
 		{"forward block", "/auth/forward", "www.example.com"},
+		{"check pass", "/v1/check?host=www.filed.example", "www.filed.example"},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			answer := gate.AuthForTest(newEdge(b, nil), newNotices(b, gate.NoticeConfig{}))

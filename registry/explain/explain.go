@@ -121,7 +121,7 @@ func Explain(l Lang, f Facts) Explanation {
 	}
 	e.Assumed = []Words{}
 	for _, a := range f.Assumed {
-		e.Assumed = append(e.Assumed, Words{a.String(), names.Replace(assumptions[a].text[l%langCount].Rule)})
+		e.Assumed = append(e.Assumed, Words{a.String(), names.fill(assumptions[a].text[l%langCount].Rule)})
 	}
 	return e
 }
@@ -142,7 +142,7 @@ func (n *Next) add(t Text) {
 }
 
 // names are what stands for the places in a text.
-func names(l Lang, f Facts) *strings.Replacer {
+func names(l Lang, f Facts) places {
 	host := f.Query.Host.String()
 	registrable := host
 	if d, ok := f.Query.Host.Name.Registrable(); ok {
@@ -152,11 +152,23 @@ func names(l Lang, f Facts) *strings.Replacer {
 	if name == "" {
 		name = registrable
 	}
-	places := []string{"{host}", host, "{registrable}", registrable, "{filed}", name}
+	p := places{"{host}", host, "{registrable}", registrable, "{filed}", name}
 	if f.Query.Provider == "" {
-		return strings.NewReplacer(append(places, nobody[l%langCount]...)...)
+		return append(p, nobody[l%langCount]...)
 	}
-	return strings.NewReplacer(append(places, "{provider}", string(f.Query.Provider))...)
+	return append(p, "{provider}", string(f.Query.Provider))
+}
+
+// places are what stands in texts, each followed by what is put there, which holds
+// no place itself. A strings.Replacer would cost more to make than to use once.
+type places []string
+
+// fill returns s with all places filled.
+func (p places) fill(s string) string {
+	for i := 0; i < len(p) && strings.Contains(s, "{"); i += 2 {
+		s = strings.ReplaceAll(s, p[i], p[i+1])
+	}
+	return s
 }
 
 // nobody stands for the provider where there is none. The Chinese texts say

@@ -1,8 +1,6 @@
 package explain
 
 import (
-	"strings"
-
 	"github.com/icpgate/icpgate/registry"
 )
 
@@ -55,6 +53,6 @@ func KnobText(l Lang, knob, value string) (Text, string) {
 }
 
 // fill puts a query's names into the places of a text.
-func (t Text) fill(r *strings.Replacer) Text {
-	return Text{r.Replace(t.Title), r.Replace(t.Rule), r.Replace(t.Owner), r.Replace(t.Staff)}
+func (t Text) fill(p places) Text {
+	return Text{p.fill(t.Title), p.fill(t.Rule), p.fill(t.Owner), p.fill(t.Staff)}
 }
