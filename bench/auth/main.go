@@ -1,6 +1,6 @@
 // Command auth measures what icp-gate costs where it is asked: CPU-µs of its
-// process for each question, of HAProxy over SPOP and of Envoy over gRPC, in one
-// run.
+// process for each question, of HAProxy over SPOP, of other proxies and programs
+// over HTTP, and of Envoy over gRPC, in one run.
 //
 //	go run ./bench/auth -gate bin/icp-gate
 //
@@ -68,6 +68,8 @@ type asked struct {
 	spoe, grpc string   // HOST:PORT
 	spoeUnix   string   // a path
 	grpcUnix   string   // the same
+	auth       string   // HOST:PORT
+	authUnix   string   // a path
 	names      []string // filed, and pass
 }
 
@@ -110,10 +112,11 @@ func (o options) start() (g *asked, stop func(), err error) {
 	if err := rig.WriteSnapshot(snapshot, 0, o.filings); err != nil {
 		return nil, nil, err
 	}
-	g = &asked{dir: o.dir, spoe: freeAddr(), grpc: freeAddr(), spoeUnix: filepath.Join(o.dir, "spoe.sock"), grpcUnix: filepath.Join(o.dir, "grpc.sock"), names: o.names()}
+	g = &asked{dir: o.dir, spoe: freeAddr(), grpc: freeAddr(), spoeUnix: filepath.Join(o.dir, "spoe.sock"), grpcUnix: filepath.Join(o.dir, "grpc.sock"),
+		auth: freeAddr(), authUnix: filepath.Join(o.dir, "auth.sock"), names: o.names()}
 	conf := filepath.Join(o.dir, "gate.conf")
 	text := ""
-	for _, keys := range []string{"spoe://" + g.spoe + " spoe://unix:" + g.spoeUnix, "grpc://" + g.grpc + " grpc://unix:" + g.grpcUnix} {
+	for _, keys := range []string{"spoe://" + g.spoe + " spoe://unix:" + g.spoeUnix, "grpc://" + g.grpc + " grpc://unix:" + g.grpcUnix, "auth://" + g.auth + " auth://unix:" + g.authUnix} {
 		text += fmt.Sprintf("%s {\n    icp {\n        registry %s\n    }\n    serves mainland\n    peers 127.0.0.1\n}\n", keys, snapshot)
 	}
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
