@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -198,13 +199,16 @@ func protocols(list []byte) string {
 func (l *quicLoop) refuse(s *service, p *quicPending, d []byte, h *sniff.Hello) {
 	if h.Kind != sniff.Malformed && !s.silent {
 		q := p.conn.hello
-		p.answer = sniff.AppendQUICClose(nil, sniff.QUICAnswer{
+		p.answer = sniff.AppendQUICClose(make([]byte, 0, closeSize), sniff.QUICAnswer{
 			Version: q.Version(), ID: q.ID(), Client: p.conn.client.bytes(), Error: sniff.QUICError(sniff.AlertUnrecognizedName),
 		})
 	}
 	l.pending.refuse(l, p)
 	l.told(p, len(d))
 }
+
+// closeSize is what AppendQUICClose appends at most.
+const closeSize = 100
 
 // admit lets a connection pass: what was held of it, and then this datagram.
 func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
@@ -221,12 +225,12 @@ func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
 		return
 	}
 	l.l.ids.settle(c, a, f.one)
-	held := append(p.held, append([]byte(nil), d...))
-	if !f.heard {
-		f.hello = append(f.hello, held...)
-	}
-	for _, b := range held {
+	for _, b := range p.held {
 		l.forward(f, b, len(b))
+	}
+	l.forward(f, d, len(d))
+	if !f.heard && !f.again && len(f.s.quic.all) > 1 { // another may have to hear it
+		f.hello = append(append(f.hello, p.held...), bytes.Clone(d))
 	}
 }
 

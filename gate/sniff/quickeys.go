@@ -87,14 +87,18 @@ type quicKeys struct {
 // derive makes the keys of a connection's client or server from the id that the
 // client chose, RFC 9001 §5.2.
 func (k *quicKeys) derive(version uint32, id []byte, server bool) {
-	l := &labels[versionIndex(version)]
+	v := versionIndex(version)
+	l := &labels[v]
 	side := l.client
 	if server {
 		side = l.server
 	}
-	initial := hmac256(l.salt[:], id)
+	w := macs.Get().(*macWork)
+	initial := w.mac(&salted[v], id)
 	secret := hmac256(initial[:], side)
-	key, iv, hp := hmac256(secret[:], l.key), hmac256(secret[:], l.iv), hmac256(secret[:], l.hp)
+	w.key(&w.state, secret[:])
+	key, iv, hp := w.mac(&w.state, l.key), w.mac(&w.state, l.iv), w.mac(&w.state, l.hp)
+	macs.Put(w)
 	k.aead, k.hp = newGCM(key[:keySize]), newAES(hp[:keySize])
 	copy(k.iv[:], iv[:])
 }
