@@ -200,9 +200,8 @@ func (l *quicLoop) leave(c *quicConn) {
 // known takes a datagram with a long header of a connection that may pass. What it
 // holds of a hello must be what was judged.
 func (l *quicLoop) known(f *quicFlow, c *quicConn, d []byte, scan *sniff.QUICDatagram) {
-	if f.doubted && !bytes.Equal(scan.First.DCID, c.first.bytes()) {
+	if f.heard && (scan.Types.Has(sniff.QUICHandshake) || !bytes.Equal(scan.First.DCID, c.first.bytes())) {
 		l.prove(f)
-		f.settle()
 	}
 	switch {
 	case c.unread:
@@ -286,9 +285,9 @@ func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
 				l.pending.giveBack(c.hello)
 				c.hello = nil
 			}
-			if f.doubted && c.proves(d) {
-				l.prove(f)
-			}
+		}
+		if f.heard {
+			l.prove(f)
 		}
 		f.settle()
 	}

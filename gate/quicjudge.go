@@ -45,7 +45,10 @@ func (l *quicLoop) secret(f *quicFlow, d []byte, types sniff.QUICTypes) bool {
 	switch {
 	case !types.Has(sniff.QUICHandshake) || types.Has(sniff.QUICZeroRTT) || types.Has(sniff.QUICRetry):
 		return false
-	case !types.Has(sniff.QUICInitial):
+	case f.heard:
+		l.prove(f)
+	}
+	if !types.Has(sniff.QUICInitial) {
 		l.forward(f, d, len(d))
 		return true
 	}

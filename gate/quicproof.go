@@ -1,15 +1,11 @@
 package gate
 
-import (
-	"bytes"
-	"slices"
-)
-
-// A client that sends to an id that the server has chosen has received what the
-// server sent: it is where it says it is. Until then its flow is unproven. Whoever
-// knows a filed name can begin such flows in the name of any address, so they are
-// bounded, apart from all others, and new ones push the oldest out: a true client
-// needs the time of one answer only.
+// A client that goes on with its handshake once the server has answered has
+// probably received the answer: it is where it says it is. Until then its flow is
+// unproven. Whoever knows a filed name can begin such flows in the name of any
+// address, so they are bounded, apart from all others, and new ones push the oldest
+// out: a true client needs the time of one answer only. More cannot be asked for:
+// all that a client could prove is encrypted, the ids that servers tell later too.
 
 // quicUnproven are the flows of a loop that are unproven, the oldest first. The
 // zero value is ready.
@@ -46,7 +42,7 @@ func (l *quicLoop) pushOut() bool {
 	return true
 }
 
-// prove has a flow be proven.
+// prove has a flow be proven, if it was not.
 func (l *quicLoop) prove(f *quicFlow) {
 	if !f.doubted {
 		return
@@ -64,10 +60,4 @@ func (l *quicLoop) prove(f *quicFlow) {
 	}
 	f.older, f.newer, f.doubted = nil, nil, false
 	q.n--
-}
-
-// proves reports whether a datagram with a short header bears an id that the server
-// of c has chosen.
-func (c *quicConn) proves(d []byte) bool {
-	return slices.ContainsFunc(c.ids, func(id quicID) bool { return id != c.first && bytes.HasPrefix(d[1:], id.bytes()) })
 }

@@ -14,14 +14,13 @@ import (
 func TestQUICForged(t *testing.T) {
 	o := newQUICOrigin(t, quicOriginConfig{})
 	addr, g, reg := startQUICLive(t, "limits connections 8", filedLive(t), o)
-	client := newQUICClient(t, addr, "filed.example")
-	client.tls.NextProtos = []string{"doq"}
-	kept, err := client.dial(t)
+	kept, err := newQUICClient(t, addr, "filed.example").dial(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kept.CloseWithError(0, "")
-	if got := echo3(t, kept); got != "echo" {
+	h3 := h3(kept)
+	if got := get3(t, h3, "filed.example", "/?bulk=300000"); got != "300000 bytes" {
 		t.Fatalf("got %s", got)
 	}
 	const forged = 100
@@ -43,7 +42,10 @@ func TestQUICForged(t *testing.T) {
 	if got := newQUICClient(t, addr, "filed.example").came(t); got != "filed.example filed.example" {
 		t.Errorf("a new connection: got %s", got)
 	}
-	if got := echo3(t, kept); got != "echo" {
+	if got := get3(t, h3, "filed.example", "/"); got != "filed.example filed.example" {
 		t.Errorf("a connection that was open: got %s", got)
+	}
+	if n := metric(t, reg, "icp_gate_quic_moved_total"); n != 0 {
+		t.Errorf("%v connections were ended and began anew", n)
 	}
 }

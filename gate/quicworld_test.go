@@ -77,7 +77,11 @@ func newQUICOrigin(t testing.TB, c quicOriginConfig) *quicOrigin {
 }
 
 func (o *quicOrigin) accept(ctx context.Context, srv *http3.Server, c *quic.Conn) {
-	<-c.HandshakeComplete()
+	select {
+	case <-c.HandshakeComplete():
+	case <-c.Context().Done():
+		return
+	}
 	st := c.ConnectionState()
 	o.note(st.TLS.ServerName, func() {
 		if st.Used0RTT {
