@@ -14,7 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/internal/initial"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/registry"
 )
 

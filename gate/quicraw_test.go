@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/gate/internal/hello"
-	"github.com/icpgate/icpgate/gate/internal/initial"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // quicRaw is a client that sends what no other would, before a gate, and behind it

@@ -60,7 +60,7 @@ const hosts = 1000
 // start starts the gate, behind the words before, and what else it takes.
 func (o options) start(before []string) (w *world, err error) {
 	snapshot := filepath.Join(o.dir, fmt.Sprintf("registry-%d.icp", o.filings))
-	if err := rig.WriteSnapshot(snapshot, o.filings); err != nil {
+	if err := rig.WriteSnapshot(snapshot, 0, o.filings); err != nil {
 		return nil, err
 	}
 	w = &world{relays: map[string]*relay{}}
