@@ -291,6 +291,9 @@ func TestQUICLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got := get3(t, h3(conn), "filed.example", "/"); got != "filed.example filed.example" { // the gate knows then that it is somebody's
+				t.Fatalf("got %s", got)
+			}
 			open = append(open, conn)
 		}
 		c := newQUICClient(t, addr, "filed.example")
