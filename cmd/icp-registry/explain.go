@@ -32,6 +32,7 @@ type explaining struct {
 
 	json, exitCode bool
 	lang           string
+	output
 
 	record target // a registry of record in place of the snapshot
 }
@@ -71,6 +72,7 @@ would be blocked.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd, args[0]) },
 	}
 	x.flags(cmd)
+	x.output.flags(cmd)
 	x.record.flags(cmd)
 	return cmd
 }
@@ -97,7 +99,7 @@ func (x *explaining) flags(cmd *cobra.Command) {
 	f.StringVar(&x.edge.Bindings, "bindings", "", "`FILE`: NAME|*.NAME PRODUCT [acceleration=…] [origin=…]")
 	f.StringVar(&x.edge.Suffixes, "suffixes", "", "`FILE`: CNAME suffix PROVIDER PRODUCT")
 	f.StringVar(&x.edge.Profiles, "profiles", "", "`FILE`: PROVIDER|* PRODUCT access|filing [origin-here=access|filing]")
-	f.BoolVar(&x.json, "json", false, "print JSON")
+	f.BoolVar(&x.json, "json", false, "the same as -o json")
 	f.StringVar(&x.lang, "lang", "", "en or zh; default: by locale")
 	f.BoolVar(&x.exitCode, "exit-code", false, "exit with 3 where the name would be blocked")
 	completePolicy(cmd)
@@ -116,6 +118,9 @@ func productWords() (all []string) {
 }
 
 func (x *explaining) run(cmd *cobra.Command, name string) error {
+	if err := x.output.check(cmd); err != nil {
+		return err
+	}
 	asked, err := x.parse(name)
 	if err != nil {
 		return usageError(cmd, err)
@@ -150,10 +155,29 @@ func (x *explaining) judge(ed *edge.Edge, asked *question) error {
 }
 
 func (x *explaining) print(e edge.Explained) error {
-	if x.json {
+	switch {
+	case x.json || x.form == "json":
 		return e.WriteJSON(x.stdout)
+	case x.form == "csv":
+		return x.output.print(x.stdout, listed(e))
 	}
 	return e.WriteText(x.stdout)
+}
+
+// listed is an explanation as rows, one an address.
+func listed(e edge.Explained) listing {
+	l := listing{whole: e, head: []string{"host", "address", "verdict", "reason", "filed", "title", "revision"}}
+	if len(e.Addresses) == 0 {
+		l.rows = [][]string{{e.Host, "", e.Verdict, e.Reason.String(), e.Filed, e.Title, e.Revision.String()}}
+	}
+	for _, a := range e.Addresses {
+		title := ""
+		if a.Verdict == e.Verdict && a.Reason == e.Reason {
+			title = e.Title
+		}
+		l.rows = append(l.rows, []string{e.Host, a.Address, a.Verdict, a.Reason.String(), e.Filed, title, e.Revision.String()})
+	}
+	return l
 }
 
 // question is what an explanation is asked for, and in which language.

@@ -190,3 +190,24 @@ func TestKilledWhilePublishing(t *testing.T) {
 		})
 	}
 }
+
+// TestRelayTokens: a relay makes the tokens of its edges while it runs; the registry
+// of record is elsewhere.
+func TestRelayTokens(t *testing.T) {
+	o := newOrigin(t)
+	dir := t.TempDir()
+	upstream := filepath.Join(dir, "upstream.token")
+	if err := os.WriteFile(upstream, []byte(o.tokens["relay"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	relay := filepath.Join(dir, "relay")
+	token(t, dir, "root", "admin,read", "--dir", relay)
+	_, url := startServe(t, "--dir", relay, "--listen", "127.0.0.1:0", "--upstream", o.url, "--upstream-key", o.keys, "--upstream-token", upstream)
+	r := &remote{t, url, dir}
+	if out := r.as("root", 0, "token", "create", "edge-9", "--scope", "edge"); !strings.Contains(out, "icp_") {
+		t.Errorf("a token of the relay: %s", out)
+	}
+	if out := r.as("root", 1, "history", "a.example"); !strings.Contains(out, "nothing is served") {
+		t.Errorf("the journal of a relay: %s", out)
+	}
+}

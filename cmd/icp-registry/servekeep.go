@@ -32,6 +32,14 @@ func (k *keeping) check() error {
 	return nil
 }
 
+// warnHalf says that an import is only partly published: others cannot be staged
+// until it is.
+func warnHalf(ctx context.Context, db *store.Store, log *slog.Logger) {
+	if i, err := db.Unfinished(ctx); err == nil {
+		log.Warn("an import is only partly published; \"icp-registry import publish\" goes on with it, \"import undo\" takes it back", "import", i.ID, "done", i.Done, "of", i.Chunks)
+	}
+}
+
 // keep drops what is too old until ctx ends; the function it returns waits for that.
 func (k *keeping) keep(ctx context.Context, s *api.Service, log *slog.Logger) (wait func()) {
 	ctx, end := context.WithCancel(ctx)

@@ -22,7 +22,7 @@ import (
 type Config struct {
 	Hub    *feed.Hub
 	Tokens Authenticator
-	// Store is the registry of record; nil for a relay.
+	// Store is the registry of record; of a relay it holds the tokens of its edges.
 	Store *store.Store
 	// Upstream is the service that a relay hands sightings on to.
 	Upstream *feed.Client
