@@ -139,6 +139,9 @@ type reloads struct{}
 // Reloaded implements edge.Observer.
 func (reloads) Reloaded(r edge.Reload) {
 	files := strings.Join(r.Files, ", ")
+	if files == "" {
+		files = "the registry's lists"
+	}
 	if r.Err != nil {
 		reloadCount.WithLabelValues(r.Data, "error").Inc()
 		log.Errorf("%s keeps what it had: %s has changed but cannot be used: %s", r.Data, files, r.Err)

@@ -84,7 +84,7 @@ func Open(cfg Config) (*Edge, error) {
 
 // holdAll takes hold of all data that the configuration names.
 func (e *Edge) holdAll() error {
-	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge, e.holdLog, e.holdAdmin} {
+	for _, hold := range []func() error{e.holdRegistry, e.holdCache, e.holdLists, e.holdPlaces, e.holdNames, e.holdExemptions, e.watchAge, e.holdLog, e.holdAdmin} {
 		if err := hold(); err != nil {
 			return err
 		}
@@ -95,20 +95,24 @@ func (e *Edge) holdAll() error {
 func (e *Edge) holdRegistry() error {
 	switch {
 	case e.cfg.Live != nil:
-		e.lists = e.cfg.Lists
 		return nil
 	case e.cfg.thin():
 		return e.holdRemote()
 	case e.cfg.follows():
-		err := e.holdService()
-		if err == nil {
-			e.lists = e.service.get()
-		}
-		return err
+		return e.holdService()
 	case e.cfg.Registry == "":
 		return errors.New("registry: no snapshot file is configured")
 	}
 	return e.holdFile()
+}
+
+// holdLists takes hold of the registry's lists: what is held after it is read anew
+// when they change.
+func (e *Edge) holdLists() error {
+	if e.lists = e.cfg.Lists; e.service != nil {
+		e.lists = e.service.get()
+	}
+	return nil
 }
 
 func (e *Edge) holdPlaces() (err error) {
@@ -190,9 +194,10 @@ func take[T any](e *Edge, data string, files []string, extra string, load func()
 	switch {
 	case e.service != nil:
 		extra += e.service.key
-		generation = e.lists.ListsState
 	case e.lists != nil:
 		extra += fmt.Sprintf("%p", e.cfg.Live)
+	}
+	if e.lists != nil {
 		generation = e.lists.ListsState
 	}
 	s, err := hold(fmt.Sprintf("%s%q%s", data, files, extra), data, files, every, o, generation, load)
