@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type Node struct {
 	settings []string
 	attr     *syscall.SysProcAttr
 	cmd      *exec.Cmd      // nil: it does not run
+	over     chan struct{}  // closed when it has ended
 	log      sync.WaitGroup // reads what it says
 }
 
@@ -146,10 +148,20 @@ func (n *Node) Start() error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	// The server is killed when the thread ends that started it, which Go may end
+	// before the process: this one stays.
+	started, over := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		started <- cmd.Start()
+		<-over
+	}()
+	if err := <-started; err != nil {
+		close(over)
 		return err
 	}
-	n.cmd = cmd
+	n.cmd, n.over = cmd, over
 	return n.ready(log)
 }
 
@@ -253,6 +265,7 @@ func (n *Node) Stop() {
 func (n *Node) ended() {
 	n.log.Wait()
 	_ = n.cmd.Wait()
+	close(n.over)
 	n.cmd = nil
 }
 
