@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/icpgate/icpgate/registry/disk"
 	"github.com/icpgate/icpgate/registry/feed"
 )
 
@@ -34,13 +35,13 @@ func makeSigner(path, public string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(public, text, 0o644); err != nil {
+	if err := disk.WriteFile(public, text, 0o644); err != nil {
 		return err
 	}
 	if text, err = k.MarshalPEM(); err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o600)
+	return disk.WriteFile(path, text, 0o600)
 }
 
 // tls reads how the service is secured; nil for plain HTTP, on loopback.
