@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -155,7 +154,7 @@ func trick(t *testing.T, addr string, s *seen) {
 // filed name gets, from a proxy that waits for no more than a moment.
 func whenGone(t *testing.T, p *program, addr string, hangs, want int) {
 	t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.hang(t)
 	eventually(t, "the gate stands still", func() bool {
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 		_, state, _ := strings.Cut(string(stat), ") ")

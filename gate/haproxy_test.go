@@ -114,7 +114,7 @@ func tryHAProxyPage(t *testing.T, f fences) {
 	p = start(t, 1, f["gate.conf"], nil)
 	eventually(t, "the gate is asked again", func() bool { return get(t, web, "filed.example").status == 200 })
 	// An agent that hangs, and one that is gone, are the closed side's.
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.hang(t)
 	quick := strings.NewReplacer("timeout processing 3s", "timeout processing 500ms").Replace(f["spoe-icp.conf"])
 	other := freePort(t)
 	conf := strings.NewReplacer(web, other, secure, freePort(t)).Replace(f["haproxy.cfg"])
@@ -274,7 +274,7 @@ func tryHAProxyRedirect(t *testing.T, f fences) {
 			t.Errorf("%s: %+v; want %d to %q", host, got, want, to)
 		}
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.hang(t)
 	if got := get(t, web, "unfiled.example"); got.status != 200 {
 		t.Errorf("the agent hangs: %+v; want 200, by the open side", got)
 	}
@@ -313,7 +313,7 @@ func tryHAProxyTLS(t *testing.T, f fences) {
 			t.Errorf("%s: %q; want the end alone", name, got)
 		}
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.hang(t)
 	if err := handshake(web, "filed.example"); err == nil {
 		t.Error("the agent hangs: a handshake; want the end, by the closed side")
 	}

@@ -90,6 +90,24 @@ func (p *program) signal(t testing.TB, s os.Signal) {
 	}
 }
 
+// hang stops the program, and returns when none of its threads runs any more: the
+// signal alone has only been sent by then.
+func (p *program) hang(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	eventually(t, "the program has stopped", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+		for _, thread := range threads {
+			b, _ := os.ReadFile(thread)
+			_, state, _ := strings.Cut(string(b), ") ") // behind the name, which stands in parentheses
+			if !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
+}
+
 // goesOn waits until n more requests were answered.
 func goesOn(t testing.TB, done func() int64, n int64) {
 	t.Helper()

@@ -8,14 +8,13 @@ import "os"
 // connections would be collected, which takes a tenth of all its time.
 const ballastSize = 64 << 20
 
-// ballast is never touched, so no page of it is ever in memory. For the collector
-// it lives: it lets as much garbage gather as there is that lives.
-var ballast []byte
-
-// takeBallast leaves alone whoever has said when to collect, by an environment
-// variable of the Go runtime.
-func takeBallast() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		ballast = make([]byte, ballastSize)
+// takeBallast returns memory that is never touched, so that no page of it is ever
+// there. For the collector it lives, as long as it is kept: it lets as much garbage
+// gather as there is that lives. It returns none where somebody has said when to
+// collect, by an environment variable of the Go runtime.
+func takeBallast() []byte {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return nil
 	}
+	return make([]byte, ballastSize)
 }

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -32,8 +33,10 @@ import (
 )
 
 func main() {
-	takeBallast()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	ballast := takeBallast()
+	code := run(os.Args[1:], os.Stdout, os.Stderr)
+	runtime.KeepAlive(ballast)
+	os.Exit(code)
 }
 
 // settings are those of the command line.
