@@ -97,9 +97,13 @@ events { worker_connections 19000; multi_accept on; }
 
 func configureNginx(w world, dir string, ports map[role]int, o *origin) ([]string, error) {
 	conf := filepath.Join(dir, "nginx.conf")
+	buffers := "proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 512k;"
+	if w.shipped {
+		buffers = ""
+	}
 	text := fmt.Sprintf(nginxHead, dir) + fmt.Sprintf(`http {
     access_log off; keepalive_timeout 300; keepalive_requests 100000000;
-    proxy_max_temp_file_size 0; proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 512k;
+    proxy_max_temp_file_size 0; %[8]s
     map_hash_max_size 4000000; map_hash_bucket_size 128;
     map $host $filed { hostnames; default 0; include %[1]s; }
     upstream origin { server %[2]s; keepalive 256; keepalive_requests 100000000; }
@@ -125,7 +129,7 @@ stream {
     server { listen %[6]s backlog=4096; ssl_preread on; proxy_pass $to; }
     upstream tls { server %[7]s; }
 }
-`, w.nginxMap(), o.http(), addr(ports[roleHTTP]), addr(ports[roleReuse]), w.nginxStreamMap(), addr(ports[roleSNI]), o.tlsAddr())
+`, w.nginxMap(), o.http(), addr(ports[roleHTTP]), addr(ports[roleReuse]), w.nginxStreamMap(), addr(ports[roleSNI]), o.tlsAddr(), buffers)
 	return []string{"nginx", "-c", conf}, os.WriteFile(conf, []byte(text), 0o644)
 }
 
