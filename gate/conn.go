@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // conn is one client's connection, from accept to close. Fields without a remark
@@ -22,6 +24,7 @@ type conn struct {
 	// Of use to whom ends connections.
 	mu     sync.Mutex
 	asked  asked  // whom the client means at the moment
+	hello  asked  // whom it meant in the hello of TLS that is ended here
 	tunnel bool   // bytes go both ways, unread
 	ended  func() // closes what must be closed to end it
 	told   func() // tells the client that it is to go; nil where that is not said
@@ -49,6 +52,24 @@ func (c *conn) meant() (a asked, tunnel bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.asked, c.tunnel
+}
+
+// noteHello records the name in the hello of TLS that is ended here, which has to
+// pass beside that of each request. A hello without a name says nothing.
+func (c *conn) noteHello(a asked) {
+	if a.host.Kind() == registry.NoHost {
+		return
+	}
+	c.mu.Lock()
+	c.hello = a
+	c.mu.Unlock()
+}
+
+// helloName returns what noteHello recorded.
+func (c *conn) helloName() asked {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hello
 }
 
 // origin is what an upstream may be told of the client.

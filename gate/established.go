@@ -60,7 +60,9 @@ func (g *Gate) look() {
 			g.sweep(l, s)
 		}
 	}
-	g.endGone(time.Now())
+	now := time.Now()
+	g.endGone(now)
+	g.endGoneQUIC(now) // and not while one of them comes back
 	for _, l := range g.quic {
 		if l.held.changed(l.service.Load()) {
 			l.sweep()
@@ -77,7 +79,11 @@ func (g *Gate) sweep(l *listener, s *service) {
 			continue
 		}
 		a, tunnel := c.meant()
-		if !a.known || !s.blocks(a, &c.route) {
+		blocked := a.known && s.blocks(a, &c.route)
+		if hello := c.helloName(); hello.known && !blocked {
+			blocked = s.blocks(hello, &c.route)
+		}
+		if !blocked {
 			if h := c.h2.Load(); h != nil {
 				h.sweep(s)
 			}

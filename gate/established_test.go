@@ -201,3 +201,32 @@ func TestEstablished(t *testing.T) {
 		t.Error("a new connection for the cancelled name was taken")
 	}
 }
+
+// TestEstablishedHello: where TLS is ended, a connection whose name in the hello is
+// cancelled ends, whatever its requests are for.
+func TestEstablishedHello(t *testing.T) {
+	live := new(index.Live)
+	cancelled := filing("cancelled.example", registry.Aliyun)
+	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), cancelled))
+	c := newCertificate(t, "filed.example", "cancelled.example")
+	g, _ := startLive(t, "tls://127.0.0.1:0 {\nicp {\nregistry r.snap\n}\nserves mainland\ntls "+c.Cert+" "+c.Key+"\nupstream "+newOrigin(t, new(seen))+"\n}\n", live)
+	conns := map[string]*tls.Conn{}
+	for _, name := range []string{"filed.example", "cancelled.example"} {
+		for _, a := range g.Listeners() {
+			conns[name] = tls.Client(dialTCP(t, a.String()), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+		}
+		fmt.Fprint(conns[name], "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+		if got := answered(t, bufio.NewReader(conns[name]), "GET"); got[:3] != "200" {
+			t.Fatalf("%s: got %s", name, got)
+		}
+	}
+	cancelled.Status = registry.StatusCancelled
+	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), cancelled))
+	if _, err := conns["cancelled.example"].Read(make([]byte, 1)); err == nil || !ended(err) {
+		t.Errorf("got %v; want the end", err)
+	}
+	fmt.Fprint(conns["filed.example"], "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+	if got := answered(t, bufio.NewReader(conns["filed.example"]), "GET"); got[:3] != "200" {
+		t.Errorf("the other: got %s", got)
+	}
+}

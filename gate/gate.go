@@ -206,7 +206,6 @@ type goneListener struct {
 // their running responses, for they would ask there for ever, and tunnels when
 // their time is over.
 func (g *Gate) endGone(now time.Time) {
-	g.endGoneQUIC(now)
 	if len(g.gone) == 0 {
 		return
 	}

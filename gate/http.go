@@ -160,6 +160,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		}
 		s.report(&h.route, a, v, enforces, r.Cause, id)
 		if id != "" {
+			h.note(asked{}, false) // it is answered, and nobody's to end
 			h.block(r, a, v, id)
 			return false
 		}

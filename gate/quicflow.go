@@ -175,7 +175,7 @@ func (l *quicLoop) end(f *quicFlow) {
 	if f.stray {
 		l.l.strays.end()
 	}
-	l.l.strays.leave(f)
+	l.l.strays.leave(l.l.service.Load(), f)
 	l.prove(f)
 	for _, c := range f.conns {
 		l.leave(c)

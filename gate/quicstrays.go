@@ -44,12 +44,12 @@ func (q *quicStrays) end() {
 }
 
 // leave keeps the names of a flow that ends, if there is a stray that may go on
-// with one of its connections.
-func (q *quicStrays) leave(f *quicFlow) {
+// with one of its connections; s is the service in force.
+func (q *quicStrays) leave(s *service, f *quicFlow) {
 	if q.open.Load() == 0 || len(f.conns) == 0 {
 		return
 	}
-	if enforces, exempt := f.s.treatment(f.tuple.addr()); !enforces || exempt {
+	if enforces, exempt := s.treatment(f.tuple.addr()); !enforces || exempt {
 		return
 	}
 	q.mu.Lock()

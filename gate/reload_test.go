@@ -101,3 +101,21 @@ func TestReloadEndsTunnels(t *testing.T) {
 func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
+
+// TestReloadQUICBack: a listener of QUIC that is taken away and comes back at once,
+// before anybody has looked whether its flows have ended, serves.
+func TestReloadQUICBack(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	addr := freeUDPPort(t)
+	other := "http://" + freePort(t) + " {\nICP\nupstream 127.0.0.1:1\n}\n"
+	both := "quic://" + addr + " {\nICP\nupstream " + o.addr + "\n}\n" + other
+	p := start(t, 2, both, nil)
+	for i, config := range []string{other, both} {
+		p.write(t, config)
+		p.signal(t, syscall.SIGHUP)
+		p.log.await(t, fmt.Sprintf(`(?s)(?:configuration read anew.*?){%d}`, i+1))
+	}
+	if got := newQUICClient(t, addr, "filed.example").came(t); got != "filed.example filed.example" {
+		t.Errorf("got %s", got)
+	}
+}

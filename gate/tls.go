@@ -34,6 +34,7 @@ func (c *conn) serveTLS() {
 	}
 	s.report(&c.route, a, v, enforces, hello.Cause, "")
 	if enforces && (v.Block || hello.ECH && c.s.echRefused) {
+		c.note(asked{}, false) // it is refused, and nobody's to end
 		if v.Block && c.showsPage(a) {
 			c.endTLS(in, a)
 			in = nil
