@@ -21,17 +21,15 @@ func (s *service) report(r *route, a asked, v registry.Verdict, enforced bool, c
 	}
 }
 
-// blocked hands a block on to the sightings and the log. Of several judged
-// addresses it names the one that the connection came to, if any.
+// blocked hands a block on to the sightings and the log.
 func (s *service) blocked(r *route, a asked, v registry.Verdict, enforced bool) {
 	mode, effect := registry.Enforce, registry.EffectBlock
 	if !enforced {
 		mode, effect = registry.Monitor, registry.EffectPass
 	}
-	var buf [4]edge.Where
-	w := s.where.judged(buf[:0], r.dest)[0]
+	addr, w := s.where.named(r.dest)
 	s.edge.Blocked(edge.Blocked{
-		Sighted: edge.Sighted{Host: a.host.Name, Addr: r.dest.addr(), Reason: v.Reason, Channel: a.channel, Mode: mode},
+		Sighted: edge.Sighted{Host: a.host.Name, Addr: addr, Reason: v.Reason, Channel: a.channel, Mode: mode},
 		Filed:   a.host.Name.Last(int(v.Filed)), Effect: effect,
 		Provider: w.Provider, Product: w.Product, Place: w.Place,
 		Client: r.from.Addr(), Server: s.name,

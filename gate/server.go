@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/authz"
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 )
 
@@ -55,7 +57,8 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	if s.log, err = logs.open(cfg.Log, m); err != nil {
 		return nil, err
 	}
-	cfg.ICP.Observer = m
+	cfg.ICP.Observer, cfg.ICP.Label, cfg.ICP.Channel = m, cfg.label(), cfg.channel()
+	cfg.ICP.Stands = edge.Stands{Addrs: cfg.Serves.Addrs, Product: cfg.Serves.Product}
 	if s.edge, err = edge.Open(cfg.ICP); err != nil {
 		return nil, fmt.Errorf("icp: %w", err)
 	}
@@ -68,6 +71,26 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	dial := cfg.Timeouts.WithDefaults().Dial
 	s.upstreams, s.quic = newUpstreams(overTCP, dial, nil, nil), newQUICUpstreams(overUDP, dial)
 	return s, nil
+}
+
+// label names a block to people.
+func (s *Server) label() string {
+	keys := make([]string, len(s.Listeners))
+	for i, l := range s.Listeners {
+		keys[i] = l.String()
+	}
+	return strings.Join(keys, " ")
+}
+
+// channel is how explanations take questions to have come.
+func (s *Server) channel() registry.Channel {
+	switch s.Listeners[0].Scheme {
+	case TLS:
+		return registry.ChannelHTTPS
+	case QUIC:
+		return registry.ChannelQUIC
+	}
+	return registry.ChannelHTTP
 }
 
 // closeServers lets go of what blocks hold. Connections that began with them may

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -29,7 +30,8 @@ func (d destination) addrPort() netip.AddrPort {
 	return d.Local
 }
 
-// addr is the first that is known: the address a connection is judged at.
+// addr is the first that is known: the address a connection is judged at, unless
+// the block says what it stands for.
 func (d destination) addr() netip.Addr {
 	switch {
 	case d.Told.IsValid():
@@ -93,6 +95,26 @@ func (l *locator) placed(places []edge.Where, d destination) []edge.Where {
 		}
 	}
 	return places
+}
+
+// named is the judged address that sightings and the log name, and where it is. Of
+// several that a listener stands for, it is the one that the connection came to, or
+// else the first of its family. With `serves mainland`, which names none, it is what
+// the connection tells.
+func (l *locator) named(d destination) (netip.Addr, edge.Where) {
+	var buf [4]edge.Where
+	if d.Told.IsValid() || len(l.serves.Addrs) == 0 {
+		return d.addr(), l.judged(buf[:0], d)[0]
+	}
+	came := d.addr()
+	i := slices.Index(l.serves.Addrs, came)
+	if i < 0 {
+		i = slices.IndexFunc(l.serves.Addrs, func(a netip.Addr) bool { return a.Is4() == came.Is4() })
+	}
+	a := l.serves.Addrs[max(i, 0)]
+	w := l.at(a)
+	w.Product = cmp.Or(d.Product, w.Product)
+	return a, w
 }
 
 // at is where one address is. An address that is not known (a unix socket's) is

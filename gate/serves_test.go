@@ -103,6 +103,32 @@ func TestJudged(t *testing.T) {
 	}
 }
 
+// TestNamed: sightings name an address that is judged, by the family of the
+// client's where there are several.
+func TestNamed(t *testing.T) {
+	e := openEdge(t, edge.Config{Provider: "aliyun", Networks: networks}, "203.0.113.0/24\n")
+	came := destination{Local: netip.MustParseAddrPort("10.0.0.1:443")}
+	for _, tc := range []struct {
+		serves   Serves
+		d        destination
+		want     string
+		provider registry.ProviderID
+	}{
+		{Serves{}, destination{Local: netip.MustParseAddrPort("203.0.113.1:443")}, "203.0.113.1", "aliyun"},
+		{Serves{Addrs: addrs("203.0.113.65")}, came, "203.0.113.65", "tencent"},
+		{Serves{Addrs: addrs("2001:db8::1", "203.0.113.1", "203.0.113.65")}, came, "203.0.113.1", "aliyun"},
+		{Serves{Addrs: addrs("203.0.113.1", "203.0.113.65")}, destination{Local: netip.MustParseAddrPort("[::ffff:203.0.113.65]:443")}, "203.0.113.65", "tencent"},
+		{Serves{Addrs: addrs("2001:db8::1")}, came, "2001:db8::1", ""},
+		{Serves{Addrs: addrs("203.0.113.1"), Asked: true}, destination{Told: netip.MustParseAddr("203.0.113.66")}, "203.0.113.66", "tencent"},
+		{Serves{Mainland: true}, came, "10.0.0.1", "aliyun"},
+	} {
+		a, w := newLocator(e, tc.serves).named(tc.d)
+		if a.String() != tc.want || w.Provider != tc.provider {
+			t.Errorf("%+v, %+v: got %s of %q; want %s of %q", tc.serves, tc.d, a, w.Provider, tc.want, tc.provider)
+		}
+	}
+}
+
 // TestJudgedAfterReload: what changes in the files counts at once.
 func TestJudgedAfterReload(t *testing.T) {
 	e := openEdge(t, edge.Config{Provider: "aliyun"}, "203.0.113.0/24\n")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // explainParams are the parameters of /explain.
@@ -26,7 +27,9 @@ type blockName struct {
 	Label  string `json:"label,omitempty"`
 }
 
-func (n blockName) String() string { return fmt.Sprintf("%d/%d %s", n.Number, n.Of, n.Label) }
+func (n blockName) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%d/%d %s", n.Number, n.Of, n.Label))
+}
 
 // explainPage judges a host as one of the blocks does.
 func explainPage(k ask) (answer, error) {
@@ -38,6 +41,7 @@ func explainPage(k ask) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	q.complete(e.cfg.Stands)
 	x := explained{name, Explain(k.lang, e.Judge(q))}
 	return answer{value: x, text: func(w io.Writer) error {
 		if err := x.WriteText(w); err != nil || name.Of == 1 {

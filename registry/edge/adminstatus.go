@@ -91,7 +91,7 @@ func statusPage(ask) (answer, error) {
 
 // writeText prints a block. The words are those of the block's options.
 func (s Status) writeText(b *bufio.Writer, number int) {
-	fmt.Fprintf(b, "\nblock %d  %s\n", number, s.Label)
+	fmt.Fprintf(b, "\n%s\n", strings.TrimSpace(fmt.Sprintf("block %d  %s", number, s.Label)))
 	row := func(word string, value any) { fmt.Fprintf(b, "  %-12s %v\n", word, value) }
 	if len(s.Zones) > 0 {
 		row("zones", strings.Join(s.Zones, " "))
@@ -99,7 +99,9 @@ func (s Status) writeText(b *bufio.Writer, number int) {
 	row("ready", s.Ready)
 	row("mode", s.Mode)
 	row("fail", s.Fail)
-	row("block", s.Block)
+	if s.Block != "" {
+		row("block", s.Block)
+	}
 	if s.Provider != "" {
 		row("provider", s.Provider)
 	}
@@ -118,7 +120,7 @@ func (s Status) writeText(b *bufio.Writer, number int) {
 		if len(d.Files) == 0 {
 			continue
 		}
-		row(d.Data, fmt.Sprintf("%s, read %s: %s %s", strings.Join(d.Files, " "), d.ReadAt.Format(time.RFC3339), d.Result, d.Error))
+		row(d.Data, strings.TrimSpace(fmt.Sprintf("%s, read %s: %s %s", strings.Join(d.Files, " "), d.ReadAt.Format(time.RFC3339), d.Result, d.Error)))
 	}
 	for _, w := range s.Warnings {
 		row("warning", w)

@@ -123,6 +123,9 @@ type Config struct {
 	// Channel is how the program sees what it judges. Default: DNS. Not in the
 	// block.
 	Channel registry.Channel
+	// Stands is what the program's own hosts stand at. Default: unknown. Not in the
+	// block.
+	Stands Stands
 	// Live is a registry that the caller keeps, in place of the file. Optional.
 	// Not in the block.
 	Live *index.Live
@@ -139,6 +142,14 @@ type Config struct {
 	Listen func(network, address string) (net.Listener, error)
 	// Now is the clock. Default time.Now. Not in the block.
 	Now func() time.Time
+}
+
+// Stands is where the hosts stand that a program serves, and by what. An
+// explanation goes by it where the question does not tell. The zero value knows
+// neither.
+type Stands struct {
+	Addrs   []netip.Addr
+	Product registry.Product
 }
 
 // Observer is told what became of a file that changed. Calls come from the

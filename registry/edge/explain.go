@@ -32,6 +32,14 @@ type Told struct {
 	Origin          registry.Origin
 }
 
+// complete fills in what q does not tell.
+func (q *Question) complete(s Stands) {
+	if len(q.Addrs) == 0 {
+		q.Addrs = s.Addrs
+	}
+	q.Told.Product = cmp.Or(q.Told.Product, s.Product)
+}
+
 // Judged are the facts at one address; Addr is not valid if none was given.
 type Judged struct {
 	Addr  netip.Addr

@@ -16,8 +16,8 @@ type Status struct {
 	Ready    bool                `json:"ready"`
 	Mode     string              `json:"mode"`
 	Fail     string              `json:"fail"`
-	Provider registry.ProviderID `json:"provider"` // empty: nobody's
-	Block    string              `json:"block"`
+	Provider registry.ProviderID `json:"provider"`        // empty: nobody's
+	Block    string              `json:"block,omitempty"` // of DNS answers; empty for a program that gives none
 	Registry RegistryStatus      `json:"registry"`
 	Data     []DataStatus        `json:"data"`
 	Warnings []string            `json:"warnings,omitempty"`
@@ -76,7 +76,10 @@ func (e *Edge) Status() Status {
 	s := Status{
 		Label: e.cfg.Label, Zones: e.cfg.Zones, Ready: e.Ready(),
 		Mode: e.cfg.Policy.Mode.String(), Fail: e.cfg.Policy.Fail.String(), Provider: e.cfg.Provider,
-		Block: e.cfg.Block.Action.String(), Registry: e.registryStatus(), Warnings: e.Warnings(), Data: []DataStatus{},
+		Registry: e.registryStatus(), Warnings: e.Warnings(), Data: []DataStatus{},
+	}
+	if e.cfg.Channel == registry.ChannelDNS {
+		s.Block = e.cfg.Block.Action.String()
 	}
 	for _, status := range e.data {
 		s.Data = append(s.Data, status())
