@@ -173,6 +173,9 @@ func (oneself) Authenticate(context.Context, string) (api.Identity, error) {
 	return api.Identity{ID: "local:" + who(), Owner: who(), Scopes: store.Scopes()}, nil
 }
 
+// Ended implements api.Authenticator.
+func (oneself) Ended(context.Context, []api.Identity) (map[string]bool, error) { return nil, nil }
+
 // pipeListener takes connections that never leave the process.
 type pipeListener struct {
 	conns  chan net.Conn

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -19,6 +20,8 @@ type Identity struct {
 	ID     string   // of the token, or "cert:" and the certificate's common name
 	Owner  string   // whose it is: two people confirm what two owners do
 	Scopes []string // of the store's
+	// Until is when it ends by itself; zero is never.
+	Until time.Time
 }
 
 // Has reports whether who asks may be served under a scope.
@@ -30,9 +33,11 @@ var ErrToken = errors.New("the token is not valid")
 
 // Authenticator tells whose a token is. It returns ErrToken for one that is not
 // valid, and another error where it cannot tell. It compares without telling by
-// its time how far a guess was right.
+// its time how far a guess was right. Ended tells, by ID, which of the identities
+// that it or a certificate made are not valid any more.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (Identity, error)
+	Ended(ctx context.Context, who []Identity) (map[string]bool, error)
 }
 
 // Tokens authenticates by the tokens of a store.
@@ -47,8 +52,22 @@ func (t Tokens) Authenticate(ctx context.Context, token string) (Identity, error
 	case err != nil:
 		return Identity{}, err
 	}
-	return Identity{ID: k.ID, Owner: k.Owner, Scopes: k.Scopes}, nil
+	return Identity{ID: k.ID, Owner: k.Owner, Scopes: k.Scopes, Until: k.Until}, nil
 }
+
+// Ended implements Authenticator.
+func (t Tokens) Ended(ctx context.Context, who []Identity) (map[string]bool, error) {
+	var ids []string
+	for _, i := range who {
+		if !strings.HasPrefix(i.ID, certPrefix) {
+			ids = append(ids, i.ID)
+		}
+	}
+	return t.Store.TokensEnded(ctx, ids)
+}
+
+// certPrefix begins the ID of who shows a certificate; that of no token does.
+const certPrefix = "cert:"
 
 type identityKey struct{}
 
@@ -73,9 +92,9 @@ func identify(r *http.Request, by Authenticator) (Identity, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-			name := r.TLS.VerifiedChains[0][0].Subject.CommonName
-			if name != "" {
-				return Identity{"cert:" + name, name, EdgeScopes}, nil
+			cert := r.TLS.VerifiedChains[0][0]
+			if name := cert.Subject.CommonName; name != "" {
+				return Identity{ID: certPrefix + name, Owner: name, Scopes: EdgeScopes, Until: cert.NotAfter}, nil
 			}
 		}
 		return Identity{}, errNoToken

@@ -188,7 +188,7 @@ func (s *Service) temporary() (string, error) {
 
 // long serves what takes long: reading and writing go on as long as something moves.
 func (s *Service) long(do func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.lasts.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := &moving{ResponseWriter: w, to: http.NewResponseController(w), body: r.Body}
 		r.Body = m
 		defer func() { _ = m.to.SetWriteDeadline(time.Now().Add(answerTime)) }() // for what is still to be flushed
@@ -199,7 +199,7 @@ func (s *Service) long(do func(http.ResponseWriter, *http.Request) error) http.H
 			}
 			writeProblem(w, p.Status, p.Detail)
 		}
-	})
+	}), true)
 }
 
 // moving gives every read of a body, and every write of an answer, its time anew.

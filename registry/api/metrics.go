@@ -37,7 +37,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to 33 s; snapshots take longer
 		}, []string{"route"}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "denied_total", Help: "Counter of requests that were not let through, by what they lacked: token or scope.",
+			Namespace: namespace, Name: "denied_total", Help: "Counter of requests that were not let through, by what they lacked: token or scope; ended are streams whose token was revoked or has expired.",
 		}, []string{"lack"}),
 	}
 	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{

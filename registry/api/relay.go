@@ -22,6 +22,7 @@ type Relay struct {
 	mu      sync.Mutex
 	behind  func() []feed.EdgeBehind
 	failing bool
+	denied  bool // and told so
 }
 
 // RelayOptions say how a relay works. Upstream and Keys must be given.
@@ -32,7 +33,8 @@ type RelayOptions struct {
 	// Follow says how upstream is followed; what a relay needs of it is set.
 	Follow feed.FollowOptions
 	// Failed, if not nil, is told why upstream is not followed, once when it begins,
-	// and nil when it is over. It must return soon.
+	// once more when it turns out that the relay is not let in (feed.ErrDenied), and
+	// nil when it is over. It must return soon.
 	Failed func(error)
 }
 
@@ -89,17 +91,19 @@ func (y *Relay) changed(s feed.FollowStatus) {
 		return
 	}
 	y.mu.Lock()
-	was := y.failing
+	was, toldDenied := y.failing, y.denied
 	switch {
 	case s.Failing != nil:
 		y.failing = true
+		y.denied = y.denied || errors.Is(s.Failing, feed.ErrDenied)
 	case s.Connected:
-		y.failing = false
+		y.failing, y.denied = false, false
 	}
 	now := y.failing
+	worse := y.denied && !toldDenied
 	y.mu.Unlock()
 	switch {
-	case now && !was:
+	case now && !was, worse:
 		y.o.Failed(s.Failing)
 	case was && !now:
 		y.o.Failed(nil)

@@ -45,6 +45,9 @@ type Config struct {
 	// Frank: who asks is told of errors that are not theirs, such as those of the
 	// database. It is for a service within one's own process.
 	Frank bool
+	// Recheck is how often it is looked whether the tokens of open streams are still
+	// good; 0 is DefaultRecheck.
+	Recheck time.Duration
 	// Failed, if not nil, is told of such errors. It must return soon.
 	Failed func(error)
 }
@@ -56,6 +59,7 @@ type Service struct {
 	guard *guard
 	edges edges
 	jobs  jobs
+	lasts *lasting
 
 	metrics *metrics
 }
@@ -89,6 +93,7 @@ func New(cfg Config) *Service {
 	if cfg.Failed == nil {
 		s.cfg.Failed = func(error) {}
 	}
+	s.lasts = newLasting(&s.cfg, &s.jobs, func() { s.metrics.denied.WithLabelValues("ended").Inc() })
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
@@ -184,11 +189,12 @@ func (s *Service) streams(mux *http.ServeMux) {
 		OperationID: "snapshot-file", Method: http.MethodGet, Path: feed.SnapshotPath + "/{sha256}", Summary: "A file of a snapshot, whole or a range",
 		Parameters: []*huma.Param{{Name: "sha256", In: "path", Required: true, Description: "As the manifest has it.", Schema: &huma.Schema{Type: "string"}}},
 		Responses:  octets("The file, which never changes.", "application/octet-stream"),
-	}, deadlines(hub, fileTime))
+	}, deadlines(s.lasts.handler(hub, false), fileTime))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "feed", Method: http.MethodGet, Path: feed.FeedPath, Summary: "The frames after a revision, without end",
 		Parameters: []*huma.Param{query("from", revision)}, Responses: octets("Frames and heartbeats.", frames),
-	}, hub)
+		Description: "It ends when the token that it is asked with is revoked or expires.",
+	}, s.lasts.handler(hub, true))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "digest", Method: http.MethodGet, Path: feed.DigestPath, Summary: "The digests of the registry",
 		Responses: octets("A heartbeat and the digests at its revision.", frames),
@@ -197,7 +203,7 @@ func (s *Service) streams(mux *http.ServeMux) {
 		OperationID: "repair", Method: http.MethodGet, Path: feed.RepairPath, Summary: "All that lies in some buckets of the digest",
 		Parameters: []*huma.Param{query("at", revision), query("buckets", "Numbers of buckets between commas.")},
 		Responses:  octets("Frames of repair.", frames),
-	}, deadlines(hub, fileTime))
+	}, deadlines(s.lasts.handler(hub, false), fileTime))
 	coverage := feed.CoverageHandler(s.cfg.Hub.Replica().Live().View, refuse)
 	s.route(mux, store.ScopeCoverage, huma.Operation{
 		OperationID: "coverage", Method: http.MethodPost, Path: feed.CoveragePath, Summary: "What is filed of some names",

@@ -52,6 +52,10 @@ func (s *Service) tokenRoutes() {
 	}, func(ctx context.Context, in *struct {
 		ID string `path:"id"`
 	}) (*struct{}, error) {
-		return nil, s.cfg.Store.RevokeToken(ctx, by(ctx, "token revoked"), in.ID)
+		err := s.cfg.Store.RevokeToken(ctx, by(ctx, "token revoked"), in.ID)
+		if err == nil {
+			s.lasts.endAll(in.ID)
+		}
+		return nil, err
 	})
 }

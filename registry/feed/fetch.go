@@ -26,6 +26,10 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("the service is busy; it wants to be asked again in %v", e.After)
 }
 
+// ErrDenied: the service does not let this client in, with the token or certificate
+// that it shows.
+var ErrDenied = errors.New("see whether the token is right, still good, and may read the feed")
+
 // refused makes an error of an answer that is not the wanted one, and closes it.
 func (c *Client) refused(resp *http.Response) error {
 	defer resp.Body.Close()
@@ -40,7 +44,7 @@ func (c *Client) refused(resp *http.Response) error {
 		}
 		return &BusyError{time.Duration(seconds) * time.Second}
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("the service at %s says %s; see whether the token is right and may read the feed", c.base, resp.Status)
+		return fmt.Errorf("the service at %s says %s; %w", c.base, resp.Status, ErrDenied)
 	}
 	return fmt.Errorf("the service at %s says %s: %.200q", c.base, resp.Status, text)
 }

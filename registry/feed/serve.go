@@ -146,7 +146,9 @@ func (h *Hub) feed(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 	h.join()
 	s := stream{h: h, at: at, w: w, to: http.NewResponseController(w)}
 	err := s.run(r.Context())
-	h.leave(&s, errors.Is(err, os.ErrDeadlineExceeded))
+	// A write that fails ends the context as well; another cause is whoever ended it.
+	over := context.Cause(r.Context())
+	h.leave(&s, errors.Is(err, os.ErrDeadlineExceeded) && (over == nil || over == context.Canceled))
 }
 
 // follows reports why nobody can follow from a revision.
@@ -190,7 +192,7 @@ func (s *stream) run(ctx context.Context) error {
 	if err := s.send(); err != nil { // the head, so that the reader knows
 		return err
 	}
-	for {
+	for ctx.Err() == nil {
 		n := s.h.news(s)
 		var err error
 		switch {
@@ -208,13 +210,13 @@ func (s *stream) run(ctx context.Context) error {
 			select {
 			case <-n.wake:
 			case <-ctx.Done():
-				return ctx.Err()
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // send writes frames under one deadline.

@@ -166,6 +166,31 @@ func (s *Store) CheckToken(ctx context.Context, secret string) (Token, error) {
 	return k, nil
 }
 
+// TokensEnded returns those of ids whose tokens are no good any more: revoked,
+// expired, or not there.
+func (s *Store) TokensEnded(ctx context.Context, ids []string) (map[string]bool, error) {
+	ended := make(map[string]bool, len(ids))
+	values := make([]any, len(ids))
+	for i, id := range ids {
+		ended[id], values[i] = true, id
+	}
+	now := s.o.Now().UnixMilli()
+	for from := 0; from < len(values); from += inBatch {
+		some := values[from:min(from+inBatch, len(values))]
+		query := "SELECT id FROM token WHERE id IN (" + marks(len(some)) + ") AND revoked_at IS NULL AND (until = 0 OR until > ?)"
+		err := s.each(ctx, s.r, query, append(slices.Clone(some), now), func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			delete(ended, id)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ended, nil
+}
+
 func idOf(secret string) (id string, ok bool) {
 	rest, ok := strings.CutPrefix(secret, tokenPrefix)
 	id, _, cut := strings.Cut(rest, "_")

@@ -1,0 +1,250 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/api"
+	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
+)
+
+// openStream follows the feed with a token, and returns once the hub has the stream.
+func (w *world) openStream(t *testing.T, secret string) io.ReadCloser {
+	t.Helper()
+	c, err := feed.NewClient(w.url, func() (string, error) { return secret, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	s, err := c.Feed(ctx, w.hub.Replica().Revision())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// edgeToken makes a token of an edge.
+func (w *world) edgeToken(t *testing.T, until time.Time) (id, secret string) {
+	t.Helper()
+	k, secret, err := w.store.NewToken(t.Context(), by, store.Token{Owner: "edge-9", Scopes: api.EdgeScopes, Until: until})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.ID, secret
+}
+
+// lastOf reads frames until the stream ends, and returns the newest revision that
+// they tell of.
+func lastOf(t *testing.T, s io.Reader) (last registry.Revision) {
+	t.Helper()
+	for {
+		b, err := feed.ReadFrame(s, nil)
+		if err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				t.Error("the stream goes on")
+			}
+			return last
+		}
+		h, err := feed.ParseHead(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = h.Revision
+	}
+}
+
+// readTo reads frames up to that of a revision.
+func readTo(t *testing.T, s io.Reader, rev registry.Revision) {
+	t.Helper()
+	for {
+		b, err := feed.ReadFrame(s, nil)
+		if err != nil {
+			t.Fatalf("before revision %s: %v", rev, err)
+		}
+		if h, err := feed.ParseHead(b); err != nil || h.Revision == rev {
+			return
+		}
+	}
+}
+
+// TestRevokedStream: a stream ends at once when its token is revoked through the
+// service, and that of another token goes on.
+func TestRevokedStream(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		id, secret := w.edgeToken(t, time.Time{})
+		gone, stays := w.openStream(t, secret), w.openStream(t, w.secret["feed"])
+		w.call(t, "admin", "DELETE", api.TokensPath+"/"+id, nil, nil, 204)
+		rev := file(t, w.store, "b.test", registry.StatusNormal)
+		if last := lastOf(t, gone); last == rev {
+			t.Errorf("what was filed since is sent: %s", last)
+		}
+		readTo(t, stays, rev)
+		if status, _, _ := w.ask(t, "GET", feed.FeedPath+"?from="+rev.String(), w.bearer(secret), ""); status != http.StatusUnauthorized {
+			t.Errorf("the revoked token once more: %d", status)
+		}
+	})
+}
+
+// TestExpiredStream: nothing is sent on a stream from the moment on at which its
+// token ends, by the service's clock.
+func TestExpiredStream(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		_, secret := w.edgeToken(t, w.clock.now().Add(time.Hour))
+		s := w.openStream(t, secret)
+		w.clock.seconds.Add(3599)
+		readTo(t, s, file(t, w.store, "b.test", registry.StatusNormal)) // a second before its end
+		w.clock.seconds.Add(1)
+		rev := file(t, w.store, "c.test", registry.StatusNormal)
+		if last := lastOf(t, s); last == rev {
+			t.Errorf("what was filed after its end is sent: %s", last)
+		}
+	})
+}
+
+// TestStreamEndsByItself: it ends at its time though there is nothing to send.
+func TestStreamEndsByItself(t *testing.T) {
+	w := newWorld(t)
+	begun := time.Now()
+	now := func() time.Time { return w.clock.now().Add(time.Since(begun)) } // a clock that goes
+	quiet := feed.NewHub(w.hub.Replica(), feed.HubOptions{})                // no heartbeat comes that it could end with
+	t.Cleanup(quiet.Close)
+	url := w.again(t, api.Config{Hub: quiet, Now: now, Recheck: time.Hour})
+	_, secret := w.edgeToken(t, now().Add(300*time.Millisecond))
+	w.url = url
+	lastOf(t, w.openStream(t, secret))
+}
+
+// again serves the same hub and store once more, and returns where.
+func (w *world) again(t *testing.T, c api.Config) string {
+	t.Helper()
+	c.Store, c.Version = w.store, "test"
+	if c.Hub == nil {
+		c.Hub = w.hub
+	}
+	if c.Tokens == nil {
+		c.Tokens = api.Tokens{Store: w.store}
+	}
+	s := api.New(c)
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close(); s.Close() })
+	return server.URL
+}
+
+// TestRevokedElsewhere: what another program has revoked ends here, too, and a
+// database that does not answer ends nothing.
+func TestRevokedElsewhere(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		k := &asked{Tokens: api.Tokens{Store: w.store}, told: make(chan struct{}, 1)}
+		failures := make(chan error, 1)
+		w.url = w.again(t, api.Config{Now: w.clock.now, Recheck: time.Millisecond, Tokens: k, Failed: func(err error) {
+			select {
+			case failures <- err:
+			default:
+			}
+		}})
+		id, secret := w.edgeToken(t, time.Time{})
+		s := w.openStream(t, secret)
+		k.away.Store(true)
+		if err := <-failures; !errors.Is(err, errAway) {
+			t.Fatal(err)
+		}
+		w.hub.Beat()
+		if _, err := feed.ReadFrame(s, nil); err != nil {
+			t.Fatalf("while the database is away: %v", err)
+		}
+		k.away.Store(false)
+		<-k.told
+		if err := w.store.RevokeToken(t.Context(), by, id); err != nil { // not through the service
+			t.Fatal(err)
+		}
+		lastOf(t, s)
+	})
+}
+
+var errAway = errors.New("the database is away")
+
+// asked are tokens whose database may be away.
+type asked struct {
+	api.Tokens
+	away atomic.Bool
+	told chan struct{} // after each answer
+}
+
+func (a *asked) Ended(ctx context.Context, who []api.Identity) (map[string]bool, error) {
+	if a.away.Load() {
+		return nil, errAway
+	}
+	defer func() {
+		select {
+		case a.told <- struct{}{}:
+		default:
+		}
+	}()
+	return a.Tokens.Ended(ctx, who)
+}
+
+// TestRelayRevoked: a relay whose token is revoked hears it at once, serves what it
+// has, and follows again with another token.
+func TestRelayRevoked(t *testing.T) {
+	w := newWorld(t)
+	id, secret := w.edgeToken(t, time.Time{})
+	var token atomic.Pointer[string]
+	token.Store(&secret)
+	up, err := feed.NewClient(w.url, func() (string, error) { return *token.Load(), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 8)
+	y, _, err := api.OpenRelay(filepath.Join(t.TempDir(), "relay"), api.RelayOptions{
+		Upstream: up, Keys: feed.Trust(w.signer), Failed: func(err error) { failed <- err },
+		Follow: feed.FollowOptions{BackOff: time.Millisecond, BackOffMost: 5 * time.Millisecond, Report: -1, Now: w.clock.now},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); y.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done; y.Close(); up.Close() })
+	at := func(rev registry.Revision) {
+		t.Helper()
+		// The relay's own stream tells when it has a revision.
+		settled, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		if y.Hub().Settle(settled, rev); settled.Err() != nil {
+			t.Fatalf("the relay is at %s; want %s", y.Revision(), rev)
+		}
+	}
+	first := file(t, w.store, "b.test", registry.StatusNormal)
+	at(first)
+	w.call(t, "admin", "DELETE", api.TokensPath+"/"+id, nil, nil, 204)
+	for err := range failed { // the end of the stream, and then why
+		if err == nil {
+			t.Fatal("the relay follows")
+		}
+		if errors.Is(err, feed.ErrDenied) {
+			break
+		}
+	}
+	if y.Connected() || y.Revision() != first {
+		t.Errorf("connected %v, at %s", y.Connected(), y.Revision())
+	}
+	_, another := w.edgeToken(t, time.Time{})
+	second := file(t, w.store, "c.test", registry.StatusNormal)
+	token.Store(&another)
+	at(second)
+	if err := <-failed; err != nil {
+		t.Errorf("the relay hears %v; want that it is over", err)
+	}
+}
