@@ -17,8 +17,9 @@
 //
 // Every change is one transaction, which first takes the one row of table meta:
 // so transactions that write wait for each other, and revisions are committed in
-// the order of their numbers, without a gap. The same transaction writes the
-// tables, the log (revision, change) and the journal. What the log holds of a
+// the order of their numbers, without a gap. (Where an import fills an empty
+// registry, one transaction holds several revisions.) The same transaction writes
+// the tables, the log (revision, change) and the journal. What the log holds of a
 // filing is, for each of its names, all filings under that name from then on, as
 // registry.Change says; it is without personal data. Log and View agree: a View at
 // a revision, and a View at an earlier one with the log applied, are the same.

@@ -26,6 +26,10 @@ type engine interface {
 	reading() *sql.TxOptions
 	// insert adds rows to a table.
 	insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error
+	// rowMaker makes a place for new rows of a table; insertMade inserts what is in
+	// it. The first may be called by any goroutine.
+	rowMaker(name string, columns []string) rowMaker
+	insertMade(ctx context.Context, c *sql.Conn, tx *sql.Tx, m rowMaker) error
 	// loading are the statements before and after a load of very many rows.
 	loading() (before, after []string)
 	// learning are the statements that tell the database what tables hold, for it to

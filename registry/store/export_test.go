@@ -17,6 +17,9 @@ func SetLimits(t testing.TB, flips, fresh int) {
 	t.Cleanup(func() { flipsFree, manyFresh = f, m })
 }
 
+// SetFresh is what SetLimits does for a process that is no test.
+func SetFresh(n int) { manyFresh = n }
+
 // SchemaVersion is the newest version of the schema.
 var SchemaVersion = schemaVersion()
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,6 +29,10 @@ func child() {
 	if err != nil {
 		fmt.Println("failed", err)
 		os.Exit(1)
+	}
+	if os.Getenv("ICP_STORE_LOADS") != "" {
+		childLoads(s)
+		return
 	}
 	round := os.Getenv("ICP_STORE_ROUND")
 	told := make(chan string)
@@ -189,10 +194,12 @@ func (m *replica) follow() {
 	}
 }
 
-func said(filings []registry.Filing) (s string) {
+func said(filings []registry.Filing) string {
+	var list []string
 	for i := range filings {
 		f := &filings[i]
-		s += fmt.Sprint(store.KeyOf(f), f.Site.Name, f.Status, f.Accesses)
+		list = append(list, fmt.Sprint(store.KeyOf(f), f.Site.Name, f.Status, f.Accesses))
 	}
-	return s
+	slices.Sort(list)
+	return fmt.Sprint(list)
 }

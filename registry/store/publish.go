@@ -34,6 +34,7 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 	}
 	p := &publisher{s: s, ctx: ctx, i: &i, checked: i.Base, names: map[registry.Domain]bool{}, addrs: map[netip.Addr]bool{}, keys: map[string]bool{}}
 	err = p.all(progress)
+	p.stopAhead()
 	return i, errors.Join(err, p.endLoad())
 }
 
@@ -54,7 +55,9 @@ type publisher struct {
 	i       *Import
 	rev     registry.Revision // of the last chunk
 	loading bool              // indexes are dropped
-	loaded  int               // chunks since
+	learned bool              // the database has since been told of what tables hold
+	ahead   *preparer         // makes ready what is loaded next; nil before the first
+	slowly  bool              // each filing has to be looked at
 
 	// What others have changed since the import was compared.
 	checked uint64 // up to this revision
@@ -69,7 +72,7 @@ func (p *publisher) all(progress func(ImportProgress)) error {
 		return p.finish()
 	}
 	for p.i.Done < p.i.Chunks {
-		if err := p.chunk(); err != nil {
+		if err := p.next(); err != nil {
 			return fmt.Errorf("import %q, chunk %d of %d: %w", p.i.ID, p.i.Done+1, p.i.Chunks, err)
 		}
 		if progress != nil {
@@ -93,16 +96,36 @@ func (p *publisher) finish() error {
 	return err
 }
 
-// chunk publishes the next chunk as one revision.
-func (p *publisher) chunk() error {
-	var after Import
+// next publishes the next chunk, or several of a load.
+func (p *publisher) next() error {
+	if p.ahead == nil {
+		if err := p.ready(); err != nil {
+			return err
+		}
+	}
+	if p.loading && !p.slowly {
+		if done, err := p.loadStep(); done || err != nil {
+			return err
+		}
+		if err := p.ready(); err != nil {
+			return err
+		}
+	}
+	return p.chunk()
+}
+
+// ready drops the indexes for a next chunk that is loaded, or makes them again.
+func (p *publisher) ready() error {
 	fresh, err := p.nextIsFresh()
 	if err != nil {
 		return err
 	}
-	if err := p.load(fresh); err != nil {
-		return err
-	}
+	return p.load(fresh)
+}
+
+// chunk publishes the next chunk as one revision.
+func (p *publisher) chunk() error {
+	var after Import
 	rev, err := p.s.write(p.ctx, p.i.By, func(t *tx) (err error) {
 		if after, err = p.s.importOf(t.ctx, t, p.i.ID); err != nil {
 			return err
@@ -115,23 +138,25 @@ func (p *publisher) chunk() error {
 	if err != nil {
 		return err
 	}
-	if after.Done == after.Chunks {
-		after.State = ImportDone
-	}
 	if p.checked+1 == rev.Rev {
 		p.checked = rev.Rev
 	}
+	return p.published(after, rev)
+}
+
+// published takes in what has been published.
+func (p *publisher) published(after Import, rev registry.Revision) error {
+	if after.Done == after.Chunks {
+		after.State = ImportDone
+	}
 	*p.i, p.rev = after, rev
-	if p.loading {
-		if p.loaded++; p.loaded == learnAfter {
-			return p.learnTables()
-		}
+	if p.loading && !p.learned {
+		// A few chunks tell enough of what the others will be.
+		p.learned = true
+		return p.learnTables()
 	}
 	return nil
 }
-
-// learnAfter chunks of a load tell enough of what the others will be.
-const learnAfter = 4
 
 func (p *publisher) learnTables() error {
 	for _, q := range p.s.e.learning() {
@@ -148,14 +173,11 @@ func (p *publisher) inForce(t *tx, i *Import) error {
 	if err := t.row("SELECT body FROM staged WHERE import_id = ? AND seq = ?", i.ID, int64(i.Done)).Scan(&body); err != nil {
 		return err
 	}
-	tasks, err := p.read(body)
+	tasks, err := p.s.readTasks(body)
 	if err != nil {
 		return err
 	}
-	t.importID = i.ID
-	if i.ConfirmedBy.Who != "" || i.Undoes != "" {
-		t.flips = uint64(i.Counts.Flips)
-	}
+	t.partOf(i)
 	if err := p.learn(t); err != nil {
 		return err
 	}
@@ -163,16 +185,29 @@ func (p *publisher) inForce(t *tx, i *Import) error {
 	if err != nil {
 		return err
 	}
-	if err := t.exec("DELETE FROM staged WHERE import_id = ? AND seq = ?", i.ID, int64(i.Done)); err != nil {
+	return t.chunksDone(i, 1, skipped)
+}
+
+// partOf makes the revision one of an import.
+func (t *tx) partOf(i *Import) {
+	t.importID = i.ID
+	if i.ConfirmedBy.Who != "" || i.Undoes != "" {
+		t.flips = uint64(i.Counts.Flips)
+	}
+}
+
+// chunksDone enters that the next n chunks of an import are done.
+func (t *tx) chunksDone(i *Import, n, skipped int) error {
+	if err := t.exec("DELETE FROM staged WHERE import_id = ? AND seq >= ? AND seq < ?", i.ID, int64(i.Done), int64(i.Done+n)); err != nil {
 		return err
 	}
-	i.Done++
+	i.Done += n
 	i.Counts.Skipped += skipped
 	i.State = ImportPublishing
 	if i.First == 0 {
 		i.First = t.rev()
 	}
-	i.Last = t.rev()
+	i.Last = t.at.Rev + uint64(n)
 	state := i.State
 	if i.Done == i.Chunks {
 		state = ImportDone
@@ -182,10 +217,10 @@ func (p *publisher) inForce(t *tx, i *Import) error {
 		string(state), int64(i.Done), shown(i.Counts), int64(i.First), int64(i.Last), i.ID)
 }
 
-func (p *publisher) read(body []byte) (tasks []task, err error) {
+func (s *Store) readTasks(body []byte) (tasks []task, err error) {
 	d := decoder{b: body}
 	for len(d.b) > 0 {
-		x, err := d.task(p.s.seal)
+		x, err := d.task(s.seal)
 		if err != nil {
 			return nil, err
 		}
@@ -496,6 +531,6 @@ func (p *publisher) endLoad() error {
 	if err := p.s.setLoading(ctx, ""); err != nil {
 		return err
 	}
-	p.loading, p.loaded = false, 0
+	p.loading, p.learned = false, false
 	return p.learnTables()
 }

@@ -188,6 +188,73 @@ func (s *Store) siteRow(id int64, rev uint64, f *registry.Filing, sums digests) 
 		strings.Join(f.Covers, " "), int64(rev), sums.facts[:], sums.accesses[:]}
 }
 
+// makeSite makes the row of a new filing for a load, as siteRow does.
+func (s *Store) makeSite(m rowMaker, id int64, rev uint64, key string, f *registry.Filing, sums digests) {
+	name := f.Entity.Name
+	var sealed []byte
+	if personal(f.Entity.Nature) {
+		sealed, name = s.seal.seal("site "+key, name), ""
+	}
+	number := key
+	if f.Site.Number.IsZero() {
+		number = ""
+	}
+	m.row()
+	m.big(id)
+	m.text(key)
+	m.text(number)
+	m.small(int64(f.Site.Kind))
+	m.text(f.Site.Name)
+	orNull(m, f.Entity.Number.String())
+	m.text(name)
+	m.bytes(sealed)
+	m.small(int64(f.Entity.Nature))
+	m.small(int64(f.Status))
+	m.small(int64(flag(f.Restricted, 1)))
+	m.small(int64(flag(f.AccessesKnown, 1)))
+	makeTime(m, f.Site.FiledAt)
+	makeTime(m, f.UpdatedAt)
+	orNull(m, addrText(f.Addr))
+	orNull(m, addrText(f.FiledAddr))
+	m.text(strings.Join(f.Covers, " "))
+	m.big(int64(rev))
+	m.bytes(sums.facts[:])
+	m.bytes(sums.accesses[:])
+}
+
+func makeTime(m rowMaker, t time.Time) {
+	if t.IsZero() {
+		m.null()
+		return
+	}
+	m.big(t.Unix())
+}
+
+func makeDomains(m rowMaker, id int64, f *registry.Filing) {
+	for i, d := range f.Site.Domains {
+		m.row()
+		m.big(id)
+		m.small(int64(i))
+		m.text(d.String())
+		if d.IsGov() {
+			orNull(m, d.GovRegistrable().String())
+		} else {
+			m.null()
+		}
+	}
+}
+
+func makeAccesses(m rowMaker, id int64, f *registry.Filing) {
+	for i, a := range f.Accesses {
+		m.row()
+		m.big(id)
+		m.text(string(a.Provider))
+		m.small(int64(a.Status))
+		m.big(a.At)
+		m.small(int64(i))
+	}
+}
+
 // tidyFiling makes the texts of a filing fit for the database, and its accesses
 // and addresses canonical.
 func tidyFiling(f *registry.Filing) {

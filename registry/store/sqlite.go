@@ -131,18 +131,24 @@ func (*sqlite) reading() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} 
 const insertRows = 50
 
 func (e *sqlite) insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) error {
-	whole := len(t.rows) / insertRows * insertRows
+	return e.insertFlat(ctx, c, tx, t, slices.Concat(t.rows...))
+}
+
+// insertFlat inserts rows whose values follow each other.
+func (e *sqlite) insertFlat(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table, all []any) error {
+	atOnce := insertRows * len(t.columns)
+	whole := len(all) / atOnce * atOnce
 	if whole > 0 {
-		err := c.Raw(func(dc any) error { return e.insertWhole(ctx, dc, t, t.rows[:whole]) })
+		err := c.Raw(func(dc any) error { return e.insertWhole(ctx, dc, t, all[:whole]) })
 		if err != nil {
 			return fmt.Errorf("table %s: %w", t.name, err)
 		}
 	}
-	rest := t.rows[whole:]
+	rest := all[whole:]
 	if len(rest) == 0 {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, t.insertSQL(len(rest)), slices.Concat(rest...)...); err != nil {
+	if _, err := tx.ExecContext(ctx, t.insertSQL(len(rest)/len(t.columns)), rest...); err != nil {
 		return fmt.Errorf("table %s: %w", t.name, err)
 	}
 	return nil
@@ -150,23 +156,23 @@ func (e *sqlite) insert(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *table) 
 
 // insertWhole inserts as many rows as whole statements take, by statements of the
 // connection that are kept: to prepare one costs as much as to run it.
-func (e *sqlite) insertWhole(ctx context.Context, dc any, t *table, rows [][]any) error {
+func (e *sqlite) insertWhole(ctx context.Context, dc any, t *table, all []any) error {
 	stmt, err := e.prepared(ctx, dc, t)
 	if err != nil {
 		return err
 	}
 	args := make([]driver.NamedValue, insertRows*len(t.columns))
-	for from := 0; from < len(rows); from += insertRows {
-		n := 0
-		for _, r := range rows[from : from+insertRows] {
-			for _, v := range r {
-				args[n] = driver.NamedValue{Ordinal: n + 1, Value: v}
-				n++
-			}
+	for i := range args {
+		args[i].Ordinal = i + 1
+	}
+	for len(all) > 0 {
+		for i := range args {
+			args[i].Value = all[i]
 		}
 		if _, err := stmt.ExecContext(ctx, args); err != nil {
 			return err
 		}
+		all = all[len(args):]
 	}
 	return nil
 }
@@ -309,3 +315,35 @@ func (*sqlite) sound(ctx context.Context, db *sql.DB) (wrong []string, err error
 func (*sqlite) learning() []string { return nil }
 
 func (*sqlite) life(context.Context, *sql.Tx) (string, error) { return "", nil }
+
+// flatRows are rows for statements that insert many.
+type flatRows struct {
+	t      table // without rows
+	values []any
+}
+
+func (*sqlite) rowMaker(name string, columns []string) rowMaker {
+	return &flatRows{t: table{name: name, columns: columns}}
+}
+
+func (*flatRows) row()            {}
+func (r *flatRows) big(v int64)   { r.values = append(r.values, v) }
+func (r *flatRows) small(v int64) { r.values = append(r.values, v) }
+func (r *flatRows) text(s string) { r.values = append(r.values, s) }
+func (r *flatRows) null()         { r.values = append(r.values, nil) }
+
+func (r *flatRows) bytes(b []byte) {
+	if b == nil {
+		r.null()
+		return
+	}
+	r.values = append(r.values, slices.Clone(b))
+}
+
+func (e *sqlite) insertMade(ctx context.Context, c *sql.Conn, tx *sql.Tx, m rowMaker) error {
+	r, ok := m.(*flatRows)
+	if !ok {
+		return fmt.Errorf("rows of type %T; expect those of SQLite", m)
+	}
+	return e.insertFlat(ctx, c, tx, &r.t, r.values)
+}

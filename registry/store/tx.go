@@ -56,6 +56,7 @@ type tx struct {
 	listed     map[registry.Domain]bool          // what may be listed or not; the value is whether it was before
 	entries    map[registry.Entry]registry.Entry // by list and key: what it becomes
 	changes    []registry.Change                 // made already, of names that nothing else names
+	logs       [][]byte                          // of the revisions of a load, written already
 	journal    [][]any
 	lists      bool // there are blacklisted entities, once
 	askedLists bool
@@ -211,20 +212,26 @@ func (t *tx) finish() (registry.Revision, error) {
 	if err != nil {
 		return t.at, err
 	}
-	after := t.at
+	logs := t.logs
 	if ops > 0 {
-		after.Rev = t.rev()
-		err := t.insert("revision", revisionTable, "", []any{int64(after.Rev), t.now.UnixMilli(), t.by.Who, t.by.Owner, t.by.Why, nullText(t.importID), int64(t.flips)})
-		if err == nil {
-			err = t.insert("change", changeTable, "", []any{int64(after.Rev), int64(0), body})
-		}
-		if err != nil {
-			return t.at, err
-		}
+		logs = append(logs, body)
+	}
+	after := t.at
+	var revisions, changes [][]any
+	for _, body := range logs {
+		after.Rev++
+		revisions = append(revisions, []any{int64(after.Rev), t.now.UnixMilli(), t.by.Who, t.by.Owner, t.by.Why, nullText(t.importID), int64(t.flips)})
+		changes = append(changes, []any{int64(after.Rev), int64(0), body})
+	}
+	if err := t.insert("revision", revisionTable, "", revisions...); err != nil {
+		return t.at, err
+	}
+	if err := t.insert("change", changeTable, "", changes...); err != nil {
+		return t.at, err
 	}
 	for _, row := range t.journal {
 		row[0] = t.id()
-		if ops > 0 {
+		if len(logs) > 0 {
 			row[2] = int64(after.Rev)
 		}
 	}
