@@ -17,7 +17,8 @@ func TestAdmin(t *testing.T) {
 		return key + " {\nicp {\nregistry registry.icp\nprovider aliyun\nadmin " + admin + "\n}\nserves " + serves + "\nupstream " + newOrigin(t, new(seen)) + "\n}\n"
 	}
 	p := start(t, 3, block("http://127.0.0.1:0", "223.5.5.5 2400:3200::1 product ecs")+block("http://127.0.0.2:0", "mainland product cdn")+
-		block("tls://127.0.0.1:0", "mainland"), nil)
+		strings.Replace(block("tls://127.0.0.1:0", "mainland"), "registry registry.icp", "registry registry.icp\nmainland ml", 1),
+		map[string]string{"ml": "223.0.0.0/8\n10.0.0.0/8\n"})
 
 	for addr, want := range map[string]string{p.addr(t, "http://127.0.0.1:"): "not-accessed", p.addr(t, "http://127.0.0.2:"): ""} {
 		req, err := http.NewRequest("GET", "http://"+addr, nil)
@@ -63,6 +64,9 @@ func TestAdmin(t *testing.T) {
 	}
 	if strings.Contains(status, "nodata") {
 		t.Errorf("status\n%s\ntells of DNS answers", status)
+	}
+	if !strings.Contains(p.log.String(), "level=WARN") || !strings.Contains(p.log.String(), "10.0.0.0/8") {
+		t.Errorf("it said\n%s\nwant the warning of what the mainland file lists in vain", p.log)
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/revision"} {
 		adminAsked(t, admin, path, "text/plain")

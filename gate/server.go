@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -61,6 +62,9 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	cfg.ICP.Stands = edge.Stands{Addrs: cfg.Serves.Addrs, Product: cfg.Serves.Product}
 	if s.edge, err = edge.Open(cfg.ICP); err != nil {
 		return nil, fmt.Errorf("icp: %w", err)
+	}
+	for _, w := range s.edge.Warnings() {
+		slog.Warn("icp: "+w, "block", cfg.ICP.Label)
 	}
 	overTCP, overUDP := cfg.Upstreams, cfg.Upstreams
 	if !cfg.listens(QUIC) {

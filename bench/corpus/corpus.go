@@ -150,12 +150,3 @@ func (q *Queries) Next() string {
 	}
 	return Unfiled(i)
 }
-
-// Hot returns n names to ask for again and again.
-func (q *Queries) Hot(n int) []string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = q.Next()
-	}
-	return names
-}

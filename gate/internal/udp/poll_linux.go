@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,19 +43,6 @@ const wakeToken = 1<<64 - 1
 
 // Add has Wait tell of a socket by token until it is closed.
 func (p *Poller) Add(s *Socket, token uint64) error { return p.add(s.fd, token) }
-
-// AddFile is Add for a socket of another kind.
-func (p *Poller) AddFile(f *os.File, token uint64) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var added error
-	if err := c.Control(func(fd uintptr) { added = p.add(int(fd), token) }); err != nil {
-		return err
-	}
-	return added
-}
 
 func (p *Poller) add(fd int, token uint64) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}

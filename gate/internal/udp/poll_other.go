@@ -3,7 +3,6 @@
 package udp
 
 import (
-	"os"
 	"sync"
 	"time"
 )
@@ -38,9 +37,6 @@ func (p *Poller) Add(s *Socket, token uint64) error {
 	p.ready(s) // perhaps; Wait looks
 	return nil
 }
-
-// AddFile is Add for a socket of another kind, which is not read here.
-func (p *Poller) AddFile(*os.File, uint64) error { return os.ErrInvalid }
 
 // Remove has Wait tell of a socket no more.
 func (p *Poller) Remove(s *Socket) {
