@@ -9,6 +9,7 @@ type Server struct {
 	Provider  ProviderID
 	Product   Product
 	Region    string         // the provider's word, for example "cn-hangzhou"
+	Place     Place          // where it is; PlaceUnknown: as the region tells
 	Addresses []netip.Prefix // public addresses; a single one is a /32 or /128
 	Account   string         // the account that owns it
 	Quota     int            // service numbers that it may tie to filings in all

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/store"
 )
 
@@ -64,7 +65,7 @@ func (o *opening) open(ctx context.Context, cmd *cobra.Command, what string) (*s
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.Open(ctx, o.database, store.Options{Now: o.now, Key: key, What: what})
+	s, err := store.Open(ctx, o.database, store.Options{Now: o.now, Key: key, What: what, CheckEntry: edge.CheckEntry})
 	if errors.Is(err, store.ErrInUse) {
 		return nil, withHint(err, "a service is running on it: ask that, or stop it")
 	}

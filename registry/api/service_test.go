@@ -81,7 +81,7 @@ func newWorldOn(t *testing.T, dsn string) *world {
 	}
 	dir := t.TempDir()
 	clock := &moving{}
-	s, err := store.Open(context.Background(), dsn, store.Options{Now: clock.now, Key: store.NewKey()})
+	s, err := store.Open(context.Background(), dsn, store.Options{Now: clock.now, Key: store.NewKey(), CheckEntry: edge.CheckEntry})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (w *world) fill() {
 			e.Blacklist(registry.MustParseDomain("bad.example"), "listed"),
 			e.Exempt(store.Exemption{Name: registry.MustParseDomain("ok.example")}),
 			e.Set(registry.Entry{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "cloud-a ecs cn-test mainland"}),
-			e.PutServer(registry.Server{ID: "i-1", Provider: "cloud-a", Product: registry.ECS, Quota: 5, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}),
+			e.PutServer(registry.Server{ID: "i-1", Provider: "cloud-a", Product: registry.ECS, Place: registry.Mainland, Quota: 5, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}),
 			e.AddServiceNumber("n1", "i-1", ""),
 			e.PutPSB(store.PSB{Number: registry.MustParsePSBNumber("京公网安备11010802020134号"), Name: registry.MustParseDomain("p.example.org")}),
 		)

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // checks are questions whose answer must be 0, and what is wrong if it is not.
@@ -30,6 +32,34 @@ func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
 			wrong = append(wrong, fmt.Sprintf("%s (%d)", c.wrong, n))
 		}
 	}
+	unread, err := s.checkEntries(ctx)
+	if err != nil {
+		return wrong, err
+	}
+	wrong = append(wrong, unread...)
 	more, err := s.e.sound(ctx, s.r)
 	return append(wrong, more...), err
+}
+
+// checkEntries looks for entries that edges cannot read: they keep edges from the
+// whole list. New ones are refused.
+func (s *Store) checkEntries(ctx context.Context) (wrong []string, err error) {
+	for list := registry.ListExemptions; list < listEnd && s.o.CheckEntry != nil; list++ {
+		n, first := 0, ""
+		err := s.entries(ctx, s.r, list, func(x registry.Entry) error {
+			if err := s.o.CheckEntry(x); err != nil {
+				if n++; n == 1 {
+					first = fmt.Sprintf("%q: %v", x.Key, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return wrong, fmt.Errorf("entries of %s: %w", list, err)
+		}
+		if n > 0 {
+			wrong = append(wrong, fmt.Sprintf("entries of %s that edges cannot read (%d), the first of them %s", list, n, first))
+		}
+	}
+	return wrong, nil
 }

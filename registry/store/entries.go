@@ -40,6 +40,9 @@ func (e *Edit) Set(x registry.Entry) error {
 		return fmt.Errorf("%w: entries of %s are made in another way", ErrInvalid, x.List)
 	}
 	fields, err := parseEntry(&x)
+	if err == nil {
+		err = x.Check()
+	}
 	if err != nil {
 		return fmt.Errorf("%w: entry %q of %s: %w", ErrInvalid, x.Key, x.List, err)
 	}
@@ -180,6 +183,9 @@ func parseKey(list registry.List, fields []string) error {
 	}
 	name, below := strings.CutPrefix(fields[0], "*.")
 	d, err := registry.ParseDNSName(name)
+	if err == nil && d.IsZero() {
+		err = fmt.Errorf("%q is the root; expect a name such as example.com", fields[0])
+	}
 	fields[0] = d.String()
 	if below {
 		fields[0] = "*." + fields[0]
@@ -340,7 +346,7 @@ func (s *Store) entries(ctx context.Context, q querier, list registry.List, f fu
 			return x.entry(), err
 		}
 	case registry.ListServers:
-		query, scan = "SELECT a.prefix, s.provider, s.product, s.region FROM server_address a JOIN server s ON s.id = a.server_id ORDER BY a.prefix", scanServerEntry
+		query, scan = "SELECT a.prefix, s.provider, s.product, s.region, s.place FROM server_address a JOIN server s ON s.id = a.server_id ORDER BY a.prefix", scanServerEntry
 	default:
 		l := listTables[list]
 		columns := strings.Join(l.columns, ", ")
@@ -431,6 +437,11 @@ func (e *Edit) Exempt(x Exemption) error {
 	}
 	if was != nil && was.Until.Equal(x.Until) && was.Authority == x.Authority {
 		return nil
+	}
+	if check := t.s.o.CheckEntry; check != nil {
+		if err := check(x.entry()); err != nil {
+			return fmt.Errorf("%w exemption of %q: %w", ErrInvalid, x.key(), err)
+		}
 	}
 	t.set(x.entry())
 	t.note("exemptions", x.key(), saysOf(was), saysOf(&x))

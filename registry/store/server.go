@@ -36,10 +36,10 @@ func (e *Edit) PutServer(v registry.Server) error {
 	if err := t.dropAddresses(was); err != nil {
 		return err
 	}
-	err = t.insert("server", []string{"id", "provider", "product", "region", "account", "quota"},
+	err = t.insert("server", []string{"id", "provider", "product", "region", "place", "account", "quota"},
 		`ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, product = excluded.product, region = excluded.region,
-		account = excluded.account, quota = excluded.quota`,
-		[]any{v.ID, string(v.Provider), v.Product.String(), v.Region, v.Account, int64(v.Quota)})
+		place = excluded.place, account = excluded.account, quota = excluded.quota`,
+		[]any{v.ID, string(v.Provider), v.Product.String(), v.Region, placeText(v.Place), v.Account, int64(v.Quota)})
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,9 @@ func checkServer(v *registry.Server) error {
 	}
 	if _, err := registry.ParseProviderID(string(v.Provider)); err != nil {
 		return err
+	}
+	if v.Place == registry.PlaceNone {
+		return fmt.Errorf("place %q: expect where it is, or none said where the region tells", v.Place)
 	}
 	if v.Quota < 0 {
 		return fmt.Errorf("a quota of %d", v.Quota)
@@ -89,7 +92,7 @@ func (t *tx) addAddresses(v *registry.Server) error {
 		if err := t.exec("INSERT INTO server_address (prefix, server_id) VALUES (?, ?)", text, v.ID); err != nil {
 			return err
 		}
-		x := serverEntry(text, string(v.Provider), v.Product.String(), v.Region)
+		x := serverEntry(text, string(v.Provider), v.Product.String(), v.Region, placeText(v.Place))
 		if check := t.s.o.CheckEntry; check != nil {
 			if err := check(x); err != nil {
 				return fmt.Errorf("%w server %q: %w", ErrInvalid, v.ID, err)
@@ -100,17 +103,25 @@ func (t *tx) addAddresses(v *registry.Server) error {
 	return nil
 }
 
-func serverEntry(prefix, provider, product, region string) registry.Entry {
+func serverEntry(prefix, provider, product, region, place string) registry.Entry {
 	if region == "" {
 		region = "-"
 	}
-	return registry.Entry{List: registry.ListServers, Key: prefix, Value: provider + " " + product + " " + region}
+	return registry.Entry{List: registry.ListServers, Key: prefix, Value: strings.TrimSuffix(provider+" "+product+" "+region+" "+place, " ")}
 }
 
 func scanServerEntry(rows *sql.Rows) (registry.Entry, error) {
-	var prefix, provider, product, region string
-	err := rows.Scan(&prefix, &provider, &product, &region)
-	return serverEntry(prefix, provider, product, region), err
+	var prefix, provider, product, region, place string
+	err := rows.Scan(&prefix, &provider, &product, &region, &place)
+	return serverEntry(prefix, provider, product, region, place), err
+}
+
+// placeText is the word of a place; "" for PlaceUnknown, which the region tells.
+func placeText(p registry.Place) string {
+	if p == registry.PlaceUnknown {
+		return ""
+	}
+	return p.String()
 }
 
 func (t *tx) dropAddresses(was *registry.Server) error {
@@ -177,13 +188,18 @@ func (s *Store) Servers(ctx context.Context) ([]registry.Server, error) {
 }
 
 func (s *Store) servers(ctx context.Context, q querier, where string, args ...any) (list []registry.Server, err error) {
-	err = s.each(ctx, q, "SELECT id, provider, product, region, account, quota FROM server "+where+" ORDER BY id", args, func(rows *sql.Rows) error {
+	err = s.each(ctx, q, "SELECT id, provider, product, region, place, account, quota FROM server "+where+" ORDER BY id", args, func(rows *sql.Rows) error {
 		var v registry.Server
-		var provider, product string
-		if err := rows.Scan(&v.ID, &provider, &product, &v.Region, &v.Account, &v.Quota); err != nil {
+		var provider, product, place string
+		if err := rows.Scan(&v.ID, &provider, &product, &v.Region, &place, &v.Account, &v.Quota); err != nil {
 			return err
 		}
 		v.Provider = registry.ProviderID(provider)
+		if place != "" {
+			if v.Place, err = registry.ParsePlace(place); err != nil {
+				return err
+			}
+		}
 		v.Product, err = registry.ParseProduct(product)
 		list = append(list, v)
 		return err

@@ -241,6 +241,8 @@ func TestLists(t *testing.T) {
 				e.Set(registry.Entry{List: registry.ListTLDs, Key: "com"}),
 				e.PutServer(registry.Server{ID: "i-1", Provider: "cloud-a", Product: registry.ECS, Region: "cn-test", Quota: 5,
 					Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}),
+				e.PutServer(registry.Server{ID: "i-2", Provider: "cloud-b", Product: registry.CDN, Place: registry.Overseas,
+					Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.8/32")}}),
 			)
 		})
 		_, _, entries := w.all()
@@ -248,6 +250,7 @@ func TestLists(t *testing.T) {
 			{List: registry.ListExemptions, Key: "*.example.com", Value: "until 2026-03-01T09:00:00Z authority"},
 			{List: registry.ListNetworks, Key: "192.0.2.0/24", Value: "cloud-a ecs cn-test mainland"},
 			{List: registry.ListServers, Key: "198.51.100.7", Value: "cloud-a ecs cn-test"},
+			{List: registry.ListServers, Key: "198.51.100.8", Value: "cloud-b cdn - overseas"},
 			{List: registry.ListBindings, Key: "*.example.com", Value: "cdn acceleration=global origin=here"},
 			{List: registry.ListSuffixes, Key: "cdn.example.net", Value: "cloud-a cdn"},
 			{List: registry.ListProfiles, Key: "* cdn", Value: "filing origin-here=access"},
