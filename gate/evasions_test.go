@@ -225,6 +225,17 @@ func (w *evaded) toHTTP(args ...string) []string {
 	return append([]string{"--connect-to", "::" + w.http}, args...)
 }
 
+// curlHosts is curl, once for each Host; it tells the statuses.
+func curlHosts(hosts ...string) func(*testing.T, *evaded) string {
+	return func(t *testing.T, w *evaded) string {
+		var got []string
+		for _, host := range hosts {
+			got = append(got, curl(t, "-H", "Host: "+host, "http://"+w.http+"/"))
+		}
+		return strings.Join(got, " ")
+	}
+}
+
 // openssl is openssl s_client to a listener; it tells what came of the handshake.
 func openssl(t *testing.T, addr string, args ...string) string {
 	t.Helper()
@@ -304,11 +315,15 @@ func tlsEvasions() []evasion {
 			return raw(t, w.tls, []byte{22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff}, true)
 		}, "alert 50"},
 		{"T37", "encrypted_client_hello, as GREASE", sent(withExtensions(hello.Ext(0xfe0d, make([]byte, 186)), hello.SNI("filed.example"))), "passed"},
-		{"T38", "the same, and an unfiled outer name", sent(withExtensions(hello.Ext(0xfe0d, make([]byte, 186)), hello.SNI("unfiled.example"))), "alert 112"},
+		{"T38", "encrypted_client_hello, in earnest", encrypted, "passed unfiled.example, encrypted true, alert 112, counted 2"},
 		{"T40", "a session resumed under another name", resumed, "handshake, then alert 112"},
-		{"T41", "bytes behind the hello", sent(append(slices.Clone(filed), strings.Repeat("early data ", 9000)...)), "passed"},
+		{"T41", "openssl's early data", early, "accepted, alert 112"},
+		{"T41b", "bytes behind the hello", sent(append(slices.Clone(filed), strings.Repeat("early data ", 9000)...)), "passed"},
 		{"T43", "plaintext on the TLS port", func(t *testing.T, w *evaded) string { return curl(t, "http://"+w.tls+"/") }, "curl: (52) Empty reply from server"},
-		{"T44", "TLS on the plaintext port", func(t *testing.T, w *evaded) string { return raw(t, w.http, filed, true) }, "400"},
+		{"T44", "TLS on the plaintext port", func(t *testing.T, w *evaded) string {
+			_, said, _ := strings.Cut(curl(t, "-k", "https://"+w.http+"/"), ":")
+			return raw(t, w.http, filed, true) + said[strings.LastIndexByte(said, ':'):]
+		}, "400:wrong version number"},
 		{"T46", "odd lists and lengths", func(t *testing.T, w *evaded) string {
 			sni := [][]byte{hello.SNI("filed.example")}
 			for _, s := range []hello.Spec{{Suites: []byte{1, 2, 3}, Extensions: sni}, {Session: make([]byte, 33), Extensions: sni}, {Trailing: []byte{0}, Extensions: sni}} {
@@ -370,31 +385,16 @@ func httpEvasions() []evasion {
 		}, "200"},
 		{"H10", "HTTP/1.0 without a host", func(t *testing.T, w *evaded) string { return curl(t, "-0", "-H", "Host:", "http://"+w.http+"/") }, "200"},
 		{"H11", "HTTP/0.9", func(t *testing.T, w *evaded) string { return raw(t, w.http, []byte("GET /\r\n"), true) }, "400"},
-		{"H13", "ports", func(t *testing.T, w *evaded) string {
-			for _, port := range []string{":80", ":8080", ":"} {
-				if got := getHost(filed+port)(t, w); got != "200" {
-					return got
-				}
-			}
-			return "200"
-		}, "200"},
-		{"H14", "ports that are none", func(t *testing.T, w *evaded) string {
-			return getHost(filed+":99999")(t, w) + " " + getHost(filed+":8x")(t, w)
-		}, "400 400"},
-		{"H16", "dots", func(t *testing.T, w *evaded) string {
-			return getHost(filed+"..")(t, w) + " " + getHost("Host: .filed.example")(t, w) + " " + getHost("Host: a..filed.example")(t, w)
-		}, "400 400 400"},
-		{"H17", "a user before the host", getHost("Host: filed.example@unfiled.example"), "400"},
-		{"H19", "two ports", getHost("Host: filed.example:80:unfiled.example"), "400"},
-		{"H20", "what ends a host elsewhere", func(t *testing.T, w *evaded) string {
-			return getHost(filed+"/unfiled.example")(t, w) + " " + getHost(filed+"?x")(t, w) + " " + getHost(filed+"#x")(t, w)
-		}, "400 400 400"},
-		{"H22", "an escaped dot", getHost("Host: www%2efiled.example"), "400"},
+		{"H13", "ports", curlHosts("filed.example:80", "filed.example:8080", "filed.example:"), "200 200 200"},
+		{"H14", "ports that are none", curlHosts("filed.example:99999", "filed.example:8x"), "400 400"},
+		{"H16", "dots", curlHosts("filed.example..", ".filed.example", "a..filed.example"), "400 400 400"},
+		{"H17", "a user before the host", curlHosts("filed.example@unfiled.example"), "400"},
+		{"H19", "two ports", curlHosts("filed.example:80:unfiled.example"), "400"},
+		{"H20", "what ends a host elsewhere", curlHosts("filed.example/unfiled.example", "filed.example?unfiled.example", "filed.example#unfiled.example"), "400 400 400"},
+		{"H22", "an escaped dot", curlHosts("www%2efiled.example"), "400"},
 		{"H23", "a NUL", getHost("Host: filed.example\x00.unfiled.example"), "400"},
 		{"H25", "UTF-8", getHost("Host: 例子.filed.example"), "400"},
-		{"H26", "addresses", func(t *testing.T, w *evaded) string {
-			return getHost("Host: [::1]:80")(t, w) + " " + getHost("Host: 127.0.0.1")(t, w) + " " + getHost("Host: 2130706433")(t, w) + " " + getHost("Host: 0x7f.1")(t, w)
-		}, "200 200 400 400"},
+		{"H26", "addresses", curlHosts("[::1]:80", "127.0.0.1", "2130706433", "0x7f.1"), "200 200 400 400"},
 		{"H28", "a blank before the colon", getHost("Host : filed.example"), "400"},
 		{"H29", "a folded host", getHost("Host:\r\n filed.example"), "400"},
 		{"H31", "a blank before the first header", getHost(" X: 1\r\n" + filed), "400"},
@@ -423,9 +423,7 @@ func httpEvasions() []evasion {
 			return post("Transfer-Encoding: chunked", "1;a\nb\r\n0\r\n\r\n")(t, w) + " " + post("Transfer-Encoding: chunked", "1;"+strings.Repeat("a", 1<<20))(t, w)
 		}, "400 400"},
 		{"H48", "a body shorter than its length, then a reset", cutOff, "cut off, the next by another connection"},
-		{"H50", "websocket", func(t *testing.T, w *evaded) string {
-			return said(get(filed+"\r\nConnection: Upgrade\r\nUpgrade: websocket"))(t, w)
-		}, "200"},
+		{"H50", "websocket", upgraded, "101, then as it was sent; 403"},
 		{"H51", "an upgrade refused, and then another name", said(get(filed+"\r\nConnection: Upgrade\r\nUpgrade: websocket") + get(unfiled)), "200 403"},
 		{"H53", "curl's upgrade to h2c", func(t *testing.T, w *evaded) string { return curl(t, w.toHTTP("--http2", "http://filed.example/")...) }, "200"},
 		{"H54", "HTTP/2 with prior knowledge", func(t *testing.T, w *evaded) string {
@@ -460,7 +458,10 @@ func httpEvasions() []evasion {
 		{"H67", "odd methods", func(t *testing.T, w *evaded) string {
 			return curl(t, w.toHTTP("-X", "get", "http://filed.example/")...) + " " + curl(t, w.toHTTP("-X", "PROPFIND", "http://filed.example/")...) + " " + curl(t, w.toHTTP("-X", strings.Repeat("M", 1000), "http://filed.example/")...)
 		}, "200 200 400"},
-		{"H68", "a host to be escaped", getHost("Host: \"><script>alert(1)</script>"), "400"},
+		{"H68", "a host to be escaped, and a redirect", func(t *testing.T, w *evaded) string {
+			addr := start(t, 1, "http://127.0.0.1:0 {\nICP\nupstream 127.0.0.1:1\nblock redirect https://notice.example.com/icp\n}", nil).addr(t, "http:")
+			return curlHosts("\"><script>alert(1)</script>")(t, w) + " " + curl(t, "-w", "%{http_code} %{redirect_url}", "--connect-to", "::"+addr, "http://unfiled.example/?\"><script>")
+		}, "400 302 https://notice.example.com/icp?host=unfiled.example&reason=unfiled"},
 		{"H70", "HEAD, 204 and early hints", func(t *testing.T, w *evaded) string {
 			return curl(t, w.toHTTP("-I", "http://filed.example/")...) + " " + curl(t, w.toHTTP("http://filed.example/nothing")...) + " " + curl(t, w.toHTTP("http://filed.example/hints")...)
 		}, "200 204 200"},

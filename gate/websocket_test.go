@@ -208,3 +208,25 @@ func pinged(ctx context.Context, c *websocket.Conn) error {
 	}
 	return <-read
 }
+
+// upgraded has a websocket library talk through a gate of its own (H50).
+func upgraded(t *testing.T, _ *evaded) string {
+	addr := start(t, 1, "http://127.0.0.1:0 {\nICP\nupstream "+newWebsocketOrigin(t, nil)+"\n}", nil).addr(t, "http:")
+	c, resp, err := dialWebsocket(t, addr, "ws://filed.example/")
+	if err != nil {
+		return err.Error()
+	}
+	defer c.CloseNow()
+	if err := c.Write(t.Context(), websocket.MessageText, []byte("as it was sent")); err != nil {
+		return err.Error()
+	}
+	_, b, err := c.Read(t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	_, refused, err := dialWebsocket(t, addr, "ws://unfiled.example/")
+	if err == nil || refused == nil {
+		return fmt.Sprintf("an unfiled name: %v", err)
+	}
+	return fmt.Sprintf("%d, then %s; %d", resp.StatusCode, b, refused.StatusCode)
+}

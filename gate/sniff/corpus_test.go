@@ -3,8 +3,6 @@ package sniff_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdh"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -85,23 +83,6 @@ func goClient(cfg *tls.Config) func(context.Context, string) {
 	}
 }
 
-// echConfig is a list of one configuration of encrypted client hello, as a DNS
-// record would hold it (RFC 9849 §4).
-func echConfig(t *testing.T, public string) []byte {
-	t.Helper()
-	key, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pk := key.PublicKey().Bytes()
-	b := []byte{7, 0, 0x20, 0, byte(len(pk))} // config id, DHKEM(X25519), key
-	b = append(b, pk...)
-	b = append(b, 0, 4, 0, 1, 0, 1, 0, byte(len(public))) // HKDF-SHA256 with AES-128-GCM; no padding
-	b = append(append(b, public...), 0, 0)
-	b = append([]byte{0xfe, 0x0d, 0, byte(len(b))}, b...)
-	return append([]byte{0, byte(len(b))}, b...)
-}
-
 // need reports whether a program is there; where it must be, the test fails.
 func need(t *testing.T, name string) bool {
 	t.Helper()
@@ -129,7 +110,11 @@ func corpus(t *testing.T) (list []caught) {
 	catch("go", goClient(&tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519}}))
 	catch("go, classical", goClient(&tls.Config{CurvePreferences: []tls.CurveID{tls.X25519}}))
 	catch("go, TLS 1.2", goClient(&tls.Config{MaxVersion: tls.VersionTLS12}))
-	catch("go, ECH", goClient(&tls.Config{MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: echConfig(t, "outer.filed.example")}))
+	_, encrypted, err := hello.ECH("outer.filed.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	catch("go, ECH", goClient(&tls.Config{MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: encrypted}))
 	if need(t, "openssl") {
 		s := []string{"s_client", "-connect", "127.0.0.1:PORT", "-servername", "www.filed.example"}
 		catch("openssl", run("openssl", s...))
