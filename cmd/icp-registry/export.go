@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,9 +20,11 @@ import (
 // exporting are the settings of one export.
 type exporting struct {
 	env
+	record   target
 	registry string
 	format   string
 	output   string
+	personal bool
 	mainland string // of rpz
 	zone     string // of rpz
 	answer   string // of rpz
@@ -31,14 +34,21 @@ type exporting struct {
 var exportFormats = []string{"csv", "jsonl", "xlsx", "rpz"}
 
 func exportCommand(e env) *cobra.Command {
-	x := exporting{env: e}
+	x := exporting{env: e, record: target{opening: opening{env: e}}}
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write what a snapshot holds as a table, as JSON lines, or as a response policy zone",
-		Long: `Writes the filings of a snapshot as csv, jsonl or xlsx, in the columns that
-import reads. Names of individuals are not in snapshots and so not in exports. In
-csv and xlsx a text that a spreadsheet would take for a formula has an apostrophe
-before it; jsonl holds texts as they are.
+		Short: "Write all filings as a table, as JSON lines, or as a response policy zone",
+		Long: `Writes the filings of the registry of record (--server, --dir or --db), or of a
+snapshot (--registry), as csv, jsonl or xlsx, in the columns that import reads.
+
+An export of the registry of record holds all that filings say, at one revision and
+in the order in which they were made; imported again it changes nothing. Names of
+individuals are left out unless --personal asks for them, which takes a token with
+that scope; importing a list without them leaves them as they are. Snapshots hold
+neither names of individuals nor more than one name of a filing together.
+
+In csv and xlsx a text that a spreadsheet would take for a formula has an apostrophe
+before it, which import takes away; jsonl holds texts as they are.
 
 rpz is a response policy zone for BIND, Unbound, PowerDNS and Knot Resolver: filed
 names and all below them pass, and other answers that point into the prefixes of
@@ -57,7 +67,9 @@ names and all below them pass, and other answers that point into the prefixes of
     not looked at.
   - Nobody is told why a name is withheld, and a change is in force when the zone
     is loaded again.`,
-		Example: `  icp-registry export --registry registry.icp --format xlsx -o filings.xlsx
+		Example: `  icp-registry export --server https://registry.example --token-file token.txt --format xlsx -o filings.xlsx
+  icp-registry export --dir /var/lib/icp-registry --format jsonl --personal | zstd >filings.jsonl.zst
+  icp-registry export --registry registry.icp -o filings.csv
   icp-registry export --format rpz --mainland mainland.txt --zone rpz.example. -o rpz.zone`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -69,12 +81,14 @@ names and all below them pass, and other answers that point into the prefixes of
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&x.registry, "registry", "", "the snapshot `FILE`")
+	f.StringVar(&x.registry, "registry", "", "a snapshot `FILE`, in place of the registry of record")
 	f.StringVar(&x.format, "format", "csv", "csv, jsonl, xlsx or rpz")
 	f.StringVarP(&x.output, "output", "o", "-", "the `FILE` to write; - is the standard output")
+	f.BoolVar(&x.personal, "personal", false, "with names of individuals, of a registry of record")
 	f.StringVar(&x.mainland, "mainland", "", "rpz: `FILE` with the prefixes of the mainland, one a line")
 	f.StringVar(&x.zone, "zone", "rpz.icp.", "rpz: the `NAME` of the zone")
 	f.StringVar(&x.answer, "answer", "nodata", "rpz: nodata or nxdomain, for what is withheld")
+	x.record.flags(cmd)
 	completeWords(cmd, "format", exportFormats...)
 	completeWords(cmd, "answer", "nodata", "nxdomain")
 	return cmd
@@ -90,6 +104,15 @@ func (x *exporting) run(cmd *cobra.Command) error {
 	if x.format != "rpz" && x.mainland != "" {
 		return usageError(cmd, fmt.Errorf("--mainland goes with --format rpz"))
 	}
+	if x.ofRecord() {
+		if x.personal && x.format == "rpz" {
+			return usageError(cmd, errors.New("--personal: a response policy zone has no names of people"))
+		}
+		return x.fromRecord(cmd)
+	}
+	if x.personal {
+		return usageError(cmd, withHint(errors.New("--personal: snapshots hold no personal data"), "name the registry of record with --server or --dir"))
+	}
 	v, err := index.ReadFile(registryPath(x.registry, x.env))
 	if err != nil {
 		return err
@@ -104,6 +127,11 @@ func (x *exporting) run(cmd *cobra.Command) error {
 		}
 		write = func(w io.Writer) error { return z.write(ctx, w) }
 	}
+	return x.put(write)
+}
+
+// put writes to the standard output, or puts what write writes in the place of a file.
+func (x *exporting) put(write func(io.Writer) error) error {
 	if x.output == "-" {
 		b := bufio.NewWriter(x.stdout)
 		if err := write(b); err != nil {

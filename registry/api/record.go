@@ -13,4 +13,5 @@ func (s *Service) recordRoutes(mux *http.ServeMux) {
 	s.importRoutes(mux)
 	s.tokenRoutes()
 	s.keepRoutes(mux)
+	s.exportRoute(mux)
 }

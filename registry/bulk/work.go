@@ -156,6 +156,9 @@ func (w *worker) record(columns []column, fields []string, decoded bool, line in
 			refused = rowError(col, value, "holds bytes that are no characters", "tell the encoding of the file")
 		}
 		w.cells.value[col] = fields[i]
+		if (col == colEntityName || col == colSiteName) && fields[i][0] == '\'' {
+			w.cells.value[col] = plain(fields[i])
+		}
 	}
 	if refused != nil {
 		w.end(line, &remarks{refused: refused})

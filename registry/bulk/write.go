@@ -24,9 +24,9 @@ type Writer interface {
 }
 
 // NewWriter returns a writer of a form: csv, jsonl or xlsx. In csv and xlsx there
-// is a row for each domain and access, with the columns of the package; a text that
-// a spreadsheet would take for a formula has an apostrophe before it. jsonl holds
-// texts as they are.
+// is a row for each access, with the columns of the package; a text that a
+// spreadsheet would take for a formula has an apostrophe before it, which Import
+// takes away. jsonl holds texts as they are.
 func NewWriter(format string, w io.Writer) (Writer, error) {
 	switch format {
 	case "csv":
@@ -40,23 +40,34 @@ func NewWriter(format string, w io.Writer) (Writer, error) {
 	return nil, fmt.Errorf("form %q; expect csv, jsonl or xlsx", format)
 }
 
-// text is a cell that no spreadsheet takes for a formula (OWASP, CSV injection).
+// text is a cell that no spreadsheet takes for a formula (OWASP, CSV injection). What
+// already begins as such a cell does gets another apostrophe, so that plain gives
+// back every text.
 func text(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if formula(strings.TrimLeft(s, "'")) {
 		return "'" + s
 	}
 	return s
 }
 
+// plain is what text was made of.
+func plain(s string) string {
+	if rest, ok := strings.CutPrefix(s, "'"); ok && formula(strings.TrimLeft(rest, "'")) {
+		return rest
+	}
+	return s
+}
+
+// formula reports whether a spreadsheet takes a cell for a formula.
+func formula(s string) bool { return s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 }
+
 // rowsOf are the rows of a filing: the cells of Columns.
 func rowsOf(f *registry.Filing) (rows [][]string) {
-	filed := []string{""}
-	if len(f.Site.Domains) > 0 {
-		filed = filed[:0]
-		for _, d := range f.Site.Domains {
-			filed = append(filed, d.String())
-		}
+	var filed []string // of one cell: without a number, rows of their own would be filings of their own
+	for _, d := range f.Site.Domains {
+		filed = append(filed, d.String())
 	}
+	names := strings.Join(filed, " ")
 	accesses := []registry.Access{{}}
 	switch {
 	case f.AccessesKnown && len(f.Accesses) == 0:
@@ -70,15 +81,13 @@ func rowsOf(f *registry.Filing) (rows [][]string) {
 	} else if f.FiledAddr.IsValid() {
 		addr = f.FiledAddr.String()
 	}
-	for _, d := range filed {
-		for _, a := range accesses {
-			provider, status, at := accessCellsOf(f, a)
-			rows = append(rows, []string{
-				d, f.Site.Number.String(), f.Entity.Number.String(), text(f.Entity.Name), natureCell(f.Entity.Nature), text(f.Site.Name),
-				f.Site.Kind.String(), f.Status.String(), f.Site.Number.Province(), timeCell(f.Site.FiledAt), timeCell(f.UpdatedAt),
-				provider, status, at, boolCell(f.Restricted), strings.Join(f.Covers, " "), addr,
-			})
-		}
+	for _, a := range accesses {
+		provider, status, at := accessCellsOf(f, a)
+		rows = append(rows, []string{
+			names, f.Site.Number.String(), f.Entity.Number.String(), text(f.Entity.Name), natureCell(f.Entity.Nature), text(f.Site.Name),
+			f.Site.Kind.String(), f.Status.String(), f.Site.Number.Province(), timeCell(f.Site.FiledAt), timeCell(f.UpdatedAt),
+			provider, status, at, boolCell(f.Restricted), strings.Join(f.Covers, " "), addr,
+		})
 	}
 	return rows
 }

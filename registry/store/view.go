@@ -123,10 +123,16 @@ func (v *View) FilingsShared(adder func() func(registry.Filing) error) error {
 // rangeOfIDs is how many ids one goroutine takes at a time.
 const rangeOfIDs = 50_000
 
-// Filings calls f with every filing, without personal data, in no order. f may
-// keep it.
+// Filings calls f with every filing, without personal data, in the order in which
+// they were made. f may keep it.
 func (v *View) Filings(f func(registry.Filing) error) error {
 	return v.records(func(r *record) error { return f(r.public()) })
+}
+
+// Records calls f with every filing, in the order in which they were made, with the
+// names of individuals: it is for those who may see them.
+func (v *View) Records(f func(Record) error) error {
+	return v.records(func(r *record) error { return f(Record{r.key, r.rev, r.f}) })
 }
 
 // scanned is how many filings are read at a time.
