@@ -35,6 +35,8 @@ type engine interface {
 	// learning are the statements that tell the database what tables hold, for it to
 	// choose by; none where it does without.
 	learning() []string
+	// byBytes reports whether keys are ordered byte by byte.
+	byBytes() bool
 	// again reports whether a transaction failed only because of another one.
 	again(error) bool
 	// full reports whether the disk is.

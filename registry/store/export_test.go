@@ -41,6 +41,9 @@ func MigrateTo(dsn string, version int) error {
 	defer e.close()
 	defer s.r.Close()
 	defer s.w.Close()
+	if err := e.check(context.Background(), s.w); err != nil {
+		return err
+	}
 	list, err := s.migrations(0, version)
 	for _, q := range list {
 		if _, err := s.w.Exec(q); err != nil {

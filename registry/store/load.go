@@ -277,7 +277,7 @@ func (p *publisher) loadInForce(t *tx, i *Import, step *loadStep) error {
 	t.logs = step.logs
 	_, t.lastID = step.end()
 	t.filings += int64(len(step.tasks))
-	if err := t.insert("entity", entityTable, entityConflict, step.entities...); err != nil {
+	if err := t.addEntities(step.entities); err != nil {
 		return err
 	}
 	for _, m := range []rowMaker{step.sites, step.domains, step.accesses} {
@@ -286,6 +286,31 @@ func (p *publisher) loadInForce(t *tx, i *Import, step *loadStep) error {
 		}
 	}
 	return t.chunksDone(i, len(step.logs), 0)
+}
+
+// addEntities adds entities or what is newer of them. Those behind all that are there
+// are new: filings come in the order of their numbers, so those are most.
+func (t *tx) addEntities(rows [][]any) error {
+	known := rows
+	if t.s.e.byBytes() {
+		var last sql.NullString
+		if err := t.row("SELECT max(number) FROM entity").Scan(&last); err != nil {
+			return err
+		}
+		var fresh [][]any
+		known = nil
+		for _, r := range rows {
+			if !last.Valid || r[0].(string) > last.String {
+				fresh = append(fresh, r)
+			} else {
+				known = append(known, r)
+			}
+		}
+		if err := t.insert("entity", entityTable, "", fresh...); err != nil {
+			return err
+		}
+	}
+	return t.insert("entity", entityTable, entityConflict, known...)
 }
 
 func (p *publisher) stopAhead() {

@@ -10,7 +10,8 @@ import (
 )
 
 // migrations are numbered from 1 and only go forward. They are written in
-// PostgreSQL's types; the engine rewrites them. A released one never changes.
+// PostgreSQL's types; the engine rewrites them, or leaves one out that begins with
+// onlyPostgres. A released one never changes.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -20,6 +21,12 @@ func schemaVersion() int {
 	names, _ := fs.Glob(migrations, "migrations/*.sql") // the pattern is right
 	return len(names)
 }
+
+// onlyPostgres begins a migration that other databases need not make.
+const onlyPostgres = "-- PostgreSQL only:"
+
+// noMigration does nothing.
+const noMigration = "SELECT 1"
 
 func migration(version int) (string, error) {
 	b, err := migrations.ReadFile(fmt.Sprintf("migrations/%04d.sql", version))

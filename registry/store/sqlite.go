@@ -118,6 +118,9 @@ func (*sqlite) query(q string) string { return q }
 
 // schema turns PostgreSQL's types into SQLite's and makes tables strict.
 func (*sqlite) schema(ddl string) string {
+	if strings.HasPrefix(ddl, onlyPostgres) {
+		return noMigration
+	}
 	return strings.NewReplacer(
 		"BIGINT", "INTEGER", "SMALLINT", "INTEGER", "BYTEA", "BLOB",
 		"\n); -- by key", "\n) STRICT, WITHOUT ROWID;", "\n);", "\n) STRICT;",
@@ -208,6 +211,8 @@ func (*sqlite) loading() (before, after []string) {
 	return []string{"DROP INDEX IF EXISTS domain_name", "DROP INDEX IF EXISTS site_entity_number"},
 		[]string{"CREATE INDEX IF NOT EXISTS domain_name ON domain (name)", "CREATE INDEX IF NOT EXISTS site_entity_number ON site (entity_number)"}
 }
+
+func (*sqlite) byBytes() bool { return true }
 
 func (*sqlite) again(error) bool { return false }
 
