@@ -31,6 +31,8 @@ func (*postgres) rowMaker(name string, columns []string) rowMaker {
 	return &copyRows{table: name, columns: columns, b: []byte(copyHead)}
 }
 
+func (c *copyRows) reset() { c.b, c.n = c.b[:len(copyHead)], 0 }
+
 func (c *copyRows) row() {
 	c.n++
 	c.b = binary.BigEndian.AppendUint16(c.b, uint16(len(c.columns)))

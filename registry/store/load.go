@@ -21,7 +21,8 @@ const loadAtOnce = 8
 // rowMaker takes new rows of a table, column by column, and keeps them in the form
 // in which the database takes in many. It is for one goroutine.
 type rowMaker interface {
-	row() // begins one
+	reset() // to no rows
+	row()   // begins one
 	big(v int64)
 	small(v int64)
 	text(s string)
@@ -61,6 +62,7 @@ type preparer struct {
 	s      *Store
 	i      *Import
 	steps  chan *loadStep
+	used   chan *loadStep // whose memory can be used again
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
@@ -76,7 +78,7 @@ func (s *Store) loadAhead(ctx context.Context, i Import) (*preparer, error) {
 	if err := s.r.QueryRowContext(ctx, "SELECT last_id FROM meta WHERE id = 1").Scan(&at.lastID); err != nil {
 		return nil, err
 	}
-	l := &preparer{s: s, i: &i, steps: make(chan *loadStep, 1)}
+	l := &preparer{s: s, i: &i, steps: make(chan *loadStep, 1), used: make(chan *loadStep, 1)}
 	ctx, l.cancel = context.WithCancel(ctx)
 	l.work.Go(func() { l.run(ctx, at) })
 	return l, nil
@@ -91,7 +93,8 @@ func (l *preparer) stop() {
 // tells.
 func (l *preparer) run(ctx context.Context, at loadStep) {
 	for {
-		next := &loadStep{first: at.first, after: at.after, lastID: at.lastID}
+		next := l.empty()
+		next.first, next.after, next.lastID = at.first, at.after, at.lastID
 		next.err = l.fill(ctx, next)
 		select {
 		case l.steps <- next:
@@ -104,6 +107,21 @@ func (l *preparer) run(ctx context.Context, at loadStep) {
 		at.first += len(next.logs)
 		at.after.Rev, at.lastID = next.end()
 	}
+}
+
+// empty is a step without anything, of memory that was used before if there is some.
+func (l *preparer) empty() *loadStep {
+	select {
+	case step := <-l.used:
+		step.sites.reset()
+		step.domains.reset()
+		step.accesses.reset()
+		clear(step.tasks)
+		return &loadStep{tasks: step.tasks[:0], logs: step.logs[:0], sites: step.sites, domains: step.domains, accesses: step.accesses}
+	default:
+	}
+	e := l.s.e
+	return &loadStep{sites: e.rowMaker("site", siteTable), domains: e.rowMaker("domain", domainTable), accesses: e.rowMaker("access", accessTable)}
 }
 
 // fill makes the rows of the chunks that follow, as far as they are fresh.
@@ -144,9 +162,6 @@ type loadMaker struct {
 }
 
 func (s *Store) newLoadMaker(step *loadStep) *loadMaker {
-	step.sites = s.e.rowMaker("site", siteTable)
-	step.domains = s.e.rowMaker("domain", domainTable)
-	step.accesses = s.e.rowMaker("access", accessTable)
 	return &loadMaker{s: s, step: step, digest: digester{seal: s.seal}, w: writing{t: &tx{s: s}}}
 }
 
@@ -156,6 +171,9 @@ func (m *loadMaker) chunk(tasks []task) error {
 	rev, id := l.end()
 	rev++
 	var e encoder
+	if n := len(l.logs); n < cap(l.logs) {
+		e.b = l.logs[:n+1][n][:0]
+	}
 	for i := range tasks {
 		f := &tasks[i].f
 		id++
@@ -240,6 +258,10 @@ func (p *publisher) loadStep() (done bool, err error) {
 	}
 	if p.checked == step.after.Rev {
 		p.checked = rev.Rev
+	}
+	select {
+	case p.ahead.used <- step:
+	default:
 	}
 	return true, p.published(after, rev)
 }

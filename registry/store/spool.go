@@ -86,6 +86,10 @@ type spool struct {
 	at   int64
 	e    encoder
 	list []spooled
+
+	window   []byte // of the file, while it is read
+	windowAt int64
+
 	// names of the fresh ones, and whose they are: an index into list.
 	names []spooledName
 }
@@ -130,11 +134,28 @@ func orderOf(key string) (o [16]byte) {
 	return o
 }
 
+// readAhead is how much is read of a file at once, where tasks stand in it in about
+// the order in which they are published.
+const readAhead = 64 << 10
+
+// read appends the bytes of a task. A file that is read forwards is read in large
+// pieces, another one task by task.
 func (p *spool) read(x *spooled, into []byte) ([]byte, error) {
-	from := len(into)
-	into = append(into, make([]byte, x.size)...)
-	_, err := p.f.ReadAt(into[from:], x.at)
-	return into, err
+	at := x.at - p.windowAt
+	if at < 0 || at+int64(x.size) > int64(len(p.window)) {
+		forwards := at >= 0 && at < int64(len(p.window))+readAhead
+		p.windowAt, at = x.at, 0
+		n := int(x.size)
+		if forwards {
+			n = max(n, int(min(readAhead, p.at-x.at)))
+		}
+		p.window = slices.Grow(p.window[:0], n)[:n]
+		if _, err := p.f.ReadAt(p.window, x.at); err != nil {
+			p.window = p.window[:0]
+			return into, err
+		}
+	}
+	return append(into, p.window[at:at+int64(x.size)]...), nil
 }
 
 // spools are the files of one import.
@@ -175,7 +196,7 @@ func (p *spools) chunks(operations int, f func(body []byte) error) error {
 			if err := f(body); err != nil {
 				return err
 			}
-			body, weight = nil, 0
+			body, weight = make([]byte, 0, len(body)+len(body)/8), 0
 		}
 		var err error
 		if body, err = p.files[x.file].read(x, body); err != nil {

@@ -331,6 +331,11 @@ func (*sqlite) rowMaker(name string, columns []string) rowMaker {
 	return &flatRows{t: table{name: name, columns: columns}}
 }
 
+func (r *flatRows) reset() {
+	clear(r.values)
+	r.values = r.values[:0]
+}
+
 func (*flatRows) row()            {}
 func (r *flatRows) big(v int64)   { r.values = append(r.values, v) }
 func (r *flatRows) small(v int64) { r.values = append(r.values, v) }
