@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -167,5 +168,28 @@ func TestCheckProblems(t *testing.T) {
 		if allow := resp.Header.Get("Allow"); (allow != "") != (tt.status == 405) {
 			t.Errorf("%.60q: Allow %q", tt.text, allow)
 		}
+	}
+}
+
+// TestReadmeCheck: the answer that the documentation shows is the one that comes.
+func TestReadmeCheck(t *testing.T) {
+	addr, _ := startChecked(t, "serves mainland")
+	_, shown, _ := strings.Cut(readme(t), "~~~ json\n")
+	shown, _, _ = strings.Cut(shown, "~~~")
+	resp, err := http.Get("http://" + addr + "/v1/check?host=www.filed.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got, want map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(shown, "example.com", "filed.example")), &want); err != nil {
+		t.Fatal(err)
+	}
+	want["revision"] = got["revision"]
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%v\nthe documentation shows\n%v", got, want)
 	}
 }
