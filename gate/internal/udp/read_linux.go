@@ -82,7 +82,7 @@ func (r *Reader) Read(s *Socket) []Packet {
 
 func (r *Reader) receive(s *Socket, first int) int {
 	for range 8 { // each error is told once
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.msgs[first])), uintptr(Batch-first), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&r.msgs[first])), uintptr(Batch-first), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			return int(n)

@@ -113,7 +113,7 @@ func (w *Sender) Flush() {
 		w.prepare(i)
 	}
 	for i := 0; i < w.n; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&w.msgs[i])), uintptr(w.n-i), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&w.msgs[i])), uintptr(w.n-i), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			i += int(n)
@@ -239,6 +239,6 @@ func (w *Sender) one(like *unix.Msghdr, data []byte) bool {
 	if h.Controllen == 0 {
 		h.Control = nil
 	}
-	_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
 	return errno == 0
 }
