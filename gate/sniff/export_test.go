@@ -23,5 +23,20 @@ func Frames(b []byte) (all []Frame, c Cause) {
 // Nearest is the packet number that ends in cut.
 func Nearest(cut, largest, window int64) int64 { return nearest(cut, largest, window) }
 
-// HMAC is HMAC-SHA-256 of a short key and message.
-func HMAC(key, msg []byte) [32]byte { return hmac256(key, msg) }
+// MaxMAC is how long a message of a MAC may be.
+const MaxMAC = maxMAC
+
+// Chained: MACs need no Sum.
+func Chained() bool { return chained }
+
+// MACs makes MACs with the memory of those before; slowly is by Sum.
+type MACs struct {
+	work  macWork
+	state macState
+}
+
+func (m *MACs) MAC(key, msg []byte, slowly bool) [32]byte {
+	m.work.slow = slowly
+	m.work.key(&m.state, key)
+	return m.work.mac(&m.state, msg)
+}

@@ -44,9 +44,13 @@ type QUICAnswer struct {
 // Initial packet with the keys of the server. It is below 100 bytes: frames that
 // need no acknowledgement are not padded (RFC 9000 §14.1), so that it is always
 // less than three times what the client has sent.
-func AppendQUICClose(dst []byte, a QUICAnswer) []byte {
+func AppendQUICClose(dst []byte, a QUICAnswer) []byte { return new(QUICWork).AppendClose(dst, a) }
+
+// AppendClose is AppendQUICClose in memory that is there. It is cheaper where the
+// work was done with what is answered, as Feed does it.
+func (w *QUICWork) AppendClose(dst []byte, a QUICAnswer) []byte {
 	const numberSize = 4
-	frame := append(make([]byte, 0, 24), frameClose)
+	frame := append(w.plain[:0], frameClose)
 	frame = appendVarint(frame, a.Error)
 	// No frame is named as the reason, and no phrase.
 	frame = append(frame, 0, 0)
@@ -66,16 +70,15 @@ func AppendQUICClose(dst []byte, a QUICAnswer) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, a.Number)
 
 	var k quicKeys
-	k.derive(a.Version, a.ID, true)
-	nonce := k.iv
-	last := nonce[nonceSize-4:]
+	k.derive(a.Version, newQUICID(a.ID), true, w)
+	w.nonce, w.plain = k.iv, frame
+	last := w.nonce[nonceSize-4:]
 	binary.BigEndian.PutUint32(last, binary.BigEndian.Uint32(last)^a.Number)
-	dst = k.aead.Seal(dst, nonce[:], frame, dst[start:])
-	var mask [sampleSize]byte
-	k.hp.Encrypt(mask[:], dst[number+4:][:sampleSize])
-	dst[start] ^= mask[0] & 0x0f
+	dst = k.aead.Seal(dst, w.nonce[:], frame, dst[start:])
+	k.hp.Encrypt(w.mask[:], dst[number+4:][:sampleSize])
+	dst[start] ^= w.mask[0] & 0x0f
 	for i := range numberSize {
-		dst[number+i] ^= mask[1+i]
+		dst[number+i] ^= w.mask[1+i]
 	}
 	return dst
 }

@@ -200,10 +200,10 @@ func (q *QUICHello) open(p *QUICPacket, w *QUICWork) (o opened) {
 		// a new connection. AES-GCM does not bind a packet to one key: it can be made
 		// so that it opens with two.
 		o.base = q.base
-		_, _, o.anew = q.keys.get(p.Version, id).open(p, -1, w)
+		_, _, o.anew = q.keys.get(p.Version, id, w).open(p, -1, w)
 	}
 	ok := false
-	o.payload, o.number, ok = q.keys.get(p.Version, o.base).open(p, q.largest, w)
+	o.payload, o.number, ok = q.keys.get(p.Version, o.base, w).open(p, q.largest, w)
 	switch {
 	case !ok:
 		o.cause = NotOpened
@@ -235,7 +235,7 @@ func (q *QUICHello) OpensServers(p *QUICPacket, w *QUICWork) bool {
 		return false
 	}
 	var k quicKeys
-	k.derive(p.Version, q.base.bytes(), true)
+	k.derive(p.Version, q.base, true, w)
 	_, _, ok := k.open(p, -1, w)
 	return ok
 }

@@ -58,25 +58,6 @@ func label(s string, size int) []byte {
 	return append(b, 0, 1)
 }
 
-// hmac256 is HMAC with SHA-256 of a key and a message of up to 64 bytes each.
-// crypto/hmac does the same with five allocations a key, and derivations have
-// five keys: they would be most of what an Initial packet costs.
-func hmac256(key, msg []byte) [sha256.Size]byte {
-	const block = sha256.BlockSize
-	var inner [2 * block]byte
-	var outer [block + sha256.Size]byte
-	copy(inner[:], key)
-	copy(outer[:], key)
-	for i := range block {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
-	n := copy(inner[block:], msg)
-	sum := sha256.Sum256(inner[:block+n])
-	copy(outer[block:], sum[:])
-	return sha256.Sum256(outer[:])
-}
-
 // quicKeys are the keys of one side's Initial packets. The zero value has none.
 type quicKeys struct {
 	aead cipher.AEAD
@@ -86,21 +67,29 @@ type quicKeys struct {
 
 // derive makes the keys of a connection's client or server from the id that the
 // client chose, RFC 9001 §5.2.
-func (k *quicKeys) derive(version uint32, id []byte, server bool) {
-	v := versionIndex(version)
-	l := &labels[v]
+func (k *quicKeys) derive(version uint32, id quicID, server bool, w *QUICWork) {
+	l := &labels[versionIndex(version)]
 	side := l.client
 	if server {
 		side = l.server
 	}
-	w := macs.Get().(*macWork)
-	initial := w.mac(&salted[v], id)
-	secret := hmac256(initial[:], side)
-	w.key(&w.state, secret[:])
-	key, iv, hp := w.mac(&w.state, l.key), w.mac(&w.state, l.iv), w.mac(&w.state, l.hp)
-	macs.Put(w)
+	secret := w.mac.mac(w.initial(version, id), side)
+	w.mac.key(&w.secret, secret[:])
+	key, iv, hp := w.mac.mac(&w.secret, l.key), w.mac.mac(&w.secret, l.iv), w.mac.mac(&w.secret, l.hp)
 	k.aead, k.hp = newGCM(key[:keySize]), newAES(hp[:keySize])
 	copy(k.iv[:], iv[:])
+}
+
+// initial is the secret that an id gives both sides, as the key of a MAC. The last
+// one is remembered: who opens what a client sends may have to answer it next.
+func (w *QUICWork) initial(version uint32, id quicID) *macState {
+	if w.initialOf != id || w.initialIn != version {
+		w.mac.slow = !chained
+		secret := w.mac.mac(&salted[versionIndex(version)], id.bytes())
+		w.mac.key(&w.secretOf, secret[:])
+		w.initialOf, w.initialIn = id, version
+	}
+	return &w.secretOf
 }
 
 // newAES makes a cipher of a key of the right length, which cannot fail.
@@ -146,7 +135,7 @@ type keyRing struct {
 }
 
 // get returns the client's keys that come of an id.
-func (r *keyRing) get(version uint32, id quicID) *quicKeys {
+func (r *keyRing) get(version uint32, id quicID, w *QUICWork) *quicKeys {
 	for i := range r.of {
 		if x := &r.of[i]; x.id == id && x.version == version {
 			return &x.keys
@@ -155,7 +144,7 @@ func (r *keyRing) get(version uint32, id quicID) *quicKeys {
 	x := &r.of[r.next]
 	r.next = (r.next + 1) % len(r.of)
 	x.version, x.id = version, id
-	x.keys.derive(version, id.bytes(), false)
+	x.keys.derive(version, id, false, w)
 	return &x.keys
 }
 
@@ -165,6 +154,12 @@ type QUICWork struct {
 	mask, sample [sampleSize]byte
 	nonce        [nonceSize]byte
 	head, plain  []byte
+
+	mac       macWork
+	secret    macState // of one side
+	secretOf  macState // of initialOf, in the version initialIn
+	initialOf quicID
+	initialIn uint32
 }
 
 // open takes the protection off an Initial packet, if it opens. largest is the

@@ -3,8 +3,8 @@ package sniff
 import (
 	"crypto/sha256"
 	"encoding"
+	"encoding/binary"
 	"hash"
-	"sync"
 )
 
 // macState is HMAC with SHA-256 once it has taken its key: a key that is used
@@ -13,13 +13,12 @@ import (
 type macState struct{ inner, outer []byte } // as the hash marshals itself
 
 // macWork is what makes MACs of states, without memory of its own for each. It is
-// for one goroutine.
+// for one goroutine. The zero value is ready.
 type macWork struct {
-	d     digest
-	state macState
-	block [sha256.BlockSize]byte
-	msg   []byte
-	sum   [sha256.Size]byte
+	d      digest
+	block  [sha256.BlockSize]byte
+	hashed []byte // the hash, marshalled
+	slow   bool   // only through Sum
 }
 
 // digest is what sha256.New promises to return.
@@ -29,13 +28,9 @@ type digest interface {
 	encoding.BinaryUnmarshaler
 }
 
-func newMACWork() *macWork { return &macWork{d: sha256.New().(digest)} }
-
-var macs = sync.Pool{New: func() any { return newMACWork() }}
-
 // salted are the states of the salts, in the order of labels.
 var salted = func() (all [len(labels)]macState) {
-	w := newMACWork()
+	var w macWork
 	for i := range all {
 		w.key(&all[i], labels[i].salt[:])
 	}
@@ -44,6 +39,9 @@ var salted = func() (all [len(labels)]macState) {
 
 // key has a state take a key of up to 64 bytes.
 func (w *macWork) key(s *macState, key []byte) {
+	if w.d == nil {
+		w.d = sha256.New().(digest)
+	}
 	s.inner = w.pad(s.inner, key, 0x36)
 	s.outer = w.pad(s.outer, key, 0x5c)
 }
@@ -60,21 +58,51 @@ func (w *macWork) pad(state, key []byte, pad byte) []byte {
 	return state
 }
 
-// mac is the MAC of a message.
-func (w *macWork) mac(s *macState, msg []byte) [sha256.Size]byte {
-	w.msg = append(w.msg[:0], msg...) // or the caller's would have to be on the heap
-	w.restore(s.inner)
-	w.d.Write(w.msg)
-	w.d.Sum(w.sum[:0])
-	w.restore(s.outer)
-	w.d.Write(w.sum[:])
-	w.d.Sum(w.sum[:0])
-	return w.sum
+// maxMAC is how much one block of the hash holds, beside what ends a message.
+const maxMAC = sha256.BlockSize - 1 - 8
+
+// mac is the MAC of a message of up to maxMAC bytes.
+func (w *macWork) mac(s *macState, msg []byte) (sum [sha256.Size]byte) {
+	if w.d == nil {
+		w.d = sha256.New().(digest)
+	}
+	sum = w.last(s.inner, msg)
+	return w.last(s.outer, sum[:])
 }
 
-// restore has the hash be as it was when it was marshalled.
-func (w *macWork) restore(state []byte) {
+// chainedAt is where a hash that is marshalled has its chaining value, behind the
+// name of the format.
+const chainedAt = 4
+
+// chained: the chaining value stands there. It has since Go 1.10, and nobody has
+// promised it.
+var chained = func() bool {
+	var fast, slow macWork
+	var s macState
+	fast.key(&s, []byte("key"))
+	slow.slow = true
+	return fast.mac(&s, []byte("message")) == slow.mac(&s, []byte("message"))
+}()
+
+// last is the hash of a state that has taken one block, and of a message that fits
+// into another. That block is made here and the chaining value behind it is the
+// hash, FIPS 180-4 §5.1.1, §6.2.2: Sum does the same to a copy of itself, which
+// takes as long as hashing.
+func (w *macWork) last(state, msg []byte) (sum [sha256.Size]byte) {
 	if err := w.d.UnmarshalBinary(state); err != nil {
 		panic(err) // it is its own
 	}
+	n := copy(w.block[:maxMAC], msg)
+	if w.slow {
+		w.d.Write(w.block[:n])
+		w.hashed = w.d.Sum(w.hashed[:0])
+		return [sha256.Size]byte(w.hashed)
+	}
+	w.block[n] = 0x80
+	clear(w.block[n+1:])
+	binary.BigEndian.PutUint16(w.block[sha256.BlockSize-2:], uint16(sha256.BlockSize+n)*8)
+	w.d.Write(w.block[:])
+	w.hashed, _ = w.d.AppendBinary(w.hashed[:0]) // it has no error
+	copy(sum[:], w.hashed[chainedAt:])
+	return sum
 }
