@@ -145,16 +145,6 @@ func (l *quicListener) route(t *quicTuple) route {
 	return r
 }
 
-// waiting counts connections that wait, and what they hold.
-func (l *quicListener) waiting(n, bytes int) {
-	if n != 0 {
-		l.pending.Add(float64(n))
-	}
-	if bytes != 0 {
-		l.pendingBytes.Add(float64(bytes))
-	}
-}
-
 // closedUntil is until when no guest without an id is taken.
 func (l *quicListener) closedUntil() time.Duration {
 	if at := l.ended.Load(); at != 0 {

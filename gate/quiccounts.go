@@ -53,6 +53,9 @@ type quicCounts struct {
 	drops       [quicDrops]uint32
 	causes      [sniffCauses]uint32
 	answers     [quicAnswers]uint32
+	// waits and waitBytes are how many more connections wait, and how much they hold;
+	// refused is how many of those that were refused all can see.
+	waits, waitBytes, refused int
 }
 
 // sniffCauses is above all of sniff.Causes.
@@ -94,6 +97,7 @@ func (c *quicCounts) answered(a quicAnswer)    { c.answers[a]++; c.dirty = true 
 // flush counts for all to see.
 func (c *quicCounts) flush(l *quicLoop) {
 	c.bytes()
+	c.waiting(l)
 	if n := l.up.Dropped + l.down.Dropped; n > 0 {
 		c.drops[quicSystem] += uint32(n)
 		l.up.Dropped, l.down.Dropped, c.dirty = 0, 0, true
@@ -112,6 +116,19 @@ func (c *quicCounts) flush(l *quicLoop) {
 	for i := range c.answers {
 		count(m.answers, l.l.name, quicAnswerWords[i], &c.answers[i])
 	}
+}
+
+// waiting counts those that wait, and those that were refused.
+func (c *quicCounts) waiting(l *quicLoop) {
+	more := l.refusals.n - c.refused
+	c.refused += more
+	if n := c.waits + more; n != 0 {
+		l.l.pending.Add(float64(n))
+	}
+	if n := c.waitBytes + more*quicRefusedSize; n != 0 {
+		l.l.pendingBytes.Add(float64(n))
+	}
+	c.waits, c.waitBytes = 0, 0
 }
 
 // count adds n to a counter, and sets it to zero.

@@ -37,7 +37,8 @@ func (id *quicID) bytes() []byte { return id.b[:id.n] }
 // belongs to the loop of its flow, but for what quicIDs says.
 type quicConn struct {
 	tuple quicTuple
-	ids   []quicID // those that lead here; of quicIDs
+	ids   []quicID  // those that lead here; of quicIDs
+	room  [1]quicID // where most ids of one that is refused or waits are
 	// asked and upstream are set when it may pass; of quicIDs until then.
 	asked    asked
 	upstream *upstream
@@ -100,8 +101,18 @@ func (q *quicIDs) claim(c *quicConn, id quicID) bool {
 	}
 	q.holders[id] = c
 	q.lengths[id.n]++
+	if c.ids == nil {
+		c.ids = c.room[:0]
+	}
 	c.ids = append(c.ids, id)
 	return true
+}
+
+// leads reports whether an id leads to a connection.
+func (q *quicIDs) leads(id quicID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.holders[id] != nil
 }
 
 // learn has an id that a server has chosen lead to c. Where it leads to another

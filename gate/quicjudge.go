@@ -8,9 +8,9 @@ import (
 	"github.com/icpgate/icpgate/registry"
 )
 
-// datagram takes one datagram of a client that is not simply sent on.
-func (l *quicLoop) datagram(t *quicTuple, d []byte) {
-	f := l.flows[*t]
+// datagram takes one datagram of a client that is not simply sent on; f is the
+// client's flow, if there is one.
+func (l *quicLoop) datagram(t *quicTuple, f *quicFlow, d []byte) {
 	if !isLong(d[0]) {
 		l.short(t, f, d)
 		return
@@ -31,10 +31,15 @@ func (l *quicLoop) datagram(t *quicTuple, d []byte) {
 		l.wait(p, d, &scan)
 		return
 	}
+	if r := l.refusals.find(t, &id); ok && r != nil {
+		l.counts.drop(quicRefused)
+		l.tell(r, len(d))
+		return
+	}
 	if f != nil && scan.Cause == sniff.NoCause && l.secret(f, d, scan.Types) {
 		return
 	}
-	l.first(t, d)
+	l.first(t, d, &scan)
 }
 
 // secret takes a datagram whose id nobody has seen, if it can be one that a server
@@ -65,9 +70,9 @@ func (l *quicLoop) secret(f *quicFlow, d []byte, types sniff.QUICTypes) bool {
 }
 
 // first takes a datagram that belongs to nothing, and may begin a connection.
-func (l *quicLoop) first(t *quicTuple, d []byte) {
+func (l *quicLoop) first(t *quicTuple, d []byte, scan *sniff.QUICDatagram) {
 	s := l.l.service.Load()
-	begin, cause := sniff.FirstQUIC(d)
+	cause := scan.Begins(len(d))
 	switch {
 	case l.handOver(t, d, len(d)):
 		return
@@ -84,16 +89,18 @@ func (l *quicLoop) first(t *quicTuple, d []byte) {
 		l.counts.drop(quicTooFast)
 		return
 	}
-	id, _ := quicIDOf(begin.First.DCID)
-	c := &quicConn{tuple: *t, first: id, begun: l.now}
-	c.client, _ = quicIDOf(begin.First.SCID)
-	if !l.l.ids.claim(c, id) {
+	id, _ := quicIDOf(scan.First.DCID)
+	if l.l.ids.leads(id) {
 		l.counts.drop(quicForeign)
 		return
 	}
+	p := l.pending.begin()
+	c := p.conn
+	c.tuple, c.begun, c.first = *t, l.now, id
+	c.client, _ = quicIDOf(scan.First.SCID)
 	c.hello = l.pending.hello()
-	c.hello.Start(begin.First.Version, begin.First.DCID)
-	l.feed(s, &quicPending{conn: c}, d)
+	c.hello.Start(scan.First.Version, scan.First.DCID)
+	l.feed(s, p, d)
 }
 
 // addr is the client's address.
@@ -114,9 +121,6 @@ func (l *quicLoop) negotiate(s *service, t *quicTuple, d []byte) {
 func (l *quicLoop) wait(p *quicPending, d []byte, scan *sniff.QUICDatagram) {
 	s := l.l.service.Load()
 	switch {
-	case p.refused:
-		l.counts.drop(quicRefused)
-		l.told(p, len(d))
 	case scan.Cause != sniff.NoCause:
 		l.counts.refuse(scan.Cause)
 	case !scan.Types.Has(sniff.QUICInitial):
@@ -137,7 +141,6 @@ func (l *quicLoop) wait(p *quicPending, d []byte, scan *sniff.QUICDatagram) {
 // feed reads the hello of a connection on, and decides when it is all there.
 func (l *quicLoop) feed(s *service, p *quicPending, d []byte) {
 	seen := p.conn.hello.Feed(d, &l.work)
-	fresh := l.pending.byID[p.conn.first] != p
 	switch {
 	case seen.Closed && seen.Hello.Kind != sniff.Malformed:
 		l.discard(p)
@@ -145,7 +148,7 @@ func (l *quicLoop) feed(s *service, p *quicPending, d []byte) {
 		l.decide(s, p, d, &seen)
 	case !seen.Fit():
 		l.counts.refuse(seen.Cause)
-		if fresh {
+		if !p.waits {
 			l.discard(p)
 		}
 	default:
@@ -197,24 +200,11 @@ func protocols(list []byte) string {
 	return string(text)
 }
 
-// refuse has a connection not pass. One whose hello is malformed hears nothing:
-// it is nobody's client.
-func (l *quicLoop) refuse(s *service, p *quicPending, d []byte, h *sniff.Hello) {
-	if h.Kind != sniff.Malformed && !s.silent {
-		q := p.conn.hello
-		p.answer = sniff.AppendQUICClose(make([]byte, 0, closeSize), sniff.QUICAnswer{
-			Version: q.Version(), ID: q.ID(), Client: p.conn.client.bytes(), Error: sniff.QUICError(sniff.AlertUnrecognizedName),
-		})
-	}
-	l.pending.refuse(l, p)
-	l.told(p, len(d))
-}
-
-// closeSize is what AppendQUICClose appends at most.
-const closeSize = 100
-
 // admit lets a connection pass: what was held of it, and then this datagram.
 func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
+	if !l.claim(p) {
+		return
+	}
 	c := p.conn
 	l.pending.remove(l, p)
 	f := l.flows[c.tuple]

@@ -32,6 +32,8 @@ type quicLoop struct {
 	looked   int // the slot up to which tick has looked
 	ticked   time.Duration
 	pending  quicPendings
+	refusals quicRefusals
+	words    []byte // answers that may not be sent yet
 	unproven quicUnproven
 	work     sniff.QUICWork
 	rate     *quicRate
@@ -64,6 +66,7 @@ func newQUICLoop(l *quicListener, index int, sock *udp.Socket) (*quicLoop, error
 	return &quicLoop{
 		l: l, index: index, sock: sock, poll: poll, done: make(chan struct{}), deaf: true,
 		in: udp.NewReader(), flows: map[quicTuple]*quicFlow{}, rate: newQUICRate(),
+		words: make([]byte, 0, udp.Batch*closeSize),
 	}, nil
 }
 
@@ -97,6 +100,8 @@ func (l *quicLoop) run() {
 		l.end(f)
 	}
 	l.pending.clear(l)
+	l.refusals = quicRefusals{}
+	l.counts.flush(l)
 	l.sock.Close()
 	l.poll.Close()
 }
@@ -183,8 +188,10 @@ func (l *quicLoop) fromClient(p *udp.Packet) {
 	}
 	for b := p.Data; len(b) > 0; {
 		n := min(p.Size, len(b))
-		l.datagram(&t, b[:n])
-		b = b[n:]
+		l.datagram(&t, f, b[:n])
+		if b = b[n:]; len(b) > 0 {
+			f = l.flows[t] // it may have begun, or ended
+		}
 	}
 }
 
@@ -255,7 +262,7 @@ func (l *quicLoop) nextTick() time.Duration {
 
 // quiet reports whether there is nothing that could take too long.
 func (l *quicLoop) quiet() bool {
-	return len(l.flows) == 0 && l.pending.oldest == nil && l.l.ids.idle()
+	return len(l.flows) == 0 && l.pending.oldest == nil && l.refusals.n == 0 && l.l.ids.idle()
 }
 
 // The slots are looked through in so many ticks, within a quarter of the shortest
@@ -278,6 +285,7 @@ func (l *quicLoop) tick() {
 	}
 	l.ticked = l.now
 	l.pending.expire(l)
+	l.refusals.expire(l.now - l.l.service.Load().head)
 	l.l.ids.expire(l.now)
 	for range (len(l.slots) + ticksAround - 1) / ticksAround {
 		if l.looked++; l.looked >= len(l.slots) {

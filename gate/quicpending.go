@@ -6,16 +6,12 @@ import (
 	"github.com/icpgate/icpgate/gate/sniff"
 )
 
-// quicPending is a connection whose hello is not all there, or that was refused.
+// quicPending is a connection whose hello is not all there, or not judged yet.
 type quicPending struct {
-	conn *quicConn
-	held [][]byte // its datagrams, in the order in which they came
-	size int      // what it counts for
-	// refused: it was judged and may not pass. answer is what it is told then, nil
-	// if nothing, at its first, second, fourth, eighth … datagram (RFC 9000 §10.2.1).
-	refused      bool
-	answer       []byte
-	asks         uint32
+	conn         *quicConn
+	waits        bool     // it is of quicPendings
+	held         [][]byte // its datagrams, in the order in which they came
+	size         int      // what it counts for
 	older, newer *quicPending
 }
 
@@ -27,6 +23,7 @@ type quicPendings struct {
 	oldest, newest *quicPending
 	size           int
 	spare          []*sniff.QUICHello
+	blank          *quicPending // for the next connection, or nil
 }
 
 // Bounds of what waits, for all loops of a listener together. What a connection
@@ -35,13 +32,21 @@ const (
 	maxQUICPending     = 1 << 14
 	maxQUICPendingSize = 64 << 20
 	quicPendingSize    = 6 << 10
-	quicRefusedSize    = 1 << 10
 	// maxQUICHeld bounds the datagrams of one connection: those of the largest hello
 	// and as much early data.
 	maxQUICHeld = 4 * sniff.MaxQUICCrypto
 	// quicSpare is how many readers of hellos are kept for the next.
 	quicSpare = 256
 )
+
+// begin returns one for a new connection. Most are forgotten as they come.
+func (q *quicPendings) begin() *quicPending {
+	p := q.blank
+	if q.blank = nil; p == nil {
+		p = &quicPending{conn: new(quicConn)}
+	}
+	return p
+}
 
 // hello returns a reader of a hello.
 func (q *quicPendings) hello() *sniff.QUICHello {
@@ -67,13 +72,14 @@ func (q *quicPendings) add(l *quicLoop, p *quicPending) {
 		q.byID = map[quicID]*quicPending{}
 	}
 	q.byID[p.conn.first] = p
+	p.waits = true
 	if p.older = q.newest; p.older != nil {
 		p.older.newer = p
 	} else {
 		q.oldest = p
 	}
 	q.newest = p
-	l.l.waiting(1, 0)
+	l.counts.waits++
 	q.grow(l, p, quicPendingSize)
 }
 
@@ -81,7 +87,7 @@ func (q *quicPendings) add(l *quicLoop, p *quicPending) {
 func (q *quicPendings) grow(l *quicLoop, p *quicPending, n int) {
 	p.size += n
 	q.size += n
-	l.l.waiting(0, n)
+	l.counts.waitBytes += n
 	loops := len(l.l.loops)
 	for q.oldest != p && (len(q.byID) > maxQUICPending/loops || q.size > maxQUICPendingSize/loops) {
 		l.counts.drop(quicPushedOut)
@@ -91,9 +97,10 @@ func (q *quicPendings) grow(l *quicLoop, p *quicPending, n int) {
 
 // remove takes p out of those that wait.
 func (q *quicPendings) remove(l *quicLoop, p *quicPending) {
-	if q.byID[p.conn.first] != p {
+	if !p.waits {
 		return
 	}
+	p.waits = false
 	delete(q.byID, p.conn.first)
 	if p.older != nil {
 		p.older.newer = p.newer
@@ -107,7 +114,8 @@ func (q *quicPendings) remove(l *quicLoop, p *quicPending) {
 	}
 	p.older, p.newer = nil, nil
 	q.size -= p.size
-	l.l.waiting(-1, -p.size)
+	l.counts.waits--
+	l.counts.waitBytes -= p.size
 	p.size = 0
 }
 
@@ -115,9 +123,7 @@ func (q *quicPendings) remove(l *quicLoop, p *quicPending) {
 func (q *quicPendings) expire(l *quicLoop) {
 	limit := l.now - l.l.service.Load().head
 	for p := q.oldest; p != nil && p.conn.begun <= limit; p = q.oldest {
-		if !p.refused {
-			l.l.service.Load().metrics.sniffed(sniff.More, sniff.NoCause)
-		}
+		l.l.service.Load().metrics.sniffed(sniff.More, sniff.NoCause)
 		l.discard(p)
 	}
 }
@@ -129,17 +135,36 @@ func (q *quicPendings) clear(l *quicLoop) {
 	}
 }
 
-// discard forgets a connection of which nothing has passed.
+// discard forgets a connection of which nothing has passed. Nobody may use p any
+// more.
 func (l *quicLoop) discard(p *quicPending) {
 	l.pending.remove(l, p)
 	l.pending.giveBack(p.conn.hello)
-	p.conn.hello = nil
-	l.l.ids.release(p.conn, false, l.now)
+	if len(p.conn.ids) > 0 {
+		l.l.ids.release(p.conn, false, l.now)
+	}
+	*p.conn = quicConn{}
+	*p = quicPending{conn: p.conn}
+	l.pending.blank = p
+}
+
+// claim has the id of a connection lead to it, if it does not yet. Where it leads
+// to another one, p is forgotten.
+func (l *quicLoop) claim(p *quicPending) bool {
+	if len(p.conn.ids) > 0 || l.l.ids.claim(p.conn, p.conn.first) {
+		return true
+	}
+	l.counts.drop(quicForeign)
+	l.discard(p)
+	return false
 }
 
 // hold has a datagram wait for the rest of its hello.
 func (l *quicLoop) hold(p *quicPending, d []byte) {
-	if l.pending.byID[p.conn.first] != p {
+	if !p.waits {
+		if !l.claim(p) {
+			return
+		}
 		l.pending.add(l, p)
 	}
 	n := 2 * len(d) // it, and what it brings of the hello
@@ -149,30 +174,6 @@ func (l *quicLoop) hold(p *quicPending, d []byte) {
 	}
 	p.held = append(p.held, append([]byte(nil), d...))
 	l.pending.grow(l, p, n)
-}
-
-// refuse has p stay as one that may not pass.
-func (q *quicPendings) refuse(l *quicLoop, p *quicPending) {
-	if q.byID[p.conn.first] != p {
-		q.add(l, p)
-	}
-	p.refused, p.held = true, nil
-	q.giveBack(p.conn.hello)
-	p.conn.hello = nil
-	less := p.size - quicRefusedSize
-	p.size, q.size = quicRefusedSize, q.size-less
-	l.l.waiting(0, -less)
-}
-
-// told answers a connection that was refused, if it is time to.
-func (l *quicLoop) told(p *quicPending, received int) {
-	p.asks++
-	if len(p.answer) == 0 || p.asks&(p.asks-1) != 0 || len(p.answer) > 3*received {
-		return
-	}
-	l.counts.answered(quicClosed)
-	t := &p.conn.tuple
-	l.down.Add(l.sock, t.client, t.local, p.answer, len(p.answer))
 }
 
 // quicPause holds loops from opening sockets while there are no descriptors.

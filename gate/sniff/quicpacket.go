@@ -209,17 +209,23 @@ func (p *QUICPacket) beside(first *QUICPacket) bool {
 // OtherVersion asks for AppendQUICNegotiation.
 func FirstQUIC(b []byte) (d QUICDatagram, c Cause) {
 	d = ScanQUIC(b, 0)
+	return d, d.Begins(len(b))
+}
+
+// Begins is the Cause of FirstQUIC for a datagram of so many bytes that was looked
+// at.
+func (d *QUICDatagram) Begins(size int) Cause {
 	switch {
 	case d.Cause != NoCause:
-		return d, d.Cause
+		return d.Cause
 	case d.Types.Has(QUICOther):
-		return d, OtherVersion
+		return OtherVersion
 	case d.First.Type == QUICShort, !d.Types.Has(QUICInitial), d.Types.Has(QUICRetry):
-		return d, NoInitial
-	case len(b) < MinQUICDatagram:
-		return d, SmallDatagram
+		return NoInitial
+	case size < MinQUICDatagram:
+		return SmallDatagram
 	case len(d.First.DCID) < MinQUICID:
-		return d, BadConnectionID
+		return BadConnectionID
 	}
-	return d, NoCause
+	return NoCause
 }
