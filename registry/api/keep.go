@@ -20,7 +20,6 @@ const (
 	BackupPath   = "/v1/backup"
 	CheckPath    = "/v1/check"
 	RegistryPath = "/v1/registry"
-	EntitiesPath = "/v1/entities"
 )
 
 // Check is what is wrong with the registry of record; nothing if it agrees with
@@ -30,16 +29,6 @@ type Check struct {
 	Now        time.Time `json:"now" doc:"By the service's clock."`
 	Wrong      []string  `json:"wrong"`
 	Unfinished string    `json:"unfinished,omitempty" doc:"The import that is only partly published."`
-}
-
-// Entity is what is kept of the one who filed, personal data included.
-type Entity struct {
-	Number      string        `json:"number"`
-	Name        string        `json:"name"`
-	Nature      string        `json:"nature"`
-	Blacklisted string        `json:"blacklisted,omitempty" doc:"Why it is on the blacklist."`
-	Erased      time.Time     `json:"erased,omitzero" doc:"Since when no personal data is kept."`
-	Contact     store.Contact `json:"contact"`
 }
 
 // keepRoutes are for those who keep the service.
@@ -55,35 +44,7 @@ func (s *Service) keepRoutes(mux *http.ServeMux) {
 	register(s, store.ScopeAdmin, huma.Operation{
 		OperationID: "check", Method: http.MethodGet, Path: CheckPath, Summary: "Whether the registry of record agrees with itself; it takes a while",
 	}, s.check)
-	register(s, store.ScopePersonal, huma.Operation{
-		OperationID: "entity", Method: http.MethodGet, Path: EntitiesPath, Summary: "What is kept of an entity, personal data included",
-	}, func(ctx context.Context, in *struct {
-		Number string `query:"number" required:"true"`
-	}) (*struct{ Body Entity }, error) {
-		n, _, err := registry.ParseNumber(in.Number)
-		if err != nil {
-			return nil, unprocessable(err)
-		}
-		e, err := s.cfg.Store.Entity(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		return &struct{ Body Entity }{Entity{e.Number.String(), e.Name, e.Nature.String(), e.Blacklisted, e.Erased, e.Contact}}, nil
-	})
-	register(s, store.ScopeAdmin, huma.Operation{
-		OperationID: "entity-erase", Method: http.MethodPost, Path: EntitiesPath + "/erase", Summary: "Remove the personal data of an entity, for ever",
-	}, func(ctx context.Context, in *struct {
-		Body struct {
-			Number string `json:"number"`
-			Why    string `json:"why" minLength:"1"`
-		}
-	}) (*revisionOutput, error) {
-		n, _, err := registry.ParseNumber(in.Body.Number)
-		if err != nil {
-			return nil, unprocessable(err)
-		}
-		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return e.Erase(n) })
-	})
+	s.entityRoutes()
 }
 
 func (s *Service) check(ctx context.Context, _ *struct{}) (*struct{ Body Check }, error) {

@@ -43,6 +43,12 @@ type Blacklisting struct {
 	Why    string `json:"why" minLength:"1"`
 }
 
+// Blacklist is some of what is on the blacklist: names, and then entities.
+type Blacklist struct {
+	Blacklist []Blacklisting `json:"blacklist"`
+	Next      string         `json:"next,omitempty" doc:"Ask again with this as after; absent: that is all."`
+}
+
 // Entry is a line of a list.
 type Entry struct {
 	Key   string `json:"key" minLength:"1" doc:"What it is about, for example a prefix."`
@@ -123,6 +129,9 @@ func (s *Service) listRoutes() {
 		}
 		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return gone(e.Unexempt(d, below)) })
 	})
+	register(s, store.ScopeRead, huma.Operation{
+		OperationID: "blacklisted", Method: http.MethodGet, Path: BlacklistPath, Summary: "What is on the blacklist: names, and then entities",
+	}, s.blacklisted)
 	register(s, store.ScopeWrite, huma.Operation{
 		OperationID: "blacklist", Method: http.MethodPut, Path: BlacklistPath, Summary: "Put a name or an entity on the blacklist",
 	}, func(ctx context.Context, in *struct{ Body Blacklisting }) (*revisionOutput, error) {
@@ -190,6 +199,25 @@ func (s *Service) exemptions(ctx context.Context, _ *struct{}) (*struct{ Body Ex
 			name = "*." + name
 		}
 		out.Body.Exemptions[i] = Exemption{Name: name, Until: x.Until, Authority: x.Authority, Why: x.Why, Who: x.Who, Made: x.Made}
+	}
+	return out, err
+}
+
+func (s *Service) blacklisted(ctx context.Context, in *PageQuery) (*struct{ Body Blacklist }, error) {
+	var after store.Listed
+	if n, _, err := registry.ParseNumber(in.After); err == nil {
+		after.Entity = n
+	} else if in.After != "" {
+		if after.Name, err = registry.ParseDomain(in.After); err != nil {
+			return nil, unprocessable(fmt.Errorf("after: %w", err))
+		}
+	}
+	list, err := s.cfg.Store.Listed(ctx, after, in.Limit+1)
+	out := &struct{ Body Blacklist }{}
+	list, out.Body.Next = next(list, in.Limit, func(l store.Listed) string { return l.Name.String() + l.Entity.String() })
+	out.Body.Blacklist = make([]Blacklisting, len(list))
+	for i, l := range list {
+		out.Body.Blacklist[i] = Blacklisting{Name: l.Name.String(), Entity: l.Entity.String(), Why: l.Why}
 	}
 	return out, err
 }

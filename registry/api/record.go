@@ -8,6 +8,9 @@ import (
 func (s *Service) recordRoutes(mux *http.ServeMux) {
 	s.filingRoutes()
 	s.listRoutes()
+	s.serverRoutes()
+	s.psbRoutes()
+	s.personRoutes()
 	s.historyRoutes()
 	s.handlingRoutes()
 	s.importRoutes(mux)

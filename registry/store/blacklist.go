@@ -53,6 +53,40 @@ func (e *Edit) Unblacklist(d registry.Domain) error {
 	return t.exec("DELETE FROM blacklist WHERE name = ?", d.String())
 }
 
+// Listed is a name, or an entity with all of its names, on the blacklist: one of
+// Name and Entity is given.
+type Listed struct {
+	Name   registry.Domain
+	Entity registry.Number
+	Why    string
+}
+
+// Listed returns what is on the blacklist, at most limit of it, after another one:
+// first names and then entities, each in their order. The zero value is before all.
+func (s *Store) Listed(ctx context.Context, after Listed, limit int) (list []Listed, err error) {
+	kind, key := int64(0), after.Name.String()
+	if !after.Entity.IsZero() {
+		kind, key = 1, after.Entity.String()
+	}
+	query := `SELECT kind, key, why FROM (SELECT 0 AS kind, name AS key, why FROM blacklist
+		UNION ALL SELECT 1, number, listed_why FROM entity WHERE listed_why IS NOT NULL) AS listed
+		WHERE kind > ? OR kind = ? AND key > ? ORDER BY kind, key LIMIT ?`
+	err = s.each(ctx, s.r, query, []any{kind, kind, key, limit}, func(rows *sql.Rows) error {
+		var kind int64
+		var key string
+		var one Listed
+		err := rows.Scan(&kind, &key, &one.Why)
+		if err == nil && kind == 0 {
+			one.Name, err = registry.ParseDomain(key)
+		} else if err == nil {
+			err = one.Entity.UnmarshalText([]byte(key))
+		}
+		list = append(list, one)
+		return err
+	})
+	return list, err
+}
+
 func reason(why *string) any {
 	if why == nil {
 		return nil

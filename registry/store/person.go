@@ -29,6 +29,9 @@ func (s *Store) PutPerson(ctx context.Context, by By, p Person) error {
 			return fmt.Errorf("%w person %q: role %q is no word", ErrInvalid, p.Name, r)
 		}
 	}
+	if !p.Ended.IsZero() {
+		p.Ended = p.Ended.UTC().Truncate(time.Millisecond)
+	}
 	_, err := s.write(ctx, by, func(t *tx) error {
 		was, err := s.persons(t.ctx, t, "WHERE name = ?", p.Name)
 		if err != nil {
@@ -38,6 +41,9 @@ func (s *Store) PutPerson(ctx context.Context, by By, p Person) error {
 		var before any
 		if len(was) > 0 {
 			p.Made, before = was[0].Made, was[0]
+			if p.Hash == was[0].Hash && shown(p) == shown(was[0]) {
+				return nil
+			}
 		}
 		t.note("person", p.Name, before, p)
 		var ended any

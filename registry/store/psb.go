@@ -28,6 +28,12 @@ func (e *Edit) PutPSB(p PSB) error {
 	if err != nil {
 		return err
 	}
+	if !p.FiledAt.IsZero() {
+		p.FiledAt = fromUnix(p.FiledAt.Unix())
+	}
+	if was != nil && shown(was) == shown(p) {
+		return nil
+	}
 	var before any
 	if was != nil {
 		before = was
@@ -61,6 +67,24 @@ func (t *tx) psb(n registry.PSBNumber) (*PSB, error) {
 // PSBs returns the filings with public security of a name.
 func (s *Store) PSBs(ctx context.Context, d registry.Domain) ([]PSB, error) {
 	return s.psbs(ctx, s.r, "WHERE name = ?", d.String())
+}
+
+// PSB returns the filing with public security of a number, or ErrNotFound.
+func (s *Store) PSB(ctx context.Context, n registry.PSBNumber) (PSB, error) {
+	list, err := s.psbs(ctx, s.r, "WHERE number = ?", n.String())
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("PSB filing %q: %w", n, ErrNotFound)
+	}
+	if err != nil {
+		return PSB{}, err
+	}
+	return list[0], nil
+}
+
+// PSBsAfter returns filings with public security by number, at most limit of them,
+// after one; the zero number is before all.
+func (s *Store) PSBsAfter(ctx context.Context, n registry.PSBNumber, limit int) ([]PSB, error) {
+	return s.psbs(ctx, s.r, "WHERE number IN (SELECT number FROM psb WHERE number > ? ORDER BY number LIMIT ?)", n.String(), limit)
 }
 
 func (s *Store) psbs(ctx context.Context, q querier, where string, args ...any) (list []PSB, err error) {

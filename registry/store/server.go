@@ -187,6 +187,25 @@ func (s *Store) Servers(ctx context.Context) ([]registry.Server, error) {
 	return s.servers(ctx, s.r, "")
 }
 
+// ServersAfter returns servers by id, at most limit of them, of ids after one; "" is
+// before all.
+func (s *Store) ServersAfter(ctx context.Context, id string, limit int) ([]registry.Server, error) {
+	return s.servers(ctx, s.r, "WHERE id IN (SELECT id FROM server WHERE id > ? ORDER BY id LIMIT ?)", id, limit)
+}
+
+// Server returns the server of an id, or ErrNotFound.
+func (s *Store) Server(ctx context.Context, id string) (registry.Server, error) {
+	list, err := s.servers(ctx, s.r, "WHERE id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("server %q: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return registry.Server{}, err
+	}
+	return list[0], nil
+}
+
+// servers reads servers; where is a condition that begins with their id.
 func (s *Store) servers(ctx context.Context, q querier, where string, args ...any) (list []registry.Server, err error) {
 	err = s.each(ctx, q, "SELECT id, provider, product, region, place, account, quota FROM server "+where+" ORDER BY id", args, func(rows *sql.Rows) error {
 		var v registry.Server
@@ -222,151 +241,6 @@ func (s *Store) servers(ctx context.Context, q querier, where string, args ...an
 			p, err = netip.PrefixFrom(a, a.BitLen()), nil
 		}
 		list[at[id]].Addresses = append(list[at[id]].Addresses, p)
-		return err
-	})
-	return list, err
-}
-
-// NumberState is what became of a service number. The zero value is NumberFree.
-type NumberState uint8
-
-// The states.
-const (
-	NumberFree  NumberState = iota // not used yet
-	NumberGiven                    // given to another account, not used yet
-	NumberSpent                    // a filing was made with it; for ever
-)
-
-var numberStateWords = []string{"free", "given", "spent"}
-
-// String returns the word of n, for example "spent".
-func (n NumberState) String() string {
-	if int(n) < len(numberStateWords) {
-		return numberStateWords[n]
-	}
-	return fmt.Sprintf("NumberState(%d)", uint8(n))
-}
-
-// MarshalText writes the word of n.
-func (n NumberState) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
-
-// ServiceNumber ties one filing to one server (备案服务码).
-type ServiceNumber struct {
-	Number  string
-	Server  string
-	State   NumberState
-	Account string // whose it is; that of the server, unless it was given away
-	Filing  string // the key of the filing that it was spent for
-}
-
-// AddServiceNumber makes a number of a server, within its quota, for an account;
-// that of the server if it is empty.
-func (e *Edit) AddServiceNumber(number, server, account string) error {
-	t := e.t
-	v, err := t.server(server)
-	if err != nil {
-		return err
-	}
-	if v == nil {
-		return fmt.Errorf("server %q: %w", server, ErrNotFound)
-	}
-	n := ServiceNumber{Number: tidy(strings.TrimSpace(number)), Server: server, Account: tidy(account)}
-	if n.Number == "" {
-		return fmt.Errorf("%w: an empty service number", ErrInvalid)
-	}
-	if was, err := t.serviceNumber(n.Number); err != nil || was != nil {
-		if err == nil {
-			err = fmt.Errorf("%w: service number %q is one of server %q", ErrInvalid, number, was.Server)
-		}
-		return err
-	}
-	var used int
-	if err := t.row("SELECT count(*) FROM service_number WHERE server_id = ?", server).Scan(&used); err != nil {
-		return err
-	}
-	if used >= v.Quota {
-		return fmt.Errorf("%w: server %q has used all %d of its service numbers", ErrInvalid, server, v.Quota)
-	}
-	if n.Account == "" {
-		n.Account = v.Account
-	}
-	if n.Account != v.Account {
-		n.State = NumberGiven
-	}
-	return t.putServiceNumber(nil, &n)
-}
-
-// SpendServiceNumber ties a number to a filing, for ever.
-func (e *Edit) SpendServiceNumber(number, filing string) error {
-	t := e.t
-	was, err := t.serviceNumber(number)
-	if err != nil {
-		return err
-	}
-	if was == nil {
-		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
-	if was.State == NumberSpent {
-		return fmt.Errorf("%w: service number %q was spent for filing %q; use another one", ErrInvalid, number, was.Filing)
-	}
-	if _, err := t.mustFind(filing); err != nil {
-		return err
-	}
-	n := *was
-	n.State, n.Filing = NumberSpent, filing
-	return t.putServiceNumber(was, &n)
-}
-
-// GiveServiceNumber hands a number that is not spent to another account.
-func (e *Edit) GiveServiceNumber(number, account string) error {
-	t := e.t
-	was, err := t.serviceNumber(number)
-	if err != nil {
-		return err
-	}
-	if was == nil {
-		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
-	if was.State == NumberSpent {
-		return fmt.Errorf("%w: service number %q was spent for filing %q", ErrInvalid, number, was.Filing)
-	}
-	n := *was
-	n.State, n.Account = NumberGiven, tidy(strings.TrimSpace(account))
-	return t.putServiceNumber(was, &n)
-}
-
-func (t *tx) putServiceNumber(was, n *ServiceNumber) error {
-	var before any
-	if was != nil {
-		before = was
-	}
-	t.note("service-numbers", n.Number, before, n)
-	return t.insert("service_number", []string{"number", "server_id", "state", "account", "filing"},
-		"ON CONFLICT (number) DO UPDATE SET state = excluded.state, account = excluded.account, filing = excluded.filing",
-		[]any{n.Number, n.Server, int64(n.State), n.Account, n.Filing})
-}
-
-func (t *tx) serviceNumber(number string) (*ServiceNumber, error) {
-	list, err := t.s.serviceNumbers(t.ctx, t, "WHERE number = ?", number)
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return &list[0], nil
-}
-
-// ServiceNumbers returns the service numbers of a server, or all for "".
-func (s *Store) ServiceNumbers(ctx context.Context, server string) ([]ServiceNumber, error) {
-	if server == "" {
-		return s.serviceNumbers(ctx, s.r, "")
-	}
-	return s.serviceNumbers(ctx, s.r, "WHERE server_id = ?", server)
-}
-
-func (s *Store) serviceNumbers(ctx context.Context, q querier, where string, args ...any) (list []ServiceNumber, err error) {
-	err = s.each(ctx, q, "SELECT number, server_id, state, account, filing FROM service_number "+where+" ORDER BY number", args, func(rows *sql.Rows) error {
-		var n ServiceNumber
-		err := rows.Scan(&n.Number, &n.Server, &n.State, &n.Account, &n.Filing)
-		list = append(list, n)
 		return err
 	})
 	return list, err
