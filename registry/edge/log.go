@@ -26,10 +26,21 @@ type Blocked struct {
 // Blocked counts a verdict and writes it to the log, if the block has one. It
 // never waits: what the log cannot take is dropped, and counted.
 func (e *Edge) Blocked(b Blocked) {
-	processSightings.Add(b.Sighted)
-	if e.log == nil || e.cfg.Log.Sample > 1 && rand.IntN(e.cfg.Log.Sample) != 0 {
-		return
+	if e.Sighted(b.Sighted) {
+		e.LogBlocked(b)
 	}
+}
+
+// Sighted counts a verdict as Blocked does, and reports whether it is one for the
+// log. Where blocks are many, the rest of a Blocked need not be found out without
+// one.
+func (e *Edge) Sighted(x Sighted) bool {
+	processSightings.Add(x)
+	return e.log != nil && (e.cfg.Log.Sample <= 1 || rand.IntN(e.cfg.Log.Sample) == 0)
+}
+
+// LogBlocked writes what Sighted reported true for to the log.
+func (e *Edge) LogBlocked(b Blocked) {
 	bits := e.cfg.Log.ClientV4
 	if b.Client = b.Client.Unmap(); b.Client.Is6() {
 		bits = e.cfg.Log.ClientV6

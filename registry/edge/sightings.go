@@ -20,6 +20,9 @@ const (
 	shardRows   = MaxSightings / sightShards
 	// probes is how many rows a newcomer to a full shard is weighed against.
 	probes = 8
+	// shardNewcomers is how many newcomers a second are weighed against rows of a full
+	// shard the first time that they are seen.
+	shardNewcomers = 256
 	// sightIdle is after how many seconds without a hit a row gives way to a
 	// newcomer, however often it was hit before.
 	sightIdle = 24 * 3600
@@ -52,13 +55,14 @@ type Sighting struct {
 // MaxSightedHosts names each. What finds no room is counted as other.
 //
 // A newcomer to full rows takes the place of one that was seen once only, or not
-// for a day. So a flood of random names displaces itself, and not what is asked
-// for again and again.
+// for a day. So a flood of random names displaces itself, and not what is asked for
+// again and again. Where newcomers are many, one that is seen for the first time is
+// but remembered: a row that each of them takes from the one before counts nothing.
 //
 // Make it with NewSightings; it is safe for concurrent use.
 type Sightings struct {
 	now    func() time.Time
-	seeds  [2]maphash.Seed // of the name, and of what else tells rows apart
+	seeds  [2]maphash.Seed // of names, and of what else tells rows apart
 	other  atomic.Uint64   // hits without a row, since the start
 	shards [sightShards]sightShard
 
@@ -79,10 +83,10 @@ type sightKey struct {
 
 // sightShard is a part of the rows with a lock of its own.
 type sightShard struct {
-	mu   sync.Mutex
-	at   map[uint64]int // index into rows, by the hash of the key
-	rows []sightRow
-	hand int // where the next search for a row to give up begins
+	mu    sync.Mutex
+	index *sightIndex // of rows, made with the first of them
+	rows  []sightRow
+	hand  int // where the next search for a row to give up begins
 
 	// No row gives way before settled, in Unix seconds: all were looked at in turn,
 	// and since then rows were but hit. The other two are of the turn under way: how
@@ -90,16 +94,27 @@ type sightShard struct {
 	settled int64
 	stayed  int
 	oldest  int64
+
+	second int64 // in which newcomers were counted last, in Unix seconds
+	came   int   // of them
 }
 
-// sightRow is a row as it is counted.
+// sightRow is a row as it is counted. What a hit touches comes first, and lies in
+// two cache lines: most rows are far away when they are hit.
 type sightRow struct {
-	key         sightKey
-	hash        uint64
-	hosts       []registry.Domain
-	mode        registry.Mode
-	first, last int64  // Unix seconds
-	hits, taken uint64 // in all; of these in batches already
+	hash    uint64
+	hits    uint64
+	last    int64 // Unix seconds
+	addr    netip.Addr
+	reason  registry.Reason
+	channel registry.Channel
+	mode    registry.Mode
+	tags    [MaxSightedHosts]uint32 // of hosts: a part of the hash of each
+	hosts   []registry.Domain
+
+	name  registry.Domain
+	first int64  // Unix seconds
+	taken uint64 // of the hits: are in batches already
 }
 
 // NewSightings makes an empty count; now is the clock, nil for time.Now.
@@ -107,11 +122,7 @@ func NewSightings(now func() time.Time) *Sightings {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Sightings{now: now, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, boot: bootID(), since: now()}
-	for i := range s.shards {
-		s.shards[i].at = map[uint64]int{}
-	}
-	return s
+	return &Sightings{now: now, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, boot: bootID(), since: now()}
 }
 
 // Add counts one sight. It does not allocate for a row and a host that are known.
@@ -120,12 +131,17 @@ func (s *Sightings) Add(x Sighted) {
 	if k.name.IsZero() {
 		k.name = x.registrable()
 	}
-	h, now := s.hash(&k), s.now().Unix()
+	name := maphash.String(s.seeds[0], k.name.String())
+	host := name
+	if x.Host != k.name {
+		host = maphash.String(s.seeds[0], x.Host.String())
+	}
+	h, now := name^s.hash(&k), s.now().Unix()
 	sh := &s.shards[h%sightShards]
 	sh.mu.Lock()
 	i, lost := sh.row(&k, h, now)
 	if i >= 0 {
-		sh.rows[i].hit(&x, now)
+		sh.rows[i].hit(&x, uint32(host>>32), now)
 	}
 	sh.mu.Unlock()
 	if lost > 0 {
@@ -141,49 +157,72 @@ func (x *Sighted) registrable() registry.Domain {
 	return x.Host
 }
 
-// hash is that of a key, with secret seeds: nobody can fill a shard on purpose, or
-// make two keys that share one. There are two seeds, or a name whose bytes are
-// those of its address would undo its own. maphash.Comparable would allocate.
+// hash is that of what a key has beside the name. Both have secret seeds: nobody
+// can fill a shard on purpose, or make two keys that share one. There are two seeds,
+// or a name whose bytes are those of its address would undo its own.
+// maphash.Comparable would allocate.
 func (s *Sightings) hash(k *sightKey) uint64 {
 	var b [19]byte
 	addr := k.addr.As16()
 	copy(b[:], addr[:])
 	b[16], b[17], b[18] = byte(k.addr.BitLen()), byte(k.reason), byte(k.channel)
-	return maphash.String(s.seeds[0], k.name.String()) ^ maphash.Bytes(s.seeds[1], b[:])
+	return maphash.Bytes(s.seeds[1], b[:])
 }
 
 // row finds the row of a key, or a new one: a fresh one while there is room, else
 // that of a row which gives way. Without one it returns -1. lost is how many hits
 // have no row now that no batch has told of.
 func (sh *sightShard) row(k *sightKey, h uint64, now int64) (i int, lost uint64) {
-	if i, ok := sh.at[h]; ok {
-		if sh.rows[i].key != *k { // two zones of one address, or once in the life of the universe
+	if sh.index == nil {
+		sh.index = new(sightIndex)
+	}
+	if i := sh.find(h); i >= 0 {
+		// That their names are the same is not looked at: with 64 bits of a keyed hash
+		// they are, but for once in the life of the universe.
+		if r := &sh.rows[i]; r.addr != k.addr || r.reason != k.reason || r.channel != k.channel { // two zones of one address
 			return -1, 1
 		}
 		return i, 0
 	}
-	if len(sh.rows) < shardRows {
-		sh.rows = append(sh.rows, sightRow{key: *k, hash: h, first: now})
-		sh.at[h] = len(sh.rows) - 1
-		return len(sh.rows) - 1, 0
-	}
-	if now < sh.settled {
+	slot := sh.index.free(h)
+	if slot == nil {
 		return -1, 1
 	}
-	i = sh.giving(now)
-	if i < 0 {
-		return -1, 1
+	if i = len(sh.rows); i < shardRows {
+		sh.rows = append(sh.rows, sightRow{})
+	} else {
+		if i = sh.giving(h, now); i < 0 {
+			return -1, 1
+		}
 	}
 	r := &sh.rows[i]
 	lost = r.hits - r.taken
-	delete(sh.at, r.hash)
-	*r = sightRow{key: *k, hash: h, first: now, hosts: r.hosts[:0]}
-	sh.at[h] = i
+	if r.hits > 0 {
+		sh.index.remove(r.hash, i)
+	}
+	*r = sightRow{hash: h, name: k.name, addr: k.addr, reason: k.reason, channel: k.channel, first: now, hosts: r.hosts[:0]}
+	*slot = indexed(h, i)
 	return i, lost
 }
 
-// giving returns a row that gives way, of the next few ones; -1 if none does.
-func (sh *sightShard) giving(now int64) int {
+// find returns the row with a hash; -1 if there is none.
+func (sh *sightShard) find(h uint64) int {
+	for _, e := range sh.index.bucket(h) {
+		if e != 0 && e&^rowMask == uint32(h>>32)&^rowMask {
+			if i := int(e&rowMask) - 1; sh.rows[i].hash == h {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// giving returns a row that gives way to a newcomer, of the next few ones; -1 if
+// none does.
+func (sh *sightShard) giving(h uint64, now int64) int {
+	if now < sh.settled || !sh.index.again(h) && !sh.few(now) {
+		return -1
+	}
 	for range probes {
 		i := sh.hand
 		sh.hand = (sh.hand + 1) % shardRows
@@ -203,18 +242,28 @@ func (sh *sightShard) giving(now int64) int {
 	return -1
 }
 
-// hit counts one.
-func (r *sightRow) hit(x *Sighted, now int64) {
+// few counts a newcomer, and reports whether it is among the first of this second.
+func (sh *sightShard) few(now int64) bool {
+	if now != sh.second {
+		sh.second, sh.came = now, 0
+	}
+	sh.came++
+	return sh.came <= shardNewcomers
+}
+
+// hit counts one; tag is that of the host.
+func (r *sightRow) hit(x *Sighted, tag uint32, now int64) {
 	r.hits++
 	r.last, r.mode = now, x.Mode
 	if len(r.hosts) == MaxSightedHosts || x.Host.IsZero() {
 		return
 	}
-	for _, h := range r.hosts {
-		if h == x.Host {
+	for _, t := range r.tags[:len(r.hosts)] {
+		if t == tag {
 			return
 		}
 	}
+	r.tags[len(r.hosts)] = tag
 	r.hosts = append(r.hosts, x.Host)
 }
 

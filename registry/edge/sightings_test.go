@@ -164,6 +164,43 @@ func TestSightingsFlood(t *testing.T) {
 	}
 }
 
+// TestSightingsNewcomers: with all rows taken and many newcomers, a name that is
+// seen once displaces nothing, and one that is seen again takes the place of one
+// that was not. Where they are few again, the first sight is enough.
+func TestSightingsNewcomers(t *testing.T) {
+	c := newClock()
+	s := edge.NewSightings(c.now)
+	for i := range 2 * edge.MaxSightings {
+		s.Add(sight(fmt.Sprintf("x%d.test", i)))
+	}
+	hits := func(name string) uint64 {
+		r, _ := find(s.Rows(), name)
+		return r.Hits
+	}
+	rows, lost := s.Size()
+	if rows != edge.MaxSightings {
+		t.Fatalf("got %d rows; want %d", rows, edge.MaxSightings)
+	}
+	for i, want := range []uint64{0, 1, 2} {
+		s.Add(sight("new.example"))
+		if got := hits("new.example"); got != want {
+			t.Errorf("got %d hits after %d sights; want %d", got, i+1, want)
+		}
+	}
+	if rows, other := s.Size(); rows != edge.MaxSightings || other != lost+2 {
+		t.Errorf("got %d rows and %d others more; want %d, and 2: the first sight and a row that gave way", rows, other-lost, edge.MaxSightings)
+	}
+	for i := range 5 * edge.MaxSightings {
+		if i%500 == 0 {
+			c.t = c.t.Add(time.Second)
+		}
+		s.Add(sight(fmt.Sprintf("y%d.test", i)))
+		if i%5000 == 0 && hits(fmt.Sprintf("y%d.test", i)) != 1 {
+			t.Fatalf("no row for y%d.test, a newcomer of a few in its second", i)
+		}
+	}
+}
+
 // TestSightingsIdle: rows that a flood has made permanent by asking twice give
 // way when they are idle.
 func TestSightingsIdle(t *testing.T) {

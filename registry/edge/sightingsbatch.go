@@ -69,7 +69,7 @@ func (sh *sightShard) copy(all []Sighting, take bool) []Sighting {
 			continue
 		}
 		all = append(all, Sighting{
-			Name: r.key.name, Hosts: slices.Clone(r.hosts), Addr: r.key.addr, Reason: r.key.reason, Channel: r.key.channel,
+			Name: r.name, Hosts: slices.Clone(r.hosts), Addr: r.addr, Reason: r.reason, Channel: r.channel,
 			Mode: r.mode, First: time.Unix(r.first, 0).UTC(), Last: time.Unix(r.last, 0).UTC(), Hits: hits,
 		})
 	}
