@@ -13,10 +13,10 @@ import (
 )
 
 // reply is a block answer with what nearly every one holds, made at once. The
-// writer above may keep a message, so none is used again.
+// writer above may keep a message, so none is used again but where that is known
+// not to be so (see lent).
 type reply struct {
 	dns.Msg
-	question  [1]dns.Question
 	authority [1]dns.RR
 	soa       dns.SOA
 }
@@ -26,9 +26,14 @@ type reply struct {
 // authenticated this. A truncated message stays so: the client asks again over
 // TCP, and is judged on all of it.
 func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
-	r := &reply{question: [1]dns.Question{in.question}}
+	return in.fill(new(reply), nil, m, reason)
+}
+
+// fill makes r, which is zero, what blocked returns, with t if the client is told
+// why; nil stands for a new one.
+func (in *inspector) fill(r *reply, t *told, m *dns.Msg, reason registry.Reason) *dns.Msg {
 	b := &r.Msg
-	b.MsgHdr, b.Compress, b.Question = m.MsgHdr, true, r.question[:]
+	b.MsgHdr, b.Compress, b.Question = m.MsgHdr, true, in.question[:]
 	b.Id, b.Response, b.Rcode = in.id, true, dns.RcodeSuccess
 	b.AuthenticatedData = false
 	switch in.icp.cfg.Block.Action {
@@ -50,16 +55,16 @@ func (in *inspector) blocked(m *dns.Msg, reason registry.Reason) *dns.Msg {
 	if opt := m.IsEdns0(); opt != nil && in.edns && len(opt.Option) > 0 {
 		b.Extra = []dns.RR{keepOptions(opt)}
 	}
-	in.explain(b, reason)
-	if t := m.IsTsig(); t != nil {
-		b.Extra = append(b.Extra, t)
+	in.explain(b, t, reason)
+	if sig := m.IsTsig(); sig != nil {
+		b.Extra = append(b.Extra, sig)
 	}
 	return b
 }
 
 // failure returns the answer where nothing of the original can be used.
 func (in *inspector) failure() *dns.Msg {
-	b := &dns.Msg{Question: []dns.Question{in.question}}
+	b := &dns.Msg{Question: in.question[:]}
 	b.Id, b.Response, b.Rcode = in.id, true, dns.RcodeServerFailure
 	return b
 }
@@ -69,8 +74,8 @@ func (in *inspector) failure() *dns.Msg {
 func (in *inspector) notices() []dns.RR {
 	var rrs []dns.RR
 	for _, a := range in.icp.cfg.Block.Addrs {
-		h := dns.RR_Header{Name: in.question.Name, Class: dns.ClassINET, Ttl: in.ttl()}
-		switch t := in.question.Qtype; {
+		h := dns.RR_Header{Name: in.question[0].Name, Class: dns.ClassINET, Ttl: in.ttl()}
+		switch t := in.question[0].Qtype; {
 		case a.Is4() && (t == dns.TypeA || t == dns.TypeANY):
 			h.Rrtype = dns.TypeA
 			rrs = append(rrs, &dns.A{Hdr: h, A: net.IP(a.AsSlice())})
@@ -135,7 +140,7 @@ func (in *inspector) findSOA(m *dns.Msg) *dns.SOA {
 	}
 	for _, section := range [][]dns.RR{m.Ns, m.Answer} {
 		for _, rr := range section {
-			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, in.question.Name) {
+			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, in.question[0].Name) {
 				return soa
 			}
 		}
@@ -169,7 +174,7 @@ func (in *inspector) askSOA() *dns.Msg {
 			answered <- m
 		}()
 		r := new(dns.Msg)
-		r.SetQuestion(in.question.Name, dns.TypeSOA)
+		r.SetQuestion(in.question[0].Name, dns.TypeSOA)
 		if _, err := in.icp.Next.ServeDNS(ctx, w, r); err == nil {
 			m = w.Msg
 		}
@@ -197,17 +202,17 @@ func (w lasting) RemoteAddr() net.Addr { return w.remote }
 // name.
 func (in *inspector) apex(m *dns.Msg) string {
 	if !m.Authoritative {
-		return in.question.Name
+		return in.question[0].Name
 	}
 	for _, rr := range m.Ns {
-		if h := rr.Header(); h.Rrtype == dns.TypeNS && dns.IsSubDomain(h.Name, in.question.Name) {
+		if h := rr.Header(); h.Rrtype == dns.TypeNS && dns.IsSubDomain(h.Name, in.question[0].Name) {
 			return h.Name
 		}
 	}
 	if in.zone != "" && in.zone != "." {
 		return in.zone
 	}
-	return in.question.Name
+	return in.question[0].Name
 }
 
 // keepOptions returns an OPT record with the options of another, less the
@@ -232,12 +237,15 @@ type told struct {
 
 // explain adds the extended error for a reason to a message that is ours to
 // change, if the client speaks EDNS: one that does not must get no OPT record
-// (RFC 6891 §7). Size and DO are as the client had them.
-func (in *inspector) explain(m *dns.Msg, reason registry.Reason) {
+// (RFC 6891 §7). Size and DO are as the client had them. t is zero, or nil for a new
+// one.
+func (in *inspector) explain(m *dns.Msg, t *told, reason registry.Reason) {
 	if !in.edns {
 		return
 	}
-	t := new(told)
+	if t == nil {
+		t = new(told)
+	}
 	opt := m.IsEdns0()
 	if opt == nil {
 		opt = &t.opt

@@ -2,6 +2,7 @@ package icp
 
 import (
 	"context"
+	"reflect"
 	"testing"
 
 	"github.com/coredns/coredns/plugin"
@@ -52,7 +53,7 @@ func (p *ICP) Remembers(w dns.ResponseWriter, r, m *dns.Msg) bool {
 // not to be remembered.
 func Identify(q dns.Question, m *dns.Msg, mode registry.Mode) string {
 	var e encoding
-	in := &inspector{question: q, mode: mode}
+	in := &inspector{question: [1]dns.Question{q}, mode: mode}
 	if !e.head(in, new(identity)) || !e.answer(m.Answer) || !silent(m.Ns) || !silent(m.Extra) {
 		return ""
 	}
@@ -106,4 +107,15 @@ func Indexes() (all []*index.Index) {
 		all = append(all, x.View.Snapshot())
 	}
 	return all
+}
+
+// Lends reports whether a writer was seen to which answers are lent.
+func Lends() bool { return packing.Load() != nil }
+
+// LendTo makes handlers lend their answers to writers of w's type alone, for the
+// time of the test.
+func LendTo(t testing.TB, w dns.ResponseWriter) {
+	before, of := packing.Load(), reflect.TypeOf(w)
+	packing.Store(&of)
+	t.Cleanup(func() { packing.Store(before) })
 }

@@ -81,7 +81,7 @@ func (p *ICP) wrap(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (conte
 		return ctx, nil
 	}
 	outer, nested := ctx.Value(inspectorKey{}).(*inspector)
-	if !inspects(r) || nested && !strings.EqualFold(outer.question.Name, r.Question[0].Name) {
+	if !inspects(r) || nested && !strings.EqualFold(outer.question[0].Name, r.Question[0].Name) {
 		return ctx, w
 	}
 	zone := p.zones.Matches(r.Question[0].Name)
@@ -109,9 +109,8 @@ func (p *ICP) wrap(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (conte
 func (p *ICP) inspector(ctx context.Context, e *edge.Edge, w dns.ResponseWriter, r *dns.Msg) *inspector {
 	in := &inspector{
 		ResponseWriter: w, icp: p, edge: e,
-		question: r.Question[0], id: r.Id,
-		counters: &p.counters,
-		server:   metrics.WithServer(ctx), view: metrics.WithView(ctx),
+		question: [1]dns.Question{r.Question[0]}, id: r.Id,
+		server: metrics.WithServer(ctx), view: metrics.WithView(ctx),
 	}
 	if opt := r.IsEdns0(); opt != nil {
 		in.edns, in.do, in.size = true, opt.Do(), opt.UDPSize()

@@ -84,10 +84,10 @@ func (e *encoding) head(in *inspector, id *identity) bool {
 	binary.LittleEndian.PutUint64(e.b[0:], born)
 	binary.LittleEndian.PutUint64(e.b[8:], view)
 	binary.LittleEndian.PutUint64(e.b[16:], data)
-	binary.LittleEndian.PutUint16(e.b[24:], in.question.Qtype)
+	binary.LittleEndian.PutUint16(e.b[24:], in.question[0].Qtype)
 	e.b[26] = byte(in.mode)
 	e.n = 27
-	return e.name(in.question.Name)
+	return e.name(in.question[0].Name)
 }
 
 // answer writes the records of the answer section, one after the other. It reports

@@ -23,8 +23,9 @@ type inspector struct {
 	edge *edge.Edge
 	ctx  context.Context
 
-	// What the client asked and can take, copied before anybody could alter it.
-	question dns.Question
+	// What the client asked and can take, copied before anybody could alter it. The
+	// question is that of block answers, too.
+	question [1]dns.Question
 	id       uint16
 	edns, do bool
 	size     uint16
@@ -37,7 +38,6 @@ type inspector struct {
 	record *record // for the metadata; nil where nobody asks
 
 	server, zone, view string
-	counters           *counterSets
 }
 
 var errNoMessage = errors.New("icp: nothing to write")
@@ -47,7 +47,10 @@ func (in *inspector) WriteMsg(m *dns.Msg) error {
 	if m == nil {
 		return errNoMessage
 	}
-	return in.ResponseWriter.WriteMsg(in.inspect(m))
+	out, lent := in.inspect(m)
+	err := in.ResponseWriter.WriteMsg(out)
+	lent.giveBack()
+	return err
 }
 
 // Write implements dns.ResponseWriter for plugins that pack messages themselves.
@@ -62,35 +65,38 @@ func (in *inspector) Write(b []byte) (int, error) {
 		}
 		return len(b), in.ResponseWriter.WriteMsg(in.failure())
 	}
-	out := in.inspect(m)
+	out, lent := in.inspect(m)
 	if out == m {
 		return in.ResponseWriter.Write(b)
 	}
-	return len(b), in.ResponseWriter.WriteMsg(out)
+	err := in.ResponseWriter.WriteMsg(out)
+	lent.giveBack()
+	return len(b), err
 }
 
 // sampling is how many messages pass for one whose inspection is timed: reading
 // the clock twice costs as much as a look-up.
 const sampling = 64
 
-// inspect returns what to write in place of m: m itself, or a changed copy.
-func (in *inspector) inspect(m *dns.Msg) *dns.Msg {
+// inspect returns what to write in place of m: m itself, or a changed copy; and what
+// is to be given back when that is written.
+func (in *inspector) inspect(m *dns.Msg) (*dns.Msg, *lent) {
 	if rand.Uint32()%sampling != 0 {
 		return in.look(m)
 	}
 	start := time.Now()
-	out := in.look(m)
+	out, lent := in.look(m)
 	inspectDuration.Observe(time.Since(start).Seconds())
-	return out
+	return out, lent
 }
 
 // look does with a message what was done with the same one before, if that is
 // remembered.
-func (in *inspector) look(m *dns.Msg) *dns.Msg {
+func (in *inspector) look(m *dns.Msg) (*dns.Msg, *lent) {
 	id, ok := in.identify(m)
 	if !ok {
 		out, _, _ := in.decide(m)
-		return out
+		return out, nil
 	}
 	if o := in.icp.memo.find(id.fingerprint); o != nil {
 		return in.recall(m, o)
@@ -99,7 +105,7 @@ func (in *inspector) look(m *dns.Msg) *dns.Msg {
 	if lasting {
 		in.remember(id, m, f)
 	}
-	return out
+	return out, nil
 }
 
 // decide returns what to write for a message, what was found in it, and whether
@@ -189,20 +195,24 @@ func (in *inspector) report(f finding) {
 		}
 		return
 	}
-	in.counters.of(in.server, in.zone, in.view).count(f.Verdict, in.mode)
+	in.icp.counters.of(in.server, in.zone, in.view).count(f.Verdict, in.mode)
 	if f.Block {
-		in.tell(f)
+		in.tell(&f)
 	}
 	if in.record != nil {
-		in.record.finding, in.record.question = f, in.question.Name
+		in.record.finding, in.record.question = f, in.question[0].Name
 	}
 }
 
 // tell counts what is blocked by its name, and writes it to the block log. Some
 // plugins hold addresses of IPv4 in sixteen bytes; nobody is to see that.
-func (in *inspector) tell(f finding) {
-	in.edge.Blocked(edge.Blocked{
-		Sighted: edge.Sighted{Host: f.name, Name: f.name.Last(int(f.registrable)), Addr: f.addr.Unmap(), Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode},
+func (in *inspector) tell(f *finding) {
+	x := edge.Sighted{Host: f.name, Name: f.name.Last(int(f.registrable)), Addr: f.addr.Unmap(), Reason: f.Reason, Channel: registry.ChannelDNS, Mode: in.mode}
+	if !in.edge.Sighted(x) {
+		return
+	}
+	in.edge.LogBlocked(edge.Blocked{
+		Sighted: x,
 		Filed:   f.filed(), Effect: f.effect, Provider: f.owner, Product: f.product, Place: f.place,
 		Client: clientAddr(in.ResponseWriter), Server: in.server, Zone: in.zone,
 	})

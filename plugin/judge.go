@@ -126,19 +126,21 @@ func readName(e *edge.Edge, s string) (registry.Domain, error) {
 // exempt one where a search list was appended, the alias is followed: the client
 // means its target. It reports false for a name that no host can have.
 func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
-	s := in.question.Name
+	s := in.question[0].Name
 	d, err := hostName(in.edge, s)
 	var known map[string]string // once a second alias is asked for
 	for hop := range answer {
 		if err != nil || d.Labels() < 2 {
 			break
 		}
-		if hop == 1 {
-			known = aliases(answer)
-		}
-		target, ok := known[strings.ToLower(s)]
+		target, ok := "", false
 		if hop == 0 {
 			target, ok = alias(answer, s)
+		} else {
+			if known == nil {
+				known = aliases(answer)
+			}
+			target, ok = known[strings.ToLower(s)]
 		}
 		if !ok || !d.NotJudged() && !(appended(s, target) && in.edge.Exemption(d).Granted) {
 			break

@@ -118,7 +118,7 @@ func (msg *message) besideAt(h *dns.RR_Header, a netip.Addr) (finding, bool) {
 		return finding{}, false
 	}
 	owner := strings.ToLower(h.Name)
-	itself := strings.EqualFold(owner, msg.in.question.Name)
+	itself := strings.EqualFold(owner, msg.in.question[0].Name)
 	sent := itself && msg.asksAddress() || msg.isTarget(owner)
 	// Nobody finds a name server by a service record: only its addresses are glue.
 	if !sent && !serves(h.Rrtype) && msg.isGlue(owner) {
@@ -145,7 +145,7 @@ func (msg *message) servesAsked(j *judge) bool {
 
 // asksAddress reports whether the client asked for records that carry addresses.
 func (msg *message) asksAddress() bool {
-	q := msg.in.question.Qtype
+	q := msg.in.question[0].Qtype
 	return carries(q) || q == dns.TypeANY
 }
 

@@ -9,22 +9,25 @@ import (
 )
 
 // recall does what was done with the same message before: it counts and tells it,
-// and returns what to write.
-func (in *inspector) recall(m *dns.Msg, o *outcome) *dns.Msg {
+// and returns what to write, and what to give back then.
+func (in *inspector) recall(m *dns.Msg, o *outcome) (*dns.Msg, *lent) {
 	if o.verdict.Block || in.record != nil || in.within.Load() != nil {
 		in.report(in.recalled(m, o))
 	} else {
-		in.counters.of(in.server, in.zone, in.view).count(o.verdict, in.mode)
+		in.icp.counters.of(in.server, in.zone, in.view).count(o.verdict, in.mode)
 	}
 	switch {
 	case in.mode == registry.Monitor:
-		return m
+		return m, nil
+	case o.effect == registry.EffectBlock && in.direct():
+		l := lend()
+		return in.fill(&l.reply, &l.told, m, o.verdict.Reason), l
 	case o.effect == registry.EffectBlock:
-		return in.blocked(m, o.verdict.Reason)
+		return in.blocked(m, o.verdict.Reason), nil
 	case o.judged:
-		return in.capped(m)
+		return in.capped(m), nil
 	}
-	return m
+	return m, nil
 }
 
 // recalled is the finding of an outcome. What the message says is read from it

@@ -46,7 +46,7 @@ func (msg *message) strip() *dns.Msg {
 	m.Extra = unsigned(m.Extra, changed)
 	m.AuthenticatedData = m.AuthenticatedData && len(answerChanged) == 0
 	if msg.withheld {
-		msg.in.explain(m, msg.reason)
+		msg.in.explain(m, nil, msg.reason)
 	}
 	if !msg.in.edns { // as explain has it
 		m.Answer, m.Extra = slices.DeleteFunc(m.Answer, isOPT), slices.DeleteFunc(m.Extra, isOPT)
