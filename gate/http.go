@@ -143,7 +143,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 		h.client.Close() // of whom, only listed peers may say
 		return false
 	case r.Kind == sniff.Malformed || r.Kind == sniff.Other:
-		h.s.malformed(&h.route, h.channel(), r.Cause, "")
+		h.inForce().malformed(&h.route, h.channel(), r.Cause, "")
 		h.refuse(r.Cause.Status(), r.Cause)
 		return false
 	}

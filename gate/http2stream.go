@@ -74,7 +74,7 @@ func (st *h2Stream) serve(r *http.Request) {
 	kind, host, cause := readStream(r)
 	h.s.metrics.sniffed(kind, cause)
 	if kind == sniff.Malformed {
-		h.s.malformed(&h.route, h.channel(), cause, "")
+		h.inForce().malformed(&h.route, h.channel(), cause, "")
 		h.s.notices.ServeError(st.w, cause.Status(), cause.String())
 		return
 	}

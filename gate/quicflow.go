@@ -243,7 +243,8 @@ func (l *quicLoop) more(f *quicFlow, c *quicConn, d []byte, seen *sniff.QUICSeen
 func (l *quicLoop) spoiled(f *quicFlow, c *quicConn, d []byte, cause sniff.Cause) {
 	r := l.l.route(&f.tuple)
 	f.s.metrics.sniffed(sniff.Malformed, cause)
-	if enforces, _ := l.l.service.Load().treatment(r.from.Addr()); !enforces {
+	s := l.l.service.Load()
+	if enforces, _ := s.treatment(r.from.Addr()); !enforces {
 		c.unread = true
 		l.pending.giveBack(c.hello)
 		c.hello = nil
@@ -251,7 +252,7 @@ func (l *quicLoop) spoiled(f *quicFlow, c *quicConn, d []byte, cause sniff.Cause
 		l.forward(f, d, len(d))
 		return
 	}
-	f.s.malformed(&r, c.asked.channel, cause, "")
+	s.malformed(&r, c.asked.channel, cause, "")
 	l.end(f)
 }
 

@@ -305,9 +305,10 @@ func (w *retry) second(b []byte, moved func(int64) error) (done bool, err error)
 // verdicts are counted only.
 func (w *retry) malformed(h sniff.Hello) error {
 	c := w.rel.conn
-	enforces, _ := c.inForce().treatment(c.from.Addr())
+	s := c.inForce()
+	enforces, _ := s.treatment(c.from.Addr())
 	v := registry.Verdict{Reason: registry.Malformed, Block: true}
-	c.s.report(&c.route, w.first, v, enforces, h.Cause, "")
+	s.report(&c.route, w.first, v, enforces, h.Cause, "")
 	if !enforces {
 		return nil
 	}

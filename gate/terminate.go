@@ -85,10 +85,10 @@ func (c *conn) drop(in *[]byte) {
 // malformed, or its name is blocked and no certificate of ours would let the
 // client see why.
 func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
-	if h.Kind == sniff.Malformed {
-		return true, c.s.malformed(&c.route, registry.ChannelHTTPS, h.Cause, "")
-	}
 	s := c.inForce()
+	if h.Kind == sniff.Malformed {
+		return true, s.malformed(&c.route, registry.ChannelHTTPS, h.Cause, "")
+	}
 	enforces, exempt := s.treatment(c.from.Addr())
 	if exempt || h.Kind == sniff.NoName {
 		return false, registry.Verdict{} // the Host is judged
