@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -117,4 +118,30 @@ func TestNoDescriptorForPipes(t *testing.T) {
 	if _, pipes := p.descriptors(t); pipes == before {
 		t.Error("no pipe was opened when it might be")
 	}
+}
+
+// TestQUICDescriptorsUsedUp: with no descriptor left what is open goes on, and
+// what begins does not, until there are some again.
+func TestQUICDescriptorsUsedUp(t *testing.T) {
+	p := startQUIC(t, "", newQUICOrigin(t, quicOriginConfig{}))
+	addr := p.addr(t, "quic:")
+	kept, err := newQUICClient(t, addr, "filed.example").dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.CloseWithError(0, "")
+	begins := func() string {
+		c := newQUICClient(t, addr, "filed.example")
+		c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
+		return c.came(t)
+	}
+	lift := p.limitDescriptors(t)
+	if got := begins(); got != "silence" {
+		t.Errorf("what begins: got %s", got)
+	}
+	if got := get3(t, h3(kept), "filed.example", "/"); got != "filed.example filed.example" {
+		t.Errorf("what was open: got %s", got)
+	}
+	lift()
+	eventually(t, "connections begin again", func() bool { return begins() == "filed.example filed.example" })
 }

@@ -29,6 +29,12 @@ func (s *seen) add(r *http.Request) {
 	s.mu.Unlock()
 }
 
+func (s *seen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.list)
+}
+
 func (s *seen) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
