@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/icpgate/icpgate/gate"
 )
 
 // descriptors are those that a program has open, and how many of them are pipes.
@@ -144,4 +146,27 @@ func TestQUICDescriptorsUsedUp(t *testing.T) {
 	}
 	lift()
 	eventually(t, "connections begin again", func() bool { return begins() == "filed.example filed.example" })
+}
+
+// TestQUICEndedListens: a listener of QUIC that has ended does nothing to what has
+// its descriptors by now, when it is to listen again: the process before this one
+// may end at any time.
+func TestQUICEndedListens(t *testing.T) {
+	_, g, _ := startQUICLive(t, "", filedLive(t), newQUICOrigin(t, quicOriginConfig{}))
+	listen := gate.EndQUIC(g)
+	var fds []unix.PollFd
+	for range 32 {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range pair {
+			defer unix.Close(fd)
+			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		}
+	}
+	listen()
+	if n, err := unix.Poll(fds, 0); n != 0 || err != nil {
+		t.Errorf("%d of the sockets that were opened meanwhile have got something; want none (%v)", n, err)
+	}
 }

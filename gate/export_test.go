@@ -180,3 +180,12 @@ func AuthForTest(e *edge.Edge, notices answerer) func(request []byte) []byte {
 		return out
 	}
 }
+
+// EndQUIC ends a listener of QUIC, and returns what has it listen then.
+func EndQUIC(g *Gate) (listen func()) {
+	for _, l := range g.quic {
+		l.end()
+		return func() { l.listen(true) }
+	}
+	return nil
+}

@@ -141,7 +141,7 @@ func (l *quicLoop) handed(t *quicTuple, data []byte, size int, back bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.contain()
-	if l.l.closed.Load() {
+	if l.l.closed.Load() || l.over {
 		return
 	}
 	quiet := l.quiet()

@@ -39,6 +39,7 @@ type quicLoop struct {
 	rate     *quicRate
 	open     quicPause
 	deaf     bool // it does not read its socket
+	over     bool // it has closed its sockets
 	back     bool // what it takes was given back by the process before
 	counts   quicCounts
 }
@@ -70,9 +71,12 @@ func newQUICLoop(l *quicListener, index int, sock *udp.Socket) (*quicLoop, error
 	}, nil
 }
 
-// listen has the loop read its socket, or not; l.mu is held.
+// listen has the loop read its socket, or not; l.mu is held. When the loop is over,
+// its descriptors may be somebody else's.
 func (l *quicLoop) listen(on bool) {
 	switch {
+	case l.over:
+		return
 	case on && l.deaf:
 		if err := l.poll.Add(l.sock, clientToken); err != nil {
 			return
@@ -102,6 +106,7 @@ func (l *quicLoop) run() {
 	l.pending.clear(l)
 	l.refusals = quicRefusals{}
 	l.counts.flush(l)
+	l.over = true
 	l.sock.Close()
 	l.poll.Close()
 }
