@@ -132,6 +132,10 @@ func TestQUICDescriptorsUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kept.CloseWithError(0, "")
+	h := h3(kept)
+	if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" { // one that has not shown where it is would make room
+		t.Fatalf("got %s", got)
+	}
 	begins := func() string {
 		c := newQUICClient(t, addr, "filed.example")
 		c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
@@ -141,7 +145,7 @@ func TestQUICDescriptorsUsedUp(t *testing.T) {
 	if got := begins(); got != "silence" {
 		t.Errorf("what begins: got %s", got)
 	}
-	if got := get3(t, h3(kept), "filed.example", "/"); got != "filed.example filed.example" {
+	if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
 		t.Errorf("what was open: got %s", got)
 	}
 	lift()

@@ -24,8 +24,9 @@ func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
 		b = b[n:]
 	}
 	// RFC 9000 §10.3.3: a server's Stateless Reset, which anybody gets, is shorter
-	// than what it answers.
-	if f.guest && p.Size >= f.longest {
+	// than what it answers; and none is as long as what asks a client whether it is
+	// where it says (§8.2.1), which is all that it gets back where it sends more.
+	if f.guest && p.Size >= min(f.longest, sniff.MinQUICDatagram) {
 		l.accept(f)
 	}
 	f.settle()
