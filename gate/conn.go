@@ -58,7 +58,7 @@ func (c *conn) meant() (a asked, tunnel bool) {
 // pass beside that of each request. A hello without a name says nothing.
 func (c *conn) noteHello(a asked) {
 	if a.host.Kind() == registry.NoHost {
-		return
+		a = asked{}
 	}
 	c.mu.Lock()
 	c.hello = a

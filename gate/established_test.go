@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,13 @@ type tunnel struct {
 
 func newTunnel(t testing.TB, addr, name string) tunnel {
 	t.Helper()
-	c := tls.Client(dialTCP(t, addr), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	return tunnelOver(t, dialTCP(t, addr), name)
+}
+
+// tunnelOver makes one of a connection.
+func tunnelOver(t testing.TB, nc net.Conn, name string) tunnel {
+	t.Helper()
+	c := tls.Client(nc, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err := c.Handshake(); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -203,30 +210,66 @@ func TestEstablished(t *testing.T) {
 }
 
 // TestEstablishedHello: where TLS is ended, a connection whose name in the hello is
-// cancelled ends, whatever its requests are for.
+// cancelled ends, whatever its requests are for. One without such a name is judged
+// by its requests alone, and one that is only shown the page is nobody's to end.
 func TestEstablishedHello(t *testing.T) {
 	live := new(index.Live)
-	cancelled := filing("cancelled.example", registry.Aliyun)
-	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), cancelled))
-	c := newCertificate(t, "filed.example", "cancelled.example")
-	g, _ := startLive(t, "tls://127.0.0.1:0 {\nicp {\nregistry r.snap\n}\nserves mainland\ntls "+c.Cert+" "+c.Key+"\nupstream "+newOrigin(t, new(seen))+"\n}\n", live)
-	conns := map[string]*tls.Conn{}
-	for _, name := range []string{"filed.example", "cancelled.example"} {
-		for _, a := range g.Listeners() {
-			conns[name] = tls.Client(dialTCP(t, a.String()), &tls.Config{ServerName: name, InsecureSkipVerify: true})
-		}
+	filed := []registry.Filing{filing("filed.example", registry.Aliyun), filing("first.example", registry.Aliyun), filing("second.example", registry.Aliyun)}
+	live.Swap(newIndex(t, 1, filed...))
+	c := newCertificate(t, "filed.example", "first.example", "second.example", "unfiled.example")
+	g, reg := startLive(t, "tls://127.0.0.1:0 {\nicp {\nregistry r.snap\npolicy no-host block\n}\nserves mainland\ntls "+c.Cert+" "+c.Key+"\nupstream "+newOrigin(t, new(seen))+"\n}\n", live)
+	var addr string
+	for _, a := range g.Listeners() {
+		addr = a.String()
+	}
+	conns, answers := map[string]*tls.Conn{}, map[string]*bufio.Reader{}
+	ask := func(name string) {
+		t.Helper()
 		fmt.Fprint(conns[name], "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-		if got := answered(t, bufio.NewReader(conns[name]), "GET"); got[:3] != "200" {
-			t.Fatalf("%s: got %s", name, got)
+		if got := answered(t, answers[name], "GET"); got[:3] != "200" {
+			t.Errorf("%q: got %s", name, got)
 		}
 	}
-	cancelled.Status = registry.StatusCancelled
-	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), cancelled))
-	if _, err := conns["cancelled.example"].Read(make([]byte, 1)); err == nil || !ended(err) {
-		t.Errorf("got %v; want the end", err)
+	for _, name := range []string{"filed.example", "first.example", "second.example", "unfiled.example", "", "silent"} {
+		conns[name] = tls.Client(dialTCP(t, addr), &tls.Config{ServerName: strings.TrimSuffix(name, "silent"), InsecureSkipVerify: true})
+		answers[name] = bufio.NewReader(conns[name])
+		if err := conns[name].Handshake(); err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if name != "unfiled.example" && name != "silent" {
+			ask(name)
+		}
 	}
-	fmt.Fprint(conns["filed.example"], "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-	if got := answered(t, bufio.NewReader(conns["filed.example"]), "GET"); got[:3] != "200" {
-		t.Errorf("the other: got %s", got)
+	h2, end := over(addr, "", true)
+	defer end()
+	askH2 := func() {
+		t.Helper()
+		resp, err := h2.Get("https://filed.example/")
+		if err != nil {
+			t.Fatalf("over HTTP/2, without a name in the hello: %v", err)
+		}
+		resp.Body.Close()
+	}
+	askH2()
+	// One that was refused is still there, for a while: its client does not hang up.
+	refused := tls.Client(dialTCP(t, addr), &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true})
+	fmt.Fprint(refused, "GET / HTTP/1.1\r\nHost: unfiled.example\r\n\r\n")
+	if got := answered(t, bufio.NewReader(refused), "GET"); got[:3] != "403" {
+		t.Errorf("an unfiled name: got %s", got)
+	}
+	for i, name := range []string{"first.example", "second.example"} {
+		filed[i+1].Status = registry.StatusCancelled
+		live.Swap(newIndex(t, uint64(i+2), filed...))
+		if _, err := conns[name].Read(make([]byte, 1)); err == nil || !ended(err) {
+			t.Errorf("%s: got %v; want the end", name, err)
+		}
+	}
+	// The second has ended: all of the revision before it have been looked at.
+	for _, name := range []string{"filed.example", "", "silent"} {
+		ask(name)
+	}
+	askH2()
+	if got := metric(t, reg, "icp_gate_ended_total"); got != 2 {
+		t.Errorf("%v connections were ended; want 2", got)
 	}
 }

@@ -95,7 +95,6 @@ func (c copyBuffers) Put(b []byte) { c.Pool.Put((*[32 << 10]byte)(b)) }
 func (c *conn) serveH2(nc net.Conn, sni asked, hasSNI bool) {
 	h := newH2Conn(c, sni, hasSNI)
 	c.h2.Store(h)
-	c.note(sni, false) // streams say for themselves whom they mean
 	c.onEnd(func() { nc.Close() })
 	defer nc.Close()
 	defer h.close()

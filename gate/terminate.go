@@ -40,6 +40,7 @@ func (c *conn) terminateTLS() {
 		c.drop(in)
 		return
 	}
+	c.noteHello(a) // before it is judged: what is in force may change meanwhile
 	if refused, v := c.refusesHello(hello, a); refused {
 		if in != nil {
 			giveBack(in)
@@ -63,12 +64,10 @@ func (c *conn) endTLS(in *[]byte, a asked) {
 	_ = t.SetDeadline(time.Time{})
 	// The head's deadline is that of the first request now.
 	c.begun, c.client = time.Now(), newSide(t)
-	c.note(a, false)
 	if t.ConnectionState().NegotiatedProtocol == "h2" {
 		c.serveH2(t, a, true)
 		return
 	}
-	c.noteHello(a)
 	h := &httpConn{conn: c, scheme: "https", sni: a, hasSNI: true}
 	h.serve()
 }
@@ -94,7 +93,11 @@ func (c *conn) refusesHello(h sniff.Hello, a asked) (bool, registry.Verdict) {
 		return false, registry.Verdict{} // the Host is judged
 	}
 	v := s.judge(a, &c.route)
-	if !v.Block || !enforces || c.s.certs.find(a.host.String()) != nil {
+	if !v.Block || !enforces {
+		return false, v
+	}
+	c.noteHello(asked{}) // it is refused, or gets the page, and is nobody's to end
+	if c.s.certs.find(a.host.String()) != nil {
 		return false, v // counted with the request
 	}
 	s.report(&c.route, a, v, true, h.Cause, "")
