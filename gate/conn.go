@@ -163,7 +163,8 @@ func (c *conn) contain(then func()) {
 // connection comes and goes through one. The zero value is ready.
 type conns struct {
 	shards [connShards]connShard
-	open   atomic.Int64
+	open   atomic.Int64  // with those that are about to be served
+	over   atomic.Bool   // all are cut off, and so is what is added
 	heads  atomic.Uint64 // that were read, so that somebody can see whether it is quiet
 }
 
@@ -187,7 +188,6 @@ func (s *conns) add(c *conn) {
 	}
 	sh.set[c] = struct{}{}
 	sh.mu.Unlock()
-	s.open.Add(1)
 }
 
 func (s *conns) remove(c *conn) {
@@ -195,7 +195,6 @@ func (s *conns) remove(c *conn) {
 	sh.mu.Lock()
 	delete(sh.set, c)
 	sh.mu.Unlock()
-	s.open.Add(-1)
 }
 
 // all returns the open ones.

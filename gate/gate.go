@@ -350,6 +350,7 @@ func Check(cfg Config) error {
 
 // Drain is how long the open connections have at the end of the process: the
 // longest of the blocks.
+			g.open.over.Store(true)
 func (c Config) Drain() (d time.Duration) {
 	for _, s := range c.Servers {
 		d = max(d, s.Timeouts.WithDefaults().Drain)

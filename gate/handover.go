@@ -236,12 +236,13 @@ func fileOf(l net.Listener) (*os.File, error) {
 	return s.File()
 }
 
-// KeepSockets leaves the files of sockets in the file system in place when the
-// gate ends: the process that it was handed to listens there.
+// KeepSockets leaves the listening sockets to the process that they were handed to
+// when the gate ends: what waits there, and their files in the file system.
 func (g *Gate) KeepSockets() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, l := range g.listeners {
+		l.handed.Store(true)
 		if u, ok := l.Listener.(*net.UnixListener); ok {
 			u.SetUnlinkOnClose(false)
 		}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -17,7 +19,11 @@ type listener struct {
 	open    *conns
 	crew    *crew
 	closing atomic.Bool
-	held    held
+	// handed: another process has it too, and takes what waits there.
+	handed atomic.Bool
+	deaf   atomic.Bool  // it takes no more
+	taken  atomic.Int64 // its connections
+	held   held
 }
 
 func newListener(ln net.Listener, kind Scheme, open *conns) *listener {
@@ -27,12 +33,13 @@ func newListener(ln net.Listener, kind Scheme, open *conns) *listener {
 // accept takes connections until the listener is closed. Where the process has
 // no descriptor left, it waits: the others must end first.
 func (l *listener) accept() {
+	defer l.deaf.Store(true)
 	for pause := time.Duration(0); ; {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			l.crew.run(func() { l.serve(c) })
+			l.take(c)
 		case l.closing.Load() || errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -55,12 +62,58 @@ func (l *listener) pause(d time.Duration) {
 	<-t.C
 }
 
-// end takes no more connections.
+// take has a connection served. It counts as open from now on, so that nobody who
+// waits for the last one to end misses one that is only about to be served.
+func (l *listener) take(c net.Conn) {
+	l.open.open.Add(1)
+	l.taken.Add(1)
+	l.crew.run(func() {
+		defer l.taken.Add(-1)
+		defer l.open.open.Add(-1)
+		l.serve(c)
+	})
+}
+
+// over reports whether it has ended, and all its connections have.
+func (l *listener) over() bool { return l.deaf.Load() && l.taken.Load() == 0 }
+
+// end takes no more connections than those that have come already: closing resets
+// what waits to be accepted, and with it what its clients have asked.
 func (l *listener) end() {
 	if !l.closing.Swap(true) {
+		if !l.handed.Load() {
+			l.takeWaiting()
+		}
 		l.crew.end()
 	}
 	l.Close()
+}
+
+// mostWaiting bounds how many are taken at the end: Linux lets no more wait, unless
+// somebody has changed that (net.core.somaxconn).
+const mostWaiting = 4096
+
+// takeWaiting takes the connections that wait to be accepted. What comes behind the
+// last look is lost, as is all that no descriptor is left for.
+func (l *listener) takeWaiting() {
+	s, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return
+	}
+	for range mostWaiting {
+		var f *os.File
+		if err := raw.Control(func(fd uintptr) { f = sysAccept(fd) }); err != nil || f == nil {
+			return
+		}
+		if c, err := net.FileConn(f); err == nil {
+			l.take(c)
+		}
+		f.Close()
+	}
 }
 
 // serve serves one connection. A panic ends it and nothing else.
@@ -86,6 +139,9 @@ func (l *listener) serve(nc net.Conn) {
 		}
 	}()
 	c.onEnd(func() { nc.Close() })
+	if l.open.over.Load() {
+		c.end()
+	}
 	if !c.introduce(l.kind) {
 		return
 	}

@@ -2,7 +2,11 @@
 
 package gate
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // isAgain reports whether there is nothing to read yet, or no room to write.
 func isAgain(err error) bool { return err == unix.EAGAIN }
@@ -12,4 +16,20 @@ func sysSilent(fd uintptr) bool {
 	look := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(look[:], 0)
 	return n == 0 && err == nil
+}
+
+// sysAccept takes a connection that waits at a listening socket; nil where there is
+// none, or it cannot be taken.
+func sysAccept(fd uintptr) *os.File {
+	for {
+		n, _, err := unix.Accept(int(fd))
+		switch err {
+		case nil:
+			unix.CloseOnExec(n)
+			return os.NewFile(uintptr(n), "accepted")
+		case unix.EINTR, unix.ECONNABORTED:
+		default:
+			return nil
+		}
+	}
 }
