@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 // Gate is icp-gate at work: the listeners of a configuration, and what stands
@@ -22,6 +24,7 @@ type Gate struct {
 	mu        sync.Mutex // held to change what follows
 	cfg       Config
 	servers   []*server
+	past      []*server            // of configurations before, that a listener in gone or goneQUIC needs
 	listeners map[string]*listener // by key
 	gone      []goneListener
 	quic      map[string]*quicListener
@@ -114,7 +117,8 @@ func (g *Gate) put(cfg Config) error {
 	until := time.Now().Add(g.cfg.Drain())
 	g.replace(cfg, next, fresh, until)
 	g.replaceQUIC(next, quic, until)
-	closeServers(old)
+	g.past = append(g.past, old...)
+	g.letGo()
 	return nil
 }
 
@@ -186,7 +190,6 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener, u
 		g.tasks.Go(l.accept)
 	}
 	g.renew()
-	g.logs.keep(next)
 }
 
 func closeListeners(set map[string]*listener) {
@@ -195,8 +198,34 @@ func closeListeners(set map[string]*listener) {
 	}
 }
 
+// letGo closes the server blocks before those in force, but not while one of their
+// listeners that are gone has connections. Who has connected there may still ask,
+// and has done nothing wrong: he is judged by what is true by then, and not by what
+// was when the listener went, or is turned away unheard; and what he has open ends
+// when its name is blocked, as anywhere.
+func (g *Gate) letGo() {
+	used := map[*edge.Edge]bool{}
+	for _, l := range g.gone {
+		used[l.service.Load().edge] = true
+	}
+	for _, l := range g.goneQUIC {
+		used[l.service.Load().edge] = true
+	}
+	var over []*server
+	g.past = slices.DeleteFunc(g.past, func(s *server) bool {
+		if used[s.edge] {
+			s.edge.Retire()
+			return false
+		}
+		over = append(over, s)
+		return true
+	})
+	g.logs.keep(slices.Concat(g.servers, g.past))
+	closeServers(over)
+}
+
 // goneListener is a listener of no configuration any more. Its connections have
-// until then to end: what they were judged by is not kept up any more.
+// until then to end.
 type goneListener struct {
 	*listener
 	until time.Time
@@ -209,23 +238,22 @@ func (g *Gate) endGone(now time.Time) {
 	if len(g.gone) == 0 {
 		return
 	}
-	open := map[*listener]bool{}
 	over := map[*listener]bool{}
 	for _, l := range g.gone {
-		open[l.listener], over[l.listener] = false, now.After(l.until)
+		over[l.listener] = now.After(l.until)
 	}
 	for _, c := range g.open.all() {
 		late, gone := over[c.by]
 		if !gone {
 			continue
 		}
-		if open[c.by] = true; late {
+		if late {
 			c.end()
 		} else {
 			c.leave()
 		}
 	}
-	g.gone = slices.DeleteFunc(g.gone, func(l goneListener) bool { return !open[l.listener] && over[l.listener] })
+	g.gone = slices.DeleteFunc(g.gone, func(l goneListener) bool { return l.over() })
 }
 
 // renew has clients with HTTP/2 connect anew whose service is not in force any
@@ -292,10 +320,10 @@ func (g *Gate) Shutdown(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	closeServers(g.servers)
+	closeServers(slices.Concat(g.servers, g.past))
 	g.logs.close()
 	g.unlink()
-	g.servers, g.listeners, g.quic, g.goneQUIC = nil, map[string]*listener{}, map[string]*quicListener{}, nil
+	g.servers, g.past, g.gone, g.listeners, g.quic, g.goneQUIC = nil, nil, nil, map[string]*listener{}, map[string]*quicListener{}, nil
 	return err
 }
 
@@ -323,6 +351,7 @@ func (g *Gate) drain(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			g.open.over.Store(true)
 			for _, c := range g.open.all() {
 				c.end()
 			}
@@ -350,7 +379,6 @@ func Check(cfg Config) error {
 
 // Drain is how long the open connections have at the end of the process: the
 // longest of the blocks.
-			g.open.over.Store(true)
 func (c Config) Drain() (d time.Duration) {
 	for _, s := range c.Servers {
 		d = max(d, s.Timeouts.WithDefaults().Drain)

@@ -6,9 +6,11 @@ import (
 	"context"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,16 +177,17 @@ func (h *h2Conn) remove(st *h2Stream) {
 // sweep ends the streams whose name a service would block now: they have as long
 // as is granted to come to their end. The connection goes on; whom its next
 // streams are for is judged anyhow.
-func (h *h2Conn) sweep(s *service) {
+func (h *h2Conn) sweep(w *sweeping) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for st := range h.streams {
-		if a := st.meant(); !a.known || st.swept.Load() || !s.blocks(a, &h.route) {
+	list := slices.Collect(maps.Keys(h.streams))
+	h.mu.Unlock()
+	for _, st := range list {
+		if a := st.meant(); !a.known || st.swept.Load() || !w.blocks(a, &h.route) {
 			continue
 		}
 		st.swept.Store(true)
-		s.metrics.ended.Inc()
-		time.AfterFunc(orDefault(s.established.After, DefaultEstablished), st.cut)
+		w.s.metrics.ended.Inc()
+		time.AfterFunc(orDefault(w.s.established.After, DefaultEstablished), st.cut)
 	}
 }
 

@@ -164,11 +164,10 @@ type quicMeant struct {
 
 // sweep ends the flows with a name that is blocked now, and then those that may
 // have one.
-func (l *quicListener) sweep() {
-	s := l.service.Load()
+func (l *quicListener) sweep(w *sweeping) {
 	blocks := func(t *quicTuple, a asked) bool {
 		r := l.route(t)
-		return s.blocks(a, &r)
+		return !w.ends() && w.blocks(a, &r)
 	}
 	blocked := l.strays.blocked(blocks)
 	var strays []quicMeant
@@ -177,7 +176,7 @@ func (l *quicListener) sweep() {
 			switch {
 			case slices.ContainsFunc(m.asked, func(a asked) bool { return blocks(&m.tuple, a) }):
 				blocked = true
-				l.cut(s, &m)
+				l.cut(w.s, &m)
 			case m.stray:
 				strays = append(strays, m)
 			}
@@ -187,7 +186,7 @@ func (l *quicListener) sweep() {
 		return
 	}
 	for i := range strays {
-		l.cut(s, &strays[i])
+		l.cut(w.s, &strays[i])
 	}
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -69,11 +70,12 @@ func (q *quicStrays) leave(s *service, f *quicFlow) {
 // blocked reports whether one of the names that are kept is blocked now, or may be.
 func (q *quicStrays) blocked(blocks func(t *quicTuple, a asked) bool) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for name, t := range q.left {
+	left, lost := maps.Clone(q.left), q.lost
+	q.mu.Unlock()
+	for name, t := range left {
 		if blocks(&t, name.asked) {
 			return true
 		}
 	}
-	return q.lost
+	return lost
 }

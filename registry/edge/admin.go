@@ -67,7 +67,8 @@ func (e *Edge) holdAdmin() error {
 	if e.cfg.AdminProfiles {
 		l.profiles++
 	}
-	e.closers = append(e.closers, func() { releaseListener(addr, l, e.cfg.AdminProfiles) })
+	e.closeAdmin = sync.OnceFunc(func() { releaseListener(addr, l, e.cfg.AdminProfiles) })
+	e.closers = append(e.closers, e.closeAdmin)
 	return nil
 }
 

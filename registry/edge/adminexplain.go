@@ -55,7 +55,7 @@ func explainPage(k ask) (answer, error) {
 // block is the Edge that is asked: the first, or the one that is named by its
 // number or label.
 func (k ask) block() (*Edge, blockName, error) {
-	all := openEdges()
+	all := blocks()
 	if len(all) == 0 {
 		return nil, blockName{}, &problem{http.StatusServiceUnavailable, "", errors.New("no block is open")}
 	}

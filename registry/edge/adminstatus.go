@@ -41,7 +41,7 @@ func listPage(k ask) (answer, error) {
 // revisionPage tells what the registries are at, each once.
 func revisionPage(ask) (answer, error) {
 	all := []RegistryStatus{}
-	for _, e := range openEdges() {
+	for _, e := range blocks() {
 		s := e.registryStatus()
 		same := func(t RegistryStatus) bool { return t.Source == s.Source && t.Revision == s.Revision }
 		if !slices.ContainsFunc(all, same) {
@@ -73,7 +73,7 @@ func (s RegistryStatus) revision() string {
 // statusPage tells what every block is at.
 func statusPage(ask) (answer, error) {
 	all := []Status{}
-	for _, e := range openEdges() {
+	for _, e := range blocks() {
 		all = append(all, e.Status())
 	}
 	return answer{

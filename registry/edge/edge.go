@@ -45,6 +45,9 @@ type Edge struct {
 	closers  []func()
 	checkers []func(time.Time)
 	closing  sync.Once
+	// retired: the process does not tell of it any more.
+	retired    atomic.Bool
+	closeAdmin func() // gives up the admin port; nil without
 }
 
 // edges are the open ones of the process.
@@ -251,6 +254,15 @@ func (e *Edge) Close() {
 	})
 }
 
+// Retire has e decide on, for those who have come by it and will go, but be no block
+// of the process any more: what that tells of its blocks is without e, and the admin
+// port is given up. Close does the rest.
+func (e *Edge) Retire() {
+	if !e.retired.Swap(true) && e.closeAdmin != nil {
+		e.closeAdmin()
+	}
+}
+
 func (e *Edge) release() {
 	for _, close := range e.closers {
 		close()
@@ -306,12 +318,17 @@ func (e *Edge) Ready() bool {
 func Ready() bool {
 	edges.mu.Lock()
 	defer edges.mu.Unlock()
+	n := 0
 	for e := range edges.set {
-		if !e.Ready() {
+		switch {
+		case e.retired.Load():
+			continue
+		case !e.Ready():
 			return false
 		}
+		n++
 	}
-	return len(edges.set) > 0
+	return n > 0
 }
 
 // Locate tells where an address is, whose it is and what answers there.

@@ -24,14 +24,20 @@ var swaps atomic.Uint64
 
 // Generation returns the one in force. It reports false where answers of the
 // registry have a time of their own, in thin mode, or there are none: no
-// registry, or one too old to decide.
+// registry, or one too old to decide; g stands for all but the registry then.
 func (e *Edge) Generation() (g Generation, ok bool) {
+	g = Generation{born: e.born, swaps: swaps.Load()}
 	if e.remote != nil || e.stale.Load() {
 		return g, false
 	}
-	g = Generation{born: e.born, swaps: swaps.Load(), view: e.View()}
+	g.view = e.View()
 	return g, g.view != nil
 }
+
+// Asks reports whether answers of the registry are asked for name by name, in thin
+// mode: they may have to be waited for, and are other ones in time without anything
+// being put in force.
+func (e *Edge) Asks() bool { return e.remote != nil }
 
 // Numbers tell g from any other of the process, also from those whose registry
 // is long gone.

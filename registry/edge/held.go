@@ -51,7 +51,7 @@ func held() map[string]Holding {
 	all, caches := map[string]Holding{}, map[*index.Cache]bool{}
 	for e := range edges.set {
 		source := e.Source()
-		if source == "" {
+		if source == "" || e.retired.Load() {
 			continue
 		}
 		h, ok := all[source]

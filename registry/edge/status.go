@@ -134,3 +134,8 @@ func openEdges() []*Edge {
 	slices.SortFunc(all, func(a, b *Edge) int { return cmp.Compare(a.born, b.born) })
 	return all
 }
+
+// blocks are the open ones without those that are retired.
+func blocks() []*Edge {
+	return slices.DeleteFunc(openEdges(), func(e *Edge) bool { return e.retired.Load() })
+}
