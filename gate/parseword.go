@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 // word finds s among the legal words; empty ones are not legal.
@@ -66,26 +68,10 @@ func duration(what, s string, low, high time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-// parsePrefix reads a CIDR, or a single address as one.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(s)
-	if err != nil || prefix.Addr().Is4In6() {
-		return prefix, fmt.Errorf("%q is no network; expect a CIDR such as 192.0.2.0/24, or an address", s)
-	}
-	if prefix != prefix.Masked() {
-		return prefix, fmt.Errorf("network %q has bits set behind its length; expect %s", s, prefix.Masked())
-	}
-	return prefix, nil
-}
-
 // prefixes reads networks, each once.
 func prefixes(args []string) (all []netip.Prefix, err error) {
 	for _, s := range args {
-		prefix, err := parsePrefix(s)
+		prefix, err := edge.ParsePrefix(s)
 		if err != nil {
 			return nil, err
 		}

@@ -139,7 +139,7 @@ func (p *parser) clients(args []string) error {
 		return err
 	}
 	for _, s := range args[1:] {
-		prefix, err := parsePrefix(s)
+		prefix, err := ParsePrefix(s)
 		if err != nil {
 			return err
 		}
@@ -151,8 +151,9 @@ func (p *parser) clients(args []string) error {
 	return nil
 }
 
-// parsePrefix reads a CIDR, or a single address as one.
-func parsePrefix(s string) (netip.Prefix, error) {
+// ParsePrefix reads a network as options write it: a CIDR without bits behind its
+// length, or a single address as one. The error says what is expected.
+func ParsePrefix(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), nil
