@@ -68,6 +68,9 @@ func TestAdmin(t *testing.T) {
 	if !strings.Contains(p.log.String(), "level=WARN") || !strings.Contains(p.log.String(), "10.0.0.0/8") {
 		t.Errorf("it said\n%s\nwant the warning of what the mainland file lists in vain", p.log)
 	}
+	if list := adminAsked(t, admin, "/", "text/plain"); !strings.Contains(list, "\n/metrics     figures for Prometheus\n/readyz") {
+		t.Errorf("the list of pages\n%s\nwant /metrics in its place", list)
+	}
 	for _, path := range []string{"/healthz", "/readyz", "/revision"} {
 		adminAsked(t, admin, path, "text/plain")
 	}

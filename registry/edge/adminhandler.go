@@ -137,8 +137,16 @@ var beside sync.Map
 
 // HandleAdmin has all admin listeners of the process answer under a path with
 // another handler, such as that of a program's metrics. Requests under a wrong
-// Host do not come to it. It is called before any Edge is opened.
-func HandleAdmin(path string, h http.Handler) { beside.Store(path, h) }
+// Host do not come to it. words say what it is, in English and Chinese, on the
+// list of pages. It is called before any Edge is opened.
+func HandleAdmin(path string, words [2]string, h http.Handler) {
+	beside.Store(path, besideHandler{words, h})
+}
+
+type besideHandler struct {
+	words [2]string
+	http.Handler
+}
 
 func isNotFound(err error) bool {
 	p, ok := err.(*problem)

@@ -23,6 +23,11 @@ func listPage(k ask) (answer, error) {
 	for _, path := range slices.Sorted(maps.Keys(pages)) {
 		all = append(all, entry{path, pages[path].words[k.lang]})
 	}
+	beside.Range(func(path, h any) bool {
+		all = append(all, entry{path.(string), h.(besideHandler).words[k.lang]})
+		return true
+	})
+	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.Path, b.Path) })
 	if k.profiles {
 		all = append(all, entry{pprofPath, [2]string{"profiles of the process, for go tool pprof", "进程的性能剖析数据（供 go tool pprof 使用）"}[k.lang]})
 	}
