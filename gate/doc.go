@@ -2,7 +2,7 @@
 // connection by the name that the client means, SNI and Host.
 //
 //	cfg, err := gate.Load("gate.conf")
-//	g, err := gate.Start(cfg)
+//	g, err := gate.Start(cfg, gate.Options{Metrics: prometheus.NewRegistry()})
 //	defer g.Close()
 //	err = g.Shutdown(ctx) // drains
 //
