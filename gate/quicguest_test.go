@@ -1,0 +1,40 @@
+package gate_test
+
+import "testing"
+
+// TestQUICGuest: a client that comes from a new address is known by what a server
+// sends to ask whether it is there (RFC 9000 §8.2.1), also where it has sent more
+// itself; by less it is not, which anybody gets who sends as much.
+func TestQUICGuest(t *testing.T) {
+	q := newQUICRaw(t, "")
+	short := func(size int) []byte {
+		b := make([]byte, size)
+		b[0] = 0x40
+		return b
+	}
+	if _, err := q.client.Write(short(1400)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 65536)
+	n, from, err := q.server.ReadFrom(b)
+	if err != nil || n != 1400 {
+		t.Fatalf("the server got %d bytes, %v", n, err)
+	}
+	answer := func(size int) {
+		t.Helper()
+		if _, err := q.server.WriteTo(short(size), from); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := q.client.Read(b); n != size {
+			t.Fatalf("the client got %d bytes, %v; want %d", n, err, size)
+		}
+	}
+	answer(1199)
+	if got := q.metric(`quic_moved_total\{.*\}`); got != "" && got != "0" {
+		t.Errorf("%s were known by less", got)
+	}
+	answer(1200)
+	if got := q.metric(`quic_moved_total\{.*\}`); got != "1" {
+		t.Errorf("%q were known; want one", got)
+	}
+}
