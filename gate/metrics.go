@@ -82,6 +82,9 @@ func (m *metrics) Reloaded(r edge.Reload) {
 	}
 	m.reloads.WithLabelValues(r.Data, "success").Inc()
 	slog.Info("files read anew", "data", r.Data, "files", r.Files, "took", r.Took)
+	for _, w := range r.Warnings {
+		slog.Warn("icp: "+w, "data", r.Data)
+	}
 }
 
 // counters are those of a listener, resolved beforehand: a look-up by labels

@@ -24,6 +24,12 @@ var (
 		Help: "Counter of packed answers that could not be unpacked.",
 	})
 
+	// A block answer holds none of the records, so those are not counted one by one.
+	recordCount = promauto.NewCounterVec(prometheus.CounterOpts{
+		Namespace: plugin.Namespace, Subsystem: name, Name: "refused_records_total",
+		Help: "Counter of records taken out of, or altered in, answers that went on without them, by section.",
+	}, []string{"section"})
+
 	reloadCount = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace, Subsystem: name, Name: "reloads_total",
 		Help: "Counter of data files read anew after a change, by result.",
@@ -36,6 +42,12 @@ var (
 		Buckets:                     prometheus.ExponentialBuckets(100e-9, 4, 9),
 		NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
 	})
+)
+
+var (
+	refusedAnswers    = recordCount.WithLabelValues("answer")
+	refusedAuthority  = recordCount.WithLabelValues("authority")
+	refusedAdditional = recordCount.WithLabelValues("additional")
 )
 
 func init() { prometheus.MustRegister(registries{}, blocks{}) }

@@ -20,13 +20,19 @@ import (
 // count returns the value of the verdict counter with these labels.
 func count(t *testing.T, labels map[string]string) float64 {
 	t.Helper()
+	return counted(t, "verdicts_total", labels)
+}
+
+// counted returns the value of a counter with these labels.
+func counted(t *testing.T, counter string, labels map[string]string) float64 {
+	t.Helper()
 	families, err := prometheus.DefaultGatherer.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() != "coredns_icp_verdicts_total" {
+		if f.GetName() != "coredns_icp_"+counter {
 			continue
 		}
 		for _, m := range f.GetMetric() {
@@ -71,6 +77,35 @@ func TestVerdictCounter(t *testing.T) {
 		}
 		if n := count(t, all) - total; n != 1 {
 			t.Errorf("%s %s: counted %v in all; want 1", tt.verdict, tt.reason, n)
+		}
+	}
+}
+
+// TestRefusedRecords: what is taken out of an answer that goes on is counted by
+// the section that it was in; a block answer is a verdict and nothing more.
+func TestRefusedRecords(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name       string
+		answer     answering
+		qtype      uint16
+		additional float64
+		answers    float64
+	}{
+		{"a mixed answer", answering{answer: []string{"unfiled.test. 60 IN A " + abroad, "unfiled.test. 60 IN A " + ours, "unfiled.test. 60 IN A " + theirs}}, dns.TypeA, 0, 2},
+		{"a hint", answering{answer: []string{"unfiled.test. 60 IN HTTPS 1 . ipv4hint=" + ours + "," + abroad}}, dns.TypeHTTPS, 0, 1},
+		{"beside it", answering{answer: []string{"unfiled.test. 60 IN SRV 0 0 80 unfiled.test."}, extra: []string{"unfiled.test. 60 IN A " + ours}}, dns.TypeSRV, 1, 0},
+		{"blocked", answering{answer: []string{"unfiled.test. 60 IN A " + ours}}, dns.TypeA, 0, 0},
+		{"passed", answering{answer: []string{"unfiled.test. 60 IN A " + abroad}}, dns.TypeA, 0, 0},
+	}
+	for _, tt := range tests {
+		at := func(section string) float64 {
+			return counted(t, "refused_records_total", map[string]string{"section": section})
+		}
+		answers, additional, authority := at("answer"), at("additional"), at("authority")
+		ask(t, icp.Open(t, w.cfg, tt.answer.handler(t), "."), query{name: "unfiled.test.", qtype: tt.qtype})
+		if a, b, c := at("answer")-answers, at("additional")-additional, at("authority")-authority; a != tt.answers || b != tt.additional || c != 0 {
+			t.Errorf("%s: counted %v, %v and %v; want %v in the answer and %v beside it", tt.name, a, b, c, tt.answers, tt.additional)
 		}
 	}
 }

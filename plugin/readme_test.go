@@ -60,7 +60,7 @@ func TestReadmeListsAll(t *testing.T) {
 	}
 	for _, f := range []string{"verdicts_total", "inspect_duration_seconds", "registry_revision", "registry_age_seconds",
 		"registry_filings", "reloads_total", "feed_connected",
-		"cache_hits_total", "cache_misses_total", "cache_evictions_total", "cache_entries", "unreadable_answers_total",
+		"cache_hits_total", "cache_misses_total", "cache_evictions_total", "cache_entries", "unreadable_answers_total", "refused_records_total",
 		"log_dropped_total", "sightings", "sightings_other_total"} {
 		if !strings.Contains(text, "`coredns_icp_"+f+"{") {
 			t.Errorf("no word of coredns_icp_%s", f)

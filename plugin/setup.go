@@ -149,4 +149,7 @@ func (reloads) Reloaded(r edge.Reload) {
 	}
 	reloadCount.WithLabelValues(r.Data, "success").Inc()
 	log.Infof("%s read anew from %s in %s", r.Data, files, r.Took)
+	for _, w := range r.Warnings {
+		log.Warning(w)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -24,7 +25,7 @@ func (msg *message) strip() *dns.Msg {
 	m := msg.m.Copy()
 	whole := msg.worst.Block && msg.in.icp.cfg.Policy.Mixed == registry.MixedBlock
 	answerChanged := map[rrset]bool{}
-	m.Answer = withhold(m.Answer, answerChanged, func(_ *dns.RR_Header, a netip.Addr) bool {
+	m.Answer = withhold(m.Answer, refusedAnswers, answerChanged, func(_ *dns.RR_Header, a netip.Addr) bool {
 		return whole || msg.asked.at(a).verdict.Block
 	})
 	changed := map[rrset]bool{}
@@ -35,8 +36,8 @@ func (msg *message) strip() *dns.Msg {
 		f, judged := msg.besideAt(h, a)
 		return judged && f.Block
 	}
-	m.Ns = withhold(m.Ns, changed, beside)
-	m.Extra = withhold(m.Extra, changed, beside)
+	m.Ns = withhold(m.Ns, refusedAuthority, changed, beside)
+	m.Extra = withhold(m.Extra, refusedAdditional, changed, beside)
 	if msg.in.icp.cfg.StripECH != edge.StripECHOff {
 		removeECH(m.Answer, answerChanged, msg.withheld)
 		removeECH(m.Extra, changed, msg.withheld)
@@ -57,9 +58,9 @@ func (msg *message) strip() *dns.Msg {
 func isOPT(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 
 // withhold removes the addresses that drop says, and the records that have no
-// other content; changed gathers what it touched. The records are the caller's
-// own and are altered in place.
-func withhold(rrs []dns.RR, changed map[rrset]bool, drop func(h *dns.RR_Header, a netip.Addr) bool) []dns.RR {
+// other content; changed gathers what it touched, and refused counts it. The
+// records are the caller's own and are altered in place.
+func withhold(rrs []dns.RR, refused prometheus.Counter, changed map[rrset]bool, drop func(h *dns.RR_Header, a netip.Addr) bool) []dns.RR {
 	return slices.DeleteFunc(rrs, func(rr dns.RR) bool {
 		h := rr.Header()
 		if !carries(h.Rrtype) {
@@ -70,6 +71,7 @@ func withhold(rrs []dns.RR, changed map[rrset]bool, drop func(h *dns.RR_Header, 
 			return false
 		}
 		changed[rrset{strings.ToLower(h.Name), h.Rrtype}] = true
+		refused.Inc()
 		svcb := service(rr)
 		if svcb == nil {
 			return true

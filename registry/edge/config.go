@@ -165,6 +165,8 @@ type Reload struct {
 	Files []string      // the files it is read from
 	Err   error         // why the old data stay in force; nil if the new ones do
 	Took  time.Duration // time to read
+	// Warnings tell what in the new data has no effect, as Edge.Warnings does.
+	Warnings []string
 }
 
 // Block is what a blocked DNS client gets. The zero value is NODATA.

@@ -181,7 +181,11 @@ func (s *shared[T]) reload(now time.Time) (r Reload, tell []Observer) {
 	for _, o := range s.observers {
 		tell = append(tell, o.Observer)
 	}
-	return Reload{Data: s.data, Files: s.files, Err: err, Took: time.Since(start)}, tell
+	r = Reload{Data: s.data, Files: s.files, Err: err, Took: time.Since(start)}
+	if w, ok := any(v).(interface{ Warnings() []string }); ok && err == nil {
+		r.Warnings = w.Warnings()
+	}
+	return r, tell
 }
 
 // read loads the data. What is no file is not even opened: a pipe that nobody

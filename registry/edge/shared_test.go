@@ -3,6 +3,7 @@ package edge_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,25 @@ func TestOpenFollowsTheRegistry(t *testing.T) {
 	e.Refresh()
 	if r := <-tell; r.Err != nil || !filed(e, "c.test") {
 		t.Errorf("got %+v; want the file that came back in force", r)
+	}
+}
+
+// TestReloadWarns: what in new data has no effect is told with them, as at setup.
+func TestReloadWarns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mainland.txt")
+	write(t, path, "192.0.2.0/24\n")
+	tell := make(told, 10)
+	reg := filepath.Join(t.TempDir(), "r.snap")
+	snapshot(t, reg, 1, "a.test")
+	e := open(t, edge.Config{Registry: reg, Mainland: path, Observer: tell})
+	write(t, path, "192.0.2.0/24\n10.0.0.0/8\n")
+	e.Refresh()
+	r := <-tell
+	if r.Err != nil || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "10.0.0.0/8") {
+		t.Errorf("got %+v; want a warning that names the private prefix", r)
+	}
+	if w := e.Warnings(); !slices.Equal(w, r.Warnings) {
+		t.Errorf("the edge warns of %q; want what was told", w)
 	}
 }
 
