@@ -30,6 +30,8 @@ type engine interface {
 	// it. The first may be called by any goroutine.
 	rowMaker(name string, columns []string) rowMaker
 	insertMade(ctx context.Context, c *sql.Conn, tx *sql.Tx, m rowMaker) error
+	// packing are queries that read many rows as one; nil where that is no faster.
+	packing() *packing
 	// loading are the statements before and after a load of very many rows.
 	loading() (before, after []string)
 	// learning are the statements that tell the database what tables hold, for it to

@@ -98,6 +98,8 @@ func (e *postgres) schema(ddl string) string {
 	return ddl
 }
 
+func (*postgres) packing() *packing { return nil }
+
 func (e *postgres) byBytes() bool { return e.real }
 
 func (*postgres) reading() *sql.TxOptions {

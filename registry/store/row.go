@@ -87,11 +87,16 @@ func scanSite(rows *sql.Rows, r *record) error {
 }
 
 func (r *record) parse(number, entity, addr, filedAddr string) (err error) {
-	if err = r.f.Site.Number.UnmarshalText([]byte(number)); err != nil {
-		return fmt.Errorf("filing %q: %w", r.key, err)
-	}
-	if err = r.f.Entity.Number.UnmarshalText([]byte(entity)); err != nil {
-		return fmt.Errorf("filing %q: %w", r.key, err)
+	for _, n := range []struct {
+		text string
+		to   *registry.Number
+	}{{number, &r.f.Site.Number}, {entity, &r.f.Entity.Number}} {
+		if n.text == "" {
+			continue
+		}
+		if *n.to, _, err = registry.ParseNumber(n.text); err != nil {
+			return fmt.Errorf("filing %q: %w", r.key, err)
+		}
 	}
 	for _, a := range []struct {
 		text string

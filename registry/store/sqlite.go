@@ -212,6 +212,8 @@ func (*sqlite) loading() (before, after []string) {
 		[]string{"CREATE INDEX IF NOT EXISTS domain_name ON domain (name)", "CREATE INDEX IF NOT EXISTS site_entity_number ON site (entity_number)"}
 }
 
+func (*sqlite) packing() *packing { return sqlitePacking }
+
 func (*sqlite) byBytes() bool { return true }
 
 func (*sqlite) again(error) bool { return false }

@@ -89,6 +89,45 @@ func (w *world) all() (filings map[string]registry.Filing, blacklist []string, e
 
 func same(a, b registry.Filing) bool { return reflect.DeepEqual(store.ViewOf(&a), store.ViewOf(&b)) }
 
+// TestFilingsAreRecords: both ways to read all filings read the same, whatever texts
+// hold.
+func TestFilingsAreRecords(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		var list []registry.Filing
+		for i, text := range []string{"", "|", "a|b", "\x01\x1f", "'\"\n", "某某", " ", "%s\\"} {
+			f := filing(fmt.Sprintf("京ICP备%08d号-1", i+1), fmt.Sprintf("n%d.example.gov.cn", i), registry.Access{Provider: "cloud-b", Status: registry.AccessReviewed, At: -5}, registry.Access{Provider: "cloud-a"})
+			f.Site.Name, f.Entity.Name = text, text
+			f.Restricted, f.Status = i%2 == 0, registry.Status(i%4)
+			if i%3 == 0 {
+				f.Site.FiledAt, f.UpdatedAt, f.FiledAddr = time.Time{}, time.Time{}, netip.MustParseAddr("2001:db8::7")
+				f.Accesses, f.AccessesKnown = nil, i == 3
+			}
+			if i%3 == 1 {
+				f.Covers = []string{"img", "*"}[:1+i%2]
+				f.Site.FiledAt = day(2015, 1, 1)
+				f.Site.Domains = append(f.Site.Domains, registry.MustParseDomain(fmt.Sprintf("m%d.example.com", i)))
+			}
+			list = append(list, f)
+		}
+		w.put(append(list, registry.Filing{Site: registry.Site{Kind: registry.KindIP}, Addr: netip.MustParseAddr("192.0.2.9")})...)
+		var filings, records []registry.Filing
+		err := w.s.View(background, func(v *store.View) error {
+			return errors.Join(
+				v.Filings(func(f registry.Filing) error { filings = append(filings, f); return nil }),
+				v.Records(func(r store.Record) error { records = append(records, r.Filing); return nil }),
+			)
+		})
+		if err != nil || len(filings) != len(list)+1 || len(records) != len(filings) {
+			t.Fatalf("got %d filings, %d records, %v; want %d", len(filings), len(records), err, len(list)+1)
+		}
+		for i := range filings {
+			if want := records[i]; !reflect.DeepEqual(filings[i], want) {
+				t.Errorf("got %+v; want %+v", filings[i], want)
+			}
+		}
+	})
+}
+
 func TestFilingComesBack(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		f := filing("京ICP备00000001号-1", "example.com", registry.Access{Provider: "cloud-b", Status: registry.AccessReviewed, At: 1700000000}, registry.Access{Provider: "cloud-a"})

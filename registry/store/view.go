@@ -104,14 +104,14 @@ func (v *View) FilingsShared(adder func() func(registry.Filing) error) error {
 	var next atomic.Int64
 	var work sync.WaitGroup
 	for i, tx := range txs {
-		one, f := View{ctx: v.ctx, s: v.s, tx: tx}, adder()
+		read, f := (&View{ctx: v.ctx, s: v.s, tx: tx}).reader(), adder()
 		work.Go(func() {
 			for failed[i] == nil {
 				from := (next.Add(1) - 1) * rangeOfIDs
 				if from > v.lastID {
 					return
 				}
-				failed[i] = one.between(from, from+rangeOfIDs, func(r *record) error { return f(r.public()) })
+				failed[i] = read(from, from+rangeOfIDs, func(r *record) error { return f(r.public()) })
 			}
 			next.Store(v.lastID) // the others need not go on
 		})
@@ -126,19 +126,26 @@ const rangeOfIDs = 50_000
 // Filings calls f with every filing, without personal data, in the order in which
 // they were made. f may keep it.
 func (v *View) Filings(f func(registry.Filing) error) error {
-	return v.records(func(r *record) error { return f(r.public()) })
+	return v.reader()(0, math.MaxInt64, func(r *record) error { return f(r.public()) })
 }
 
 // Records calls f with every filing, in the order in which they were made, with the
 // names of individuals: it is for those who may see them.
 func (v *View) Records(f func(Record) error) error {
-	return v.records(func(r *record) error { return f(Record{r.key, r.rev, r.f}) })
+	return v.between(0, math.MaxInt64, func(r *record) error { return f(Record{r.key, r.rev, r.f}) })
 }
 
 // scanned is how many filings are read at a time.
 const scanned = 2000
 
-func (v *View) records(f func(*record) error) error { return v.between(0, math.MaxInt64, f) }
+// reader returns what calls f with the filings of ids after one and up to another,
+// without personal data; it is for one goroutine.
+func (v *View) reader() func(after, upTo int64, f func(*record) error) error {
+	if q := v.s.e.packing(); q != nil {
+		return (&unpacking{v: v, q: q}).between
+	}
+	return v.between
+}
 
 // between calls f with the filings of ids after one and up to another; the first
 // id is 1.
