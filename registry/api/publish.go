@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,7 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	f := feed.Fetched{Index: p.r.FetchPath("index"), Lists: p.r.FetchPath("lists")}
 	defer os.Remove(f.Index)
 	defer os.Remove(f.Lists)
+	defer thrifty()()
 	err := p.s.ViewShared(ctx, func(v *store.View) error {
 		m, err := write(v, f.Index, f.Lists, p.now())
 		f.Manifest = m
@@ -136,6 +138,9 @@ func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Man
 	if err != nil {
 		return nil, err
 	}
+	if info.Filings >= manyFilings {
+		debug.FreeOSMemory() // what it was made of, before the file is mapped beside it
+	}
 	if err := os.WriteFile(listsPath, lists.Append(nil), 0o640); err != nil {
 		return nil, err
 	}
@@ -153,6 +158,9 @@ func write(v *store.View, indexPath, listsPath string, now time.Time) (*feed.Man
 	m.SetSums(feed.Sums{Filings: d.Sum(), Lists: lists.Digest()})
 	return m, nil
 }
+
+// manyFilings take about a hundred megabytes while an index is made of them.
+const manyFilings = 1_000_000
 
 // writeIndex writes the index of what a view shows.
 func writeIndex(v *store.View, path string) (index.Info, error) {

@@ -320,6 +320,7 @@ func (u *upload) stage() (Import, error) {
 	u.opts.Refused = more.add
 	u.opts.Progress = func(p store.ImportProgress) { u.progress(p.Step, p.Done, p.Of) }
 	ctx := u.r.Context()
+	defer thrifty()()
 	i, err := u.s.cfg.Store.Stage(ctx, u.by, u.opts, func(adder func() func(registry.Filing) error) (err error) {
 		var taken atomic.Bool // an error is the store's once filings are handed on
 		report, err = bulk.ImportShared(ctx, u.files, u.bulk, func() func(registry.Filing) error {

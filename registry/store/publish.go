@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -532,5 +533,7 @@ func (p *publisher) endLoad() error {
 		return err
 	}
 	p.loading, p.learned = false, false
+	p.stopAhead()
+	debug.FreeOSMemory() // of the rows that were made ready
 	return p.learnTables()
 }

@@ -54,7 +54,9 @@ func (e *sqlite) open(ctx context.Context, o *Options) (write, read *sql.DB, err
 		write.Close()
 		return nil, nil, fmt.Errorf("%s: %w", e.path, err)
 	}
-	read, err = sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-16384)")
+	// What is read often stands in the kernel's cache, too; each reader's own is kept
+	// for good.
+	read, err = sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-4096)")
 	if err != nil {
 		write.Close()
 		return nil, nil, err

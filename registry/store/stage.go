@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/icpgate/icpgate/registry"
@@ -32,6 +33,9 @@ func (s *Store) Stage(ctx context.Context, by By, o ImportOptions, read func(add
 		}
 	}
 	err := s.stage(ctx, &i, read)
+	if i.Counts.Read+i.Counts.Before >= manyCompared {
+		debug.FreeOSMemory() // a service goes on for months; this took hundreds of megabytes
+	}
 	if err != nil && !o.DryRun {
 		// It may be that ctx has ended; what is staged is to be gone all the same.
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseFor)
@@ -42,6 +46,9 @@ func (s *Store) Stage(ctx context.Context, by By, o ImportOptions, read func(add
 	}
 	return i, err
 }
+
+// manyCompared filings take some ten megabytes to be compared.
+const manyCompared = 200_000
 
 // beginImport enters the import, unless another one is half published, and drops
 // those that died while they were staged.
