@@ -217,7 +217,7 @@ func TestEstablishedHello(t *testing.T) {
 	filed := []registry.Filing{filing("filed.example", registry.Aliyun), filing("first.example", registry.Aliyun), filing("second.example", registry.Aliyun)}
 	live.Swap(newIndex(t, 1, filed...))
 	c := newCertificate(t, "filed.example", "first.example", "second.example", "unfiled.example")
-	g, reg := startLive(t, "tls://127.0.0.1:0 {\nicp {\nregistry r.snap\npolicy no-host block\n}\nserves mainland\ntls "+c.Cert+" "+c.Key+"\nupstream "+newOrigin(t, new(seen))+"\n}\n", live)
+	g, reg := startLive(t, "tls://127.0.0.1:0 {\nicp {\nregistry r.snap\npolicy no-host block\n}\nserves mainland\ntimeouts head 1m\ntls "+c.Cert+" "+c.Key+"\nupstream "+newOrigin(t, new(seen))+"\n}\n", live)
 	var addr string
 	for _, a := range g.Listeners() {
 		addr = a.String()
