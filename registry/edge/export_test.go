@@ -42,3 +42,12 @@ func (e *Edge) HandOver(ctx context.Context) error {
 	dir := filepath.Join(s.state.dir, "sightings")
 	return errors.Join(s.spool(dir), s.send(ctx, dir))
 }
+
+// SightBucket returns how many rows a bucket of the index takes.
+func SightBucket(h uint64) int {
+	x, n := new(sightIndex), 0
+	for ; !x.full(h) && n < 100; n++ {
+		x.add(h, n)
+	}
+	return n
+}

@@ -184,16 +184,12 @@ func (sh *sightShard) row(k *sightKey, h uint64, now int64) (i int, lost uint64)
 		}
 		return i, 0
 	}
-	slot := sh.index.free(h)
-	if slot == nil {
+	if i = len(sh.rows); sh.index.full(h) {
 		return -1, 1
-	}
-	if i = len(sh.rows); i < shardRows {
+	} else if i < shardRows {
 		sh.rows = append(sh.rows, sightRow{})
-	} else {
-		if i = sh.giving(h, now); i < 0 {
-			return -1, 1
-		}
+	} else if i = sh.giving(h, now); i < 0 {
+		return -1, 1
 	}
 	r := &sh.rows[i]
 	lost = r.hits - r.taken
@@ -201,14 +197,17 @@ func (sh *sightShard) row(k *sightKey, h uint64, now int64) (i int, lost uint64)
 		sh.index.remove(r.hash, i)
 	}
 	*r = sightRow{hash: h, name: k.name, addr: k.addr, reason: k.reason, channel: k.channel, first: now, hosts: r.hosts[:0]}
-	*slot = indexed(h, i)
+	sh.index.add(h, i)
 	return i, lost
 }
 
 // find returns the row with a hash; -1 if there is none.
 func (sh *sightShard) find(h uint64) int {
 	for _, e := range sh.index.bucket(h) {
-		if e != 0 && e&^rowMask == uint32(h>>32)&^rowMask {
+		if e == 0 {
+			break
+		}
+		if (e^uint32(h>>32))&^rowMask == 0 {
 			if i := int(e&rowMask) - 1; sh.rows[i].hash == h {
 				return i
 			}

@@ -199,6 +199,20 @@ func TestSightingsNewcomers(t *testing.T) {
 			t.Fatalf("no row for y%d.test, a newcomer of a few in its second", i)
 		}
 	}
+	before, lost := s.Rows(), s.Other()
+	for _, r := range before {
+		s.Add(sight(r.Name.String()))
+	}
+	if rows := s.Rows(); len(rows) != len(before) || s.Other() != lost {
+		t.Errorf("got %d rows and %d others more after a hit of each of %d; want the same rows", len(rows), s.Other()-lost, len(before))
+	}
+}
+
+// TestSightingsBucket: a bucket of the index is full when it says so, not before.
+func TestSightingsBucket(t *testing.T) {
+	if n := edge.SightBucket(1 << 40); n != 16 {
+		t.Errorf("a bucket takes %d rows; want 16, a cache line", n)
+	}
 }
 
 // TestSightingsIdle: rows that a flood has made permanent by asking twice give
