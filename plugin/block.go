@@ -109,12 +109,13 @@ func (in *inspector) authority(m *dns.Msg, made *dns.SOA) *dns.SOA {
 	return made
 }
 
-// madeSOA is a record that says no more than how long to keep the answer. Its
-// form is that of BIND's empty zones.
+// madeSOA is a record that says no more than how long to keep the answer: it names
+// neither a server nor anybody to write to. Its numbers are those of BIND's empty
+// zones.
 func (in *inspector) madeSOA(owner string) dns.SOA {
 	return dns.SOA{
 		Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: in.ttl()},
-		Ns:  owner, Mbox: ".", Serial: 1, Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: in.ttl(),
+		Ns:  ".", Mbox: ".", Serial: 1, Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: in.ttl(),
 	}
 }
 

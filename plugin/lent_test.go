@@ -68,7 +68,7 @@ func blockedFor(conn *dns.Conn, q query) error {
 		len(m.Answer) != 0 || len(m.Ns) != 1 || len(m.Extra) != extra {
 		return fmt.Errorf("got\n%s\nto\n%s; want a block answer", m, asked)
 	}
-	if soa, ok := m.Ns[0].(*dns.SOA); !ok || soa.Hdr.Name != asked.Question[0].Name || soa.Ns != soa.Hdr.Name {
+	if soa, ok := m.Ns[0].(*dns.SOA); !ok || soa.Hdr.Name != asked.Question[0].Name || soa.Ns != "." {
 		return fmt.Errorf("got %s; want the SOA of %s", m.Ns[0], asked.Question[0].Name)
 	}
 	if extra == 0 {
