@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -114,14 +115,29 @@ func yes(b bool) string {
 func blacklistCommand(e env) *cobra.Command {
 	a := ending{asking: asking{target: target{opening: opening{env: e}}}}
 	cmd := &cobra.Command{
-		Use:   "blacklist NAME|ENTITY-NUMBER --why REASON",
-		Short: "Put a name, or an entity with all its names, on the blacklist, or take it off",
-		Example: `  icp-registry blacklist bad.example.com --why "notice 7" --dir /var/lib/icp-registry
+		Use:   "blacklist [NAME|ENTITY-NUMBER] --why REASON",
+		Short: "Put a name, or an entity with all its names, on the blacklist, or take it off; without one, list it",
+		Example: `  icp-registry blacklist -o csv --server https://registry.example --token-file token.txt
+  icp-registry blacklist bad.example.com --why "notice 7" --dir /var/lib/icp-registry
   icp-registry blacklist 京ICP备12345678号 --end --why "notice 9" --dir /var/lib/icp-registry`,
-		Args: needOne("name or number"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return usageError(cmd, fmt.Errorf("%d arguments; expect one name or number", len(args)))
+			case len(args) == 1 && strings.TrimSpace(a.why) == "":
+				return usageError(cmd, withHint(errors.New("no reason"), "say with --why what the change is for, for example --why \"notice 7\"; the journal keeps it"))
+			case len(args) == 0 && a.end:
+				return usageError(cmd, errors.New("no name given"))
+			}
+			return nil
+		},
 	}
 	cmd.Flags().BoolVar(&a.end, "end", false, "take it off")
-	return a.command(cmd, true, func(ctx context.Context, c *client, args []string) error {
+	cmd.Flags().StringVar(&a.why, "why", "", "the reason, for the journal")
+	return a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
+		if len(args) == 0 {
+			return a.blacklisted(ctx, c)
+		}
 		b := api.Blacklisting{Why: a.why}
 		if _, _, err := registry.ParseNumber(args[0]); err == nil {
 			b.Entity = args[0]
@@ -138,4 +154,17 @@ func blacklistCommand(e env) *cobra.Command {
 		}
 		return a.revision(args[0], out)
 	})
+}
+
+func (a *asking) blacklisted(ctx context.Context, c *client) error {
+	list := []api.Blacklisting{}
+	err := pages(ctx, c, api.BlacklistPath, url.Values{}, func(p *api.Blacklist) string { list = append(list, p.Blacklist...); return p.Next })
+	if err != nil {
+		return err
+	}
+	l := listing{whole: list, head: []string{"name", "entity", "why"}}
+	for _, b := range list {
+		l.rows = append(l.rows, []string{b.Name, b.Entity, b.Why})
+	}
+	return a.print(a.stdout, l)
 }

@@ -83,7 +83,8 @@ Commands that read or change the registry of record ask a service (--server URL 
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
 	root.AddCommand(
 		serveCommand(e), tokenCommand(e), doctorCommand(e), backupCommand(e), restoreCommand(e),
-		importCommand(e), setCommand(e), cancelCommand(e), exemptCommand(e), blacklistCommand(e), historyCommand(e),
+		importCommand(e), setCommand(e), cancelCommand(e), exemptCommand(e), blacklistCommand(e), listsCommand(e), historyCommand(e),
+		serverCommand(e), serviceNumberCommand(e), psbCommand(e), entityCommand(e), personCommand(e),
 		edgesCommand(e), sightingsCommand(e), snapshotCommand(e), exportCommand(e), explainCommand(e), testRulesCommand(e),
 		manCommand(),
 	)
