@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,31 +17,105 @@ import (
 
 func historyCommand(e env) *cobra.Command {
 	a := asking{target: target{opening: opening{env: e}}}
+	var ask journalQuery
 	cmd := &cobra.Command{
-		Use:   "history NAME|NUMBER",
-		Short: "Show the journal of a name, a filing number or an address: who, when, why, before and after",
+		Use:   "history [NAME|NUMBER]",
+		Short: "Show the journal: who did what, when and why, before and after; as a whole, or of a name, a filing number or an address",
+		Long: `Shows what became of a name, a filing number or an address, the oldest first. Without
+one it shows all that was done, the newest first: to filings, with an entry for each
+import, and to all else that is kept. Personal data is not in the journal.`,
 		Example: `  icp-registry history example.com --dir /var/lib/icp-registry
-  icp-registry history 京ICP备12345678号-1 -o json --server https://registry.example --token-file token.txt`,
-		Args: needOne("name, number or address"),
+  icp-registry history 京ICP备12345678号-1 -o json --server https://registry.example --token-file token.txt
+  icp-registry history --since 2026-11-01 --who ann --what filing --limit 0 -o csv --dir /var/lib/icp-registry`,
+		Args: atMostOne("name, number or address"),
 	}
-	return a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
+	f := cmd.Flags()
+	f.StringVar(&ask.since, "since", "", "not before this `TIME`, RFC 3339 or YYYY-MM-DD")
+	f.StringVar(&ask.until, "until", "", "before this `TIME`")
+	f.StringVar(&ask.who, "who", "", "by this token or person, or of this `OWNER`")
+	f.StringVar(&ask.what, "what", "", "of this `KIND`, for example filing or import")
+	f.IntVar(&ask.limit, "limit", 100, "at most so many; 0 is all")
+	a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
+		if len(args) == 0 {
+			events, err := ask.events(ctx, cmd, c)
+			if err != nil {
+				return err
+			}
+			return a.events(events)
+		}
+		for _, flag := range []string{"since", "until", "who", "what", "limit"} {
+			if cmd.Flags().Changed(flag) {
+				return usageError(cmd, fmt.Errorf("--%s goes without a name", flag))
+			}
+		}
 		var out api.History
 		if err := c.call(ctx, "GET", path(api.HistoryPath, "of", args[0]), nil, &out); err != nil {
 			return err
 		}
-		l := listing{whole: out.Events, head: []string{"at", "rev", "who", "owner", "what", "key", "change", "why", "import"}}
-		for _, e := range out.Events {
-			rev := ""
-			if e.Rev > 0 {
-				rev = strconv.FormatUint(e.Rev, 10)
-			}
-			l.rows = append(l.rows, []string{moment(e.At), rev, e.Who, e.Owner, e.What, e.Key, difference(e.Was, e.Is), e.Why, e.Import})
-		}
 		if len(out.Events) == 0 {
 			fmt.Fprintf(a.stderr, "nothing was ever done to %s\n", args[0])
 		}
-		return a.print(a.stdout, l)
+		return a.events(out.Events)
 	})
+	completeWords(cmd, "what", "filing", "import", "exemptions", "blacklist", "entity", "networks", "bindings", "suffixes", "profiles", "tlds",
+		"servers", "service-numbers", "psb", "token", "person", "sighting", "epoch", "restore", "purge")
+	return cmd
+}
+
+// journalQuery is what is asked of the journal as a whole.
+type journalQuery struct {
+	since, until, who, what string
+	limit                   int
+}
+
+// events asks for page after page until there are enough.
+func (j *journalQuery) events(ctx context.Context, cmd *cobra.Command, c *client) ([]api.Event, error) {
+	q := url.Values{}
+	for key, text := range map[string]string{"since": j.since, "until": j.until} {
+		at, err := timeOf(text)
+		if err != nil {
+			return nil, usageError(cmd, fmt.Errorf("--%s %w", key, err))
+		}
+		if !at.IsZero() {
+			q.Set(key, at.UTC().Format(time.RFC3339))
+		}
+	}
+	for key, text := range map[string]string{"who": j.who, "what": j.what} {
+		if text != "" {
+			q.Set(key, text)
+		}
+	}
+	list := []api.Event{}
+	more := func() {
+		some := pageOf
+		if j.limit > 0 {
+			some = min(some, j.limit-len(list))
+		}
+		q.Set("limit", strconv.Itoa(some))
+	}
+	more()
+	err := pages(ctx, c, api.JournalPath, q, func(p *api.Journal) string {
+		list = append(list, p.Events...)
+		if j.limit > 0 && len(list) >= j.limit {
+			return ""
+		}
+		more()
+		return p.Next
+	})
+	return list, err
+}
+
+// events prints entries of the journal.
+func (a *asking) events(events []api.Event) error {
+	l := listing{whole: events, head: []string{"at", "rev", "who", "owner", "what", "key", "change", "why", "import"}}
+	for _, e := range events {
+		rev := ""
+		if e.Rev > 0 {
+			rev = strconv.FormatUint(e.Rev, 10)
+		}
+		l.rows = append(l.rows, []string{moment(e.At), rev, e.Who, e.Owner, e.What, e.Key, difference(e.Was, e.Is), e.Why, e.Import})
+	}
+	return a.print(a.stdout, l)
 }
 
 // difference says in a line what of a state became another.

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -10,8 +12,11 @@ import (
 	"github.com/icpgate/icpgate/registry/store"
 )
 
-// HistoryPath is where the journal is asked.
-const HistoryPath = "/v1/history"
+// Where the journal is asked, of one thing and as a whole.
+const (
+	HistoryPath = "/v1/history"
+	JournalPath = "/v1/journal"
+)
 
 // Event is an entry of the journal.
 type Event struct {
@@ -32,23 +37,57 @@ type History struct {
 	Events []Event `json:"events"`
 }
 
+// Journal is some of the journal, the newest first.
+type Journal struct {
+	Events []Event `json:"events"`
+	Next   string  `json:"next,omitempty" doc:"Ask again with this as after; absent: that is all."`
+}
+
 // historyRoutes are how the journal is read. Personal data is not in it.
 func (s *Service) historyRoutes() {
 	register(s, store.ScopeRead, huma.Operation{
 		OperationID: "history", Method: http.MethodGet, Path: HistoryPath, Summary: "Who did what to a filing number, a name or an address, and when; oldest first",
 	}, func(ctx context.Context, in *ofQuery) (*struct{ Body History }, error) {
 		list, err := s.cfg.Store.History(ctx, in.Of)
-		out := &struct{ Body History }{History{make([]Event, len(list))}}
-		for i, e := range list {
-			x := Event{Rev: e.Rev, At: e.At, Who: e.Who, Owner: e.Owner, Why: e.Why, Import: e.Import, What: e.What, Key: e.Key}
-			if len(e.Was) > 0 {
-				x.Was = e.Was
-			}
-			if len(e.Is) > 0 {
-				x.Is = e.Is
-			}
-			out.Body.Events[i] = x
-		}
-		return out, err
+		return &struct{ Body History }{History{eventsOf(list)}}, err
 	})
+	register(s, store.ScopeRead, huma.Operation{
+		OperationID: "journal", Method: http.MethodGet, Path: JournalPath, Summary: "Who did what, and when; newest first. Imports stand there as a whole",
+	}, s.journal)
+}
+
+func eventsOf(list []store.Event) []Event {
+	events := make([]Event, len(list))
+	for i, e := range list {
+		x := Event{Rev: e.Rev, At: e.At, Who: e.Who, Owner: e.Owner, Why: e.Why, Import: e.Import, What: e.What, Key: e.Key}
+		if len(e.Was) > 0 {
+			x.Was = e.Was
+		}
+		if len(e.Is) > 0 {
+			x.Is = e.Is
+		}
+		events[i] = x
+	}
+	return events
+}
+
+func (s *Service) journal(ctx context.Context, in *struct {
+	PageQuery
+	Since time.Time `query:"since" doc:"Not before this."`
+	Until time.Time `query:"until" doc:"Before this."`
+	Who   string    `query:"who" doc:"By this token or person, or by what is this owner's."`
+	What  string    `query:"what" doc:"Of this kind alone: filing, import, exemptions, blacklist, entity, networks, servers, service-numbers, psb, token, person, sighting and others."`
+}) (*struct{ Body Journal }, error) {
+	q := store.JournalQuery{Since: in.Since, Until: in.Until, Who: in.Who, What: in.What, Limit: in.Limit + 1}
+	if in.After != "" {
+		var err error
+		if q.Before, err = strconv.ParseInt(in.After, 10, 64); err != nil || q.Before <= 0 {
+			return nil, unprocessable(fmt.Errorf("after %q; expect what the page before has as next", in.After))
+		}
+	}
+	list, err := s.cfg.Store.Journal(ctx, q)
+	out := &struct{ Body Journal }{}
+	list, out.Body.Next = next(list, in.Limit, func(e store.Event) string { return strconv.FormatInt(e.ID, 10) })
+	out.Body.Events = eventsOf(list)
+	return out, err
 }

@@ -44,6 +44,7 @@ type writing struct {
 
 func (w *writing) step(st step) error {
 	if st.f == nil {
+		w.t.noteFiling(st.old, nil)
 		w.before = append(w.before, &st.old.f)
 		w.keep(st.old, nil)
 		w.parts, w.gone = append(w.parts, st.old.id), append(w.gone, st.old.id)
@@ -64,10 +65,36 @@ func (w *writing) step(st step) error {
 		id = w.t.id()
 		w.t.filings++
 	}
+	w.t.noteFiling(st.old, st.f)
 	w.before = append(w.before, st.f)
 	w.add(id, st.f, sums)
 	return nil
 }
+
+// noteFiling writes into the journal what somebody made of a filing; imports stand
+// there as a whole. Personal data is left out.
+func (t *tx) noteFiling(old *record, f *registry.Filing) {
+	if t.importID != "" {
+		return
+	}
+	var was, is any
+	key := ""
+	if old != nil {
+		public := old.public()
+		was, key = ViewOf(&public), old.key
+	}
+	if f != nil {
+		public := redact(*f)
+		is, key = ViewOf(&public), KeyOf(f)
+	}
+	if was != nil && is != nil && shown(was) == shown(is) {
+		return // only what is personal has changed
+	}
+	t.note(whatFiling, key, was, is)
+}
+
+// whatFiling is what entries of filings are about.
+const whatFiling = "filing"
 
 // add makes the rows of a filing.
 func (w *writing) add(id int64, f *registry.Filing, sums digests) {

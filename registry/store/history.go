@@ -16,6 +16,7 @@ import (
 // Event is one entry of the journal: who did what, when and why, and what it was
 // before and after. Personal data is not in it.
 type Event struct {
+	ID     int64           `json:"id,omitempty"`  // in the journal; 0 for what a filing was
 	Rev    uint64          `json:"rev,omitempty"` // 0 where it is part of no revision
 	At     time.Time       `json:"at"`
 	Who    string          `json:"who"`
@@ -48,7 +49,11 @@ func (s *Store) History(ctx context.Context, text string) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	events = append(events, list...)
+	for _, e := range list {
+		if e.What != whatFiling { // what filings were is told already, by imports too
+			events = append(events, e)
+		}
+	}
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Rev, b.Rev)) })
 	return events, nil
 }
@@ -102,7 +107,7 @@ func (s *Store) historyOf(ctx context.Context, key string) ([]Event, error) {
 		}
 	}
 	return s.eventsAt(ctx, revs, func(e *Event) {
-		e.What, e.Key = "filing", key
+		e.What, e.Key = whatFiling, key
 		if f := ended[e.Rev]; f != nil {
 			e.Was = json.RawMessage(shown(ViewOf(f)))
 		}
@@ -162,13 +167,17 @@ func (s *Store) eventsAt(ctx context.Context, revs []any, fill func(*Event)) (ev
 // JournalQuery selects entries of the journal. The zero value selects the newest
 // hundred.
 type JournalQuery struct {
-	Keys   []string // of these; all if there is none
-	Since  time.Time
-	Before int64 // an id: only older entries
-	Limit  int   // default 100; 0 with Keys is all
+	Keys   []string  // of these; all if there is none
+	Since  time.Time // not before this
+	Until  time.Time // before this; zero: to the newest
+	Who    string    // by this token or person, or owner; "" is all
+	What   string    // of this kind, such as "filing"; "" is all
+	Before int64     // an id: only older entries
+	Limit  int       // default 100; 0 with Keys is all
 }
 
-// Journal returns entries that are no filings' past, the newest first.
+// Journal returns what was done, the newest first: to filings by people, by imports
+// as a whole, and to all else.
 func (s *Store) Journal(ctx context.Context, q JournalQuery) (events []Event, err error) {
 	where, args := []string{"1 = 1"}, []any{}
 	if len(q.Keys) > 0 {
@@ -182,10 +191,19 @@ func (s *Store) Journal(ctx context.Context, q JournalQuery) (events []Event, er
 	if !q.Since.IsZero() {
 		where, args = append(where, "made_at >= ?"), append(args, q.Since.UnixMilli())
 	}
+	if !q.Until.IsZero() {
+		where, args = append(where, "made_at < ?"), append(args, q.Until.UnixMilli())
+	}
+	if q.Who != "" {
+		where, args = append(where, "(who = ? OR owner = ?)"), append(args, q.Who, q.Who)
+	}
+	if q.What != "" {
+		where, args = append(where, "what = ?"), append(args, q.What)
+	}
 	if q.Before > 0 {
 		where, args = append(where, "id < ?"), append(args, q.Before)
 	}
-	query := "SELECT made_at, rev, who, owner, why, what, key, was, becomes FROM journal WHERE " + strings.Join(where, " AND ") + " ORDER BY id DESC"
+	query := "SELECT id, made_at, rev, who, owner, why, what, key, was, becomes FROM journal WHERE " + strings.Join(where, " AND ") + " ORDER BY id DESC"
 	if q.Limit > 0 {
 		query, args = query+" LIMIT ?", append(args, q.Limit)
 	}
@@ -194,7 +212,7 @@ func (s *Store) Journal(ctx context.Context, q JournalQuery) (events []Event, er
 		var at int64
 		var rev sql.NullInt64
 		var was, is string
-		err := rows.Scan(&at, &rev, &e.Who, &e.Owner, &e.Why, &e.What, &e.Key, &was, &is)
+		err := rows.Scan(&e.ID, &at, &rev, &e.Who, &e.Owner, &e.Why, &e.What, &e.Key, &was, &is)
 		e.At, e.Rev = time.UnixMilli(at).UTC(), uint64(rev.Int64)
 		e.Was, e.Is = raw(was), raw(is)
 		events = append(events, e)
