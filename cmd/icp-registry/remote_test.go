@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store/storetest"
 )
 
@@ -132,8 +133,8 @@ func commands(r *remote) {
 }
 
 // TestKilledWhilePublishing: a service that is killed while it publishes an import
-// goes on with it when it is asked to, wherever it was, and nothing is lost or
-// doubled.
+// goes on with it by itself when it is started again, wherever it was, and nothing
+// is lost or doubled.
 func TestKilledWhilePublishing(t *testing.T) {
 	for name, database := range map[string]func(*testing.T) []string{
 		"sqlite":   func(*testing.T) []string { return nil },
@@ -145,7 +146,7 @@ func TestKilledWhilePublishing(t *testing.T) {
 			token(t, dir, "ann", "read,import,feed,admin", where...)
 			serve := append([]string{"--listen", "127.0.0.1:0"}, where...)
 			cmd, url := startServe(t, serve...)
-			const filings = 20_000
+			const filings = 40_000
 			list := "domain\n"
 			for i := range filings {
 				list += fmt.Sprintf("n%d.example\n", i)
@@ -160,6 +161,13 @@ func TestKilledWhilePublishing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			keys, err := feed.OpenKeys(filepath.Join(dir, "registry", publicName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			replica, edge := followAt(t, url, strings.TrimSpace(string(secret)), filepath.Join(dir, "edge"), keys)
+			edge.await("the registry", func() bool { return edge.Status().Connected })
+			begun := replica.Revision()
 			req, err := http.NewRequest("POST", url+"/v1/imports/"+id+"/publish", nil)
 			if err != nil {
 				t.Fatal(err)
@@ -173,12 +181,17 @@ func TestKilledWhilePublishing(t *testing.T) {
 			if resp.StatusCode != http.StatusAccepted {
 				t.Fatalf("publish: %s", resp.Status)
 			}
+			edge.await("the first of it", func() bool { return replica.Revision().Compare(begun) > 0 })
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // it was killed
-			_, r.url = startServe(t, serve...)
-			if out := r.as("ann", 0, "import", "resume", id); !strings.Contains(out, "done") {
+			edge.end()
+			var said <-chan string
+			_, r.url, said = startServing(t, serve...)
+			t.Log(awaitLine(t, said, "it goes on"))
+			awaitLine(t, said, "the import is published")
+			if out := r.as("ann", 0, "import", "show", id); !strings.Contains(out, "done") {
 				t.Errorf("resumed: %s", out)
 			}
 			if out := r.as("ann", 0, "snapshot", filepath.Join(dir, "registry.icp"), "-o", "csv"); !strings.Contains(out, fmt.Sprintf(",%d,%[1]d,0,", filings)) {

@@ -175,7 +175,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	service := api.New(config)
 	defer service.Close()
 	if s.upstream == "" {
-		warnHalf(ctx, db, log)
+		resume(ctx, service, log)
 		defer s.keep(ctx, service, log)()
 	}
 	if y, ok := c.(*pinned); ok {

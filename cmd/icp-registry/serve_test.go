@@ -55,26 +55,61 @@ func TestServe(t *testing.T) {
 // where.
 func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
+	cmd, url, _ := startServing(t, args...)
+	return cmd, url
+}
+
+// startServing is startServe with the lines of the service's log.
+func startServing(t *testing.T, args ...string) (*exec.Cmd, string, <-chan string) {
+	t.Helper()
+	said := make(chan string, 1000)
 	cmd := exec.Command("icp-registry", append([]string{"serve"}, args...)...)
 	log, err := cmd.StderrPipe()
 	if err := errors.Join(err, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	lines, said := bufio.NewScanner(log), ""
+	lines, all := bufio.NewScanner(log), ""
 	for lines.Scan() {
-		said += lines.Text() + "\n"
+		all += lines.Text() + "\n"
+		said <- lines.Text()
 		if _, rest, ok := strings.Cut(lines.Text(), "address="); ok {
 			address, _, _ := strings.Cut(rest, " ")
 			go func() {
+				defer close(said)
 				for lines.Scan() {
+					select {
+					case said <- lines.Text():
+					default: // nobody listens
+					}
 				}
 			}()
-			return cmd, "http://" + address
+			return cmd, "http://" + address, said
 		}
 	}
-	t.Fatalf("serve %v ended: %s", args, said)
-	return nil, ""
+	t.Fatalf("serve %v ended: %s", args, all)
+	return nil, "", nil
+}
+
+// awaitLine reads a log up to a line that holds a text.
+func awaitLine(t *testing.T, said <-chan string, text string) string {
+	t.Helper()
+	limit := time.NewTimer(60 * time.Second)
+	defer limit.Stop()
+	all := ""
+	for {
+		select {
+		case line, more := <-said:
+			if strings.Contains(line, text) {
+				return line
+			}
+			if all += line + "\n"; !more {
+				t.Fatalf("the service ended and did not say %q, but %s", text, all)
+			}
+		case <-limit.C:
+			t.Fatalf("the service did not say %q, but %s", text, all)
+		}
+	}
 }
 
 // freeAddress is one that nobody listens on.

@@ -32,11 +32,21 @@ func (k *keeping) check() error {
 	return nil
 }
 
-// warnHalf says that an import is only partly published: others cannot be staged
-// until it is.
-func warnHalf(ctx context.Context, db *store.Store, log *slog.Logger) {
-	if i, err := db.Unfinished(ctx); err == nil {
-		log.Warn("an import is only partly published; \"icp-registry import publish\" goes on with it, \"import undo\" takes it back", "import", i.ID, "done", i.Done, "of", i.Chunks)
+// resume goes on with an import that is only partly published: the service was ended
+// in its midst.
+func resume(ctx context.Context, s *api.Service, log *slog.Logger) {
+	i, half, err := s.Resume(ctx, func(i store.Import, err error) {
+		if err != nil {
+			log.Error("an import is still only partly published; \"icp-registry import publish\" goes on with it, \"import undo\" takes it back", "import", i.ID, "done", i.Done, "of", i.Chunks, "error", err)
+			return
+		}
+		log.Info("the import is published", "import", i.ID)
+	})
+	switch {
+	case err != nil:
+		log.Error("whether an import is only partly published cannot be told", "error", err)
+	case half:
+		log.Info("an import is only partly published: it goes on", "import", i.ID, "done", i.Done, "of", i.Chunks)
 	}
 }
 
