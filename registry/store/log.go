@@ -130,9 +130,9 @@ func (p *Published) read(body []byte) error {
 	return nil
 }
 
-// Wait returns the newest revision as soon as it is another one than after: at
-// once for revisions of this program, within Options.Poll for those of others. It
-// ends with ctx, and with ErrClosed when the store is closed.
+// Wait returns the newest revision as soon as it is beyond after, or of another
+// epoch: at once for revisions of this program, within Options.Poll for those of
+// others. It ends with ctx, and with ErrClosed when the store is closed.
 func (s *Store) Wait(ctx context.Context, after registry.Revision) (registry.Revision, error) {
 	s.watch()
 	defer s.unwatch()
@@ -140,7 +140,8 @@ func (s *Store) Wait(ctx context.Context, after registry.Revision) (registry.Rev
 		s.waiting.Lock()
 		newest, news := s.newest, s.news
 		s.waiting.Unlock()
-		if newest != after {
+		// Who has read the log may know more than was announced yet.
+		if newest != after && !(newest.Epoch == after.Epoch && newest.Rev < after.Rev) {
 			return newest, nil
 		}
 		select {
