@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,7 +133,7 @@ func (v *View) Filings(f func(registry.Filing) error) error {
 // Records calls f with every filing, in the order in which they were made, with the
 // names of individuals: it is for those who may see them.
 func (v *View) Records(f func(Record) error) error {
-	return v.between(0, math.MaxInt64, func(r *record) error { return f(Record{r.key, r.rev, r.f}) })
+	return v.between(siteColumns, 0, math.MaxInt64, func(r *record) error { return f(Record{r.key, r.rev, r.f}) })
 }
 
 // scanned is how many filings are read at a time.
@@ -144,14 +145,17 @@ func (v *View) reader() func(after, upTo int64, f func(*record) error) error {
 	if q := v.s.e.packing(); q != nil {
 		return (&unpacking{v: v, q: q}).between
 	}
-	return v.between
+	return func(after, upTo int64, f func(*record) error) error { return v.between(publicColumns, after, upTo, f) }
 }
+
+// publicColumns are siteColumns without what would only be opened to be left out.
+var publicColumns = strings.Replace(siteColumns, "s.sealed_name", "NULL", 1)
 
 // between calls f with the filings of ids after one and up to another; the first
 // id is 1.
-func (v *View) between(after, upTo int64, f func(*record) error) error {
+func (v *View) between(columns string, after, upTo int64, f func(*record) error) error {
 	for {
-		list, last, err := v.after(after, upTo)
+		list, last, err := v.after(columns, after, upTo)
 		if err != nil {
 			return err
 		}
@@ -169,8 +173,8 @@ func (v *View) between(after, upTo int64, f func(*record) error) error {
 
 // after reads the filings that follow an id. Their parts are read by ranges of
 // ids: lists of ids cost more.
-func (v *View) after(id, upTo int64) (list []*record, last int64, err error) {
-	list, err = v.s.querySites(v.ctx, v.tx, "SELECT "+siteColumns+" FROM site s WHERE s.id > ? AND s.id <= ? ORDER BY s.id LIMIT ?", []any{id, upTo, scanned})
+func (v *View) after(columns string, id, upTo int64) (list []*record, last int64, err error) {
+	list, err = v.s.querySites(v.ctx, v.tx, "SELECT "+columns+" FROM site s WHERE s.id > ? AND s.id <= ? ORDER BY s.id LIMIT ?", []any{id, upTo, scanned})
 	if err != nil || len(list) == 0 {
 		return nil, id, err
 	}
