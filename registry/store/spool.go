@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -170,19 +171,53 @@ func (p *spools) close() {
 	}
 }
 
-// sort puts the tasks into the order in which they are published.
+// sort puts the tasks into the order in which they are published. Those of each file
+// are sorted by themselves, at the same time: a file of filings mostly comes in the
+// order of their numbers, and so does each part of it.
 func (p *spools) sort() error {
+	var work sync.WaitGroup
 	for _, f := range p.files {
 		if err := f.w.Flush(); err != nil {
 			return err
 		}
-		p.list = append(p.list, f.list...)
+		work.Go(func() { slices.SortFunc(f.list, compareSpooled) })
+	}
+	work.Wait()
+	n := 0
+	for _, f := range p.files {
+		n += len(f.list)
+	}
+	p.list = make([]spooled, 0, n)
+	for len(p.list) < n {
+		p.list = append(p.list, p.first())
+	}
+	for _, f := range p.files {
 		f.list = nil
 	}
-	slices.SortFunc(p.list, func(a, b spooled) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), bytes.Compare(a.order[:], b.order[:]), cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at))
-	})
 	return nil
+}
+
+// first takes the first task out of the files.
+func (p *spools) first() spooled {
+	var from *spool
+	for _, f := range p.files {
+		if len(f.list) > 0 && (from == nil || compareSpooled(f.list[0], from.list[0]) < 0) {
+			from = f
+		}
+	}
+	x := from.list[0]
+	from.list = from.list[1:]
+	return x
+}
+
+func compareSpooled(a, b spooled) int {
+	if a.kind != b.kind {
+		return cmp.Compare(a.kind, b.kind)
+	}
+	if n := bytes.Compare(a.order[:], b.order[:]); n != 0 {
+		return n
+	}
+	return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at))
 }
 
 // chunks calls f with the bytes of each chunk, of so many operations at most, whose

@@ -287,17 +287,24 @@ func (c *comparison) shared() (twice []uint64, err error) {
 // chunksAtOnce is how many chunks one transaction puts into the database.
 const chunksAtOnce = 16
 
-// keep puts the tasks into the database, and then the import as staged.
-func (c *comparison) keep(i *Import) error {
+// errEnded: who takes the rows has ended, with an error of its own.
+var errEnded = errors.New("chunks are not kept any more")
+
+// chunkRows hands on the rows of all chunks, and closes todo then.
+func (c *comparison) chunkRows(i *Import, todo chan<- [][]any, ended <-chan struct{}) error {
+	defer close(todo)
 	var rows [][]any
 	flush := func() error {
 		if len(rows) == 0 {
 			return nil
 		}
-		_, err := c.s.write(c.ctx, i.By, func(t *tx) error { return t.insert("staged", []string{"import_id", "seq", "body"}, "", rows...) })
-		rows = rows[:0]
-		c.progress("staging", i.Chunks, 0)
-		return err
+		select {
+		case todo <- rows:
+			rows = nil
+			return nil
+		case <-ended:
+			return errEnded
+		}
 	}
 	err := c.spools.chunks(i.Counts.chunk(), func(body []byte) error {
 		rows = append(rows, []any{i.ID, int64(i.Chunks), body})
@@ -306,10 +313,34 @@ func (c *comparison) keep(i *Import) error {
 		}
 		return flush()
 	})
-	if err == nil {
-		err = flush()
-	}
 	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// keepRows puts chunks into the database while the next of them are read.
+func (c *comparison) keepRows(by By, todo <-chan [][]any) error {
+	n := 0
+	for rows := range todo {
+		_, err := c.s.write(c.ctx, by, func(t *tx) error { return t.insert("staged", []string{"import_id", "seq", "body"}, "", rows...) })
+		if err != nil {
+			return err
+		}
+		n += len(rows)
+		c.progress("staging", n, 0)
+	}
+	return nil
+}
+
+// keep puts the tasks into the database, and then the import as staged.
+func (c *comparison) keep(i *Import) error {
+	todo, ended := make(chan [][]any, 1), make(chan struct{})
+	var kept error
+	go func() { defer close(ended); kept = c.keepRows(i.By, todo) }()
+	err := c.chunkRows(i, todo, ended)
+	<-ended
+	if err := cmp.Or(kept, err); err != nil {
 		return err
 	}
 	_, err = c.s.write(c.ctx, i.By, func(t *tx) error {
