@@ -199,10 +199,11 @@ func readBackup(r io.Reader, hand func(*backupTable) error) (info BackupInfo, er
 }
 
 type backupReader struct {
-	in   *bufio.Reader
-	sum  hash.Hash
-	buf  []byte
-	hand func(*backupTable) error
+	ended bool // the last byte could not be read
+	in    *bufio.Reader
+	sum   hash.Hash
+	buf   []byte
+	hand  func(*backupTable) error
 }
 
 func (b *backupReader) all() (info BackupInfo, err error) {
@@ -423,6 +424,16 @@ func (b *backupReader) text(most uint64) (string, error) {
 }
 
 // ReadByte implements io.ByteReader.
-func (b *backupReader) ReadByte() (byte, error) { return b.byte() }
+func (b *backupReader) ReadByte() (c byte, err error) {
+	c, err = b.byte()
+	b.ended = err != nil
+	return c, err
+}
 
-func (b *backupReader) uint() (uint64, error) { return binary.ReadUvarint(b) }
+func (b *backupReader) uint() (uint64, error) {
+	v, err := binary.ReadUvarint(b)
+	if err != nil && !b.ended {
+		err = fmt.Errorf("%w: %w", ErrBackup, err) // it is no number
+	}
+	return v, err
+}
