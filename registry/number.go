@@ -91,7 +91,8 @@ func (n Number) Site(i int, k Kind) Number {
 // String returns the canonical form, for example "京ICP备12345678号-1"; empty
 // for the zero Number.
 func (n Number) String() string {
-	b, _ := n.AppendText(nil) // never fails
+	var most [48]byte              // longer ones are rare
+	b, _ := n.AppendText(most[:0]) // never fails
 	return string(b)
 }
 

@@ -142,11 +142,7 @@ func (l *preparer) fill(ctx context.Context, step *loadStep) error {
 		if len(body) == 0 || taskKind(body[0]) != taskFresh {
 			return nil // chunks are of one kind
 		}
-		tasks, err := l.s.readTasks(body)
-		if err != nil {
-			return err
-		}
-		if err := m.chunk(tasks); err != nil {
+		if err := m.chunk(body); err != nil {
 			return err
 		}
 	}
@@ -166,10 +162,15 @@ func (s *Store) newLoadMaker(step *loadStep) *loadMaker {
 }
 
 // chunk adds one revision.
-func (m *loadMaker) chunk(tasks []task) error {
+func (m *loadMaker) chunk(body []byte) (err error) {
 	l := m.step
 	rev, id := l.end()
 	rev++
+	before := len(l.tasks)
+	if l.tasks, err = m.s.readTasks(l.tasks, body); err != nil {
+		return err
+	}
+	tasks := l.tasks[before:]
 	var e encoder
 	if n := len(l.logs); n < cap(l.logs) {
 		e.b = l.logs[:n+1][n][:0]
@@ -187,7 +188,6 @@ func (m *loadMaker) chunk(tasks []task) error {
 			return err
 		}
 	}
-	l.tasks = append(l.tasks, tasks...)
 	l.logs = append(l.logs, e.b)
 	l.entities = m.w.entities
 	return nil

@@ -174,7 +174,7 @@ func (p *publisher) inForce(t *tx, i *Import) error {
 	if err := t.row("SELECT body FROM staged WHERE import_id = ? AND seq = ?", i.ID, int64(i.Done)).Scan(&body); err != nil {
 		return err
 	}
-	tasks, err := p.s.readTasks(body)
+	tasks, err := p.s.readTasks(nil, body)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,8 @@ func (t *tx) chunksDone(i *Import, n, skipped int) error {
 		string(state), int64(i.Done), shown(i.Counts), int64(i.First), int64(i.Last), i.ID)
 }
 
-func (s *Store) readTasks(body []byte) (tasks []task, err error) {
+// readTasks appends the tasks of a chunk.
+func (s *Store) readTasks(tasks []task, body []byte) ([]task, error) {
 	d := decoder{b: body}
 	for len(d.b) > 0 {
 		x, err := d.task(s.seal)

@@ -287,13 +287,22 @@ func (c *comparison) shared() (twice []uint64, err error) {
 // chunksAtOnce is how many chunks one transaction puts into the database.
 const chunksAtOnce = 16
 
+// stagedRow is a row of table staged.
+type stagedRow struct {
+	importID string
+	seq      int64
+	body     []byte
+}
+
+var stagedTable = []string{"import_id", "seq", "body"}
+
 // errEnded: who takes the rows has ended, with an error of its own.
 var errEnded = errors.New("chunks are not kept any more")
 
 // chunkRows hands on the rows of all chunks, and closes todo then.
-func (c *comparison) chunkRows(i *Import, todo chan<- [][]any, ended <-chan struct{}) error {
+func (c *comparison) chunkRows(i *Import, todo chan<- []stagedRow, ended <-chan struct{}) error {
 	defer close(todo)
-	var rows [][]any
+	var rows []stagedRow
 	flush := func() error {
 		if len(rows) == 0 {
 			return nil
@@ -307,7 +316,7 @@ func (c *comparison) chunkRows(i *Import, todo chan<- [][]any, ended <-chan stru
 		}
 	}
 	err := c.spools.chunks(i.Counts.chunk(), func(body []byte) error {
-		rows = append(rows, []any{i.ID, int64(i.Chunks), body})
+		rows = append(rows, stagedRow{i.ID, int64(i.Chunks), body})
 		if i.Chunks++; len(rows) < chunksAtOnce {
 			return nil
 		}
@@ -320,10 +329,17 @@ func (c *comparison) chunkRows(i *Import, todo chan<- [][]any, ended <-chan stru
 }
 
 // keepRows puts chunks into the database while the next of them are read.
-func (c *comparison) keepRows(by By, todo <-chan [][]any) error {
+func (c *comparison) keepRows(by By, todo <-chan []stagedRow) error {
 	n := 0
 	for rows := range todo {
-		_, err := c.s.write(c.ctx, by, func(t *tx) error { return t.insert("staged", []string{"import_id", "seq", "body"}, "", rows...) })
+		made := c.s.e.rowMaker("staged", stagedTable)
+		for _, r := range rows {
+			made.row()
+			made.text(r.importID)
+			made.big(r.seq)
+			made.bytes(r.body)
+		}
+		_, err := c.s.write(c.ctx, by, func(t *tx) error { return t.s.e.insertMade(t.ctx, t.conn, t.Tx, made) })
 		if err != nil {
 			return err
 		}
@@ -335,7 +351,7 @@ func (c *comparison) keepRows(by By, todo <-chan [][]any) error {
 
 // keep puts the tasks into the database, and then the import as staged.
 func (c *comparison) keep(i *Import) error {
-	todo, ended := make(chan [][]any, 1), make(chan struct{})
+	todo, ended := make(chan []stagedRow, 1), make(chan struct{})
 	var kept error
 	go func() { defer close(ended); kept = c.keepRows(i.By, todo) }()
 	err := c.chunkRows(i, todo, ended)
