@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,7 +47,11 @@ func (p *Poller) Add(s *Socket, token uint64) error { return p.add(s.fd, token) 
 
 func (p *Poller) add(fd int, token uint64) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
-	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &e)
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epoll), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // Remove has Wait tell of a socket no more.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -141,24 +143,44 @@ func init() { mayForce.Store(true) }
 func (s *Socket) tune(buffer int) {
 	for _, o := range [2][2]int{{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if mayForce.Load() {
-			if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[0], buffer) == nil {
+			if s.set(unix.SOL_SOCKET, o[0], buffer) {
 				continue
 			}
 			mayForce.Store(false)
 		}
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], buffer)
+		s.set(unix.SOL_SOCKET, o[1], buffer)
 	}
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_UDP, unix.UDP_GRO, 1)
+	s.set(unix.SOL_UDP, unix.UDP_GRO, 1)
 	// Datagrams are never fragmented (RFC 9000 §14), and both ends look for the
 	// size that fits themselves.
 	if s.v6 {
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
+		s.set(unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 	}
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
-	// A kernel that does not know the option does not cut either.
-	if _, err := unix.GetsockoptInt(s.fd, unix.SOL_UDP, unix.UDP_SEGMENT); err != nil {
-		s.uncut.Store(true)
+	s.set(unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
+	s.uncut.Store(!mayCut())
+}
+
+// mayCut reports whether the kernel cuts: one that does not know the option does
+// not.
+var mayCut = sync.OnceValue(func() bool {
+	fd, err := open(false)
+	if err != nil {
+		fd, err = open(true)
 	}
+	if err != nil {
+		return true // who tries will see
+	}
+	defer unix.Close(fd)
+	_, err = unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+	return err == nil
+})
+
+// set sets an option, and reports whether the system took it. Like sending, it is
+// nothing that the scheduler has to know of.
+func (s *Socket) set(level, option, value int) bool {
+	v := int32(value)
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(s.fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)
+	return errno == 0
 }
 
 // Dial opens a socket whose peer is to, and to which nobody else's datagrams come.
@@ -169,9 +191,12 @@ func Dial(to netip.AddrPort) (*Socket, error) {
 	if s.fd, err = open(s.v6); err != nil {
 		return nil, err
 	}
-	if err := unix.Connect(s.fd, sockaddr(EndpointOf(to), s.v6)); err != nil {
+	var sa unix.RawSockaddrInet6
+	peer := EndpointOf(to)
+	n := s.name(&sa, &peer)
+	if _, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&sa)), uintptr(n)); errno != 0 {
 		unix.Close(s.fd)
-		return nil, err
+		return nil, errno
 	}
 	s.tune(dialBuffer)
 	return s, nil
@@ -215,4 +240,4 @@ func (s *Socket) Wildcard() bool { return s.wildcard }
 func (s *Socket) Refused() bool { return s.refused.Load() && s.refused.Swap(false) }
 
 // Close closes it. Nobody may use it any more.
-func (s *Socket) Close() { unix.Close(s.fd) }
+func (s *Socket) Close() { unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.fd), 0, 0) }
