@@ -18,11 +18,12 @@ const (
 	quicRefused                   // of a connection that was refused
 	quicLate                      // with an Initial packet, of a connection past its handshake
 	quicEnding                    // the listener ends
+	quicBusy                      // began a connection, while more came than could be judged
 	quicSystem                    // no socket could be opened for it, or none took it
 	quicDrops
 )
 
-var quicDropWords = [...]string{"rate", "held", "pushed-out", "foreign-id", "unknown", "refused", "late", "ending", "system"}
+var quicDropWords = [...]string{"rate", "held", "pushed-out", "foreign-id", "unknown", "refused", "late", "ending", "busy", "system"}
 
 // quicAnswer is what a client is told by the gate.
 type quicAnswer uint8

@@ -85,6 +85,9 @@ func (l *quicLoop) first(t *quicTuple, d []byte, scan *sniff.QUICDatagram) {
 	case l.l.leaving.Load():
 		l.counts.drop(quicEnding)
 		return
+	case !l.budget.take(l.now, t, scan.First.DCID):
+		l.counts.drop(quicBusy)
+		return
 	case !l.rate.take(s.limiter.key(t.addr()), s.initials, l.now):
 		l.counts.drop(quicTooFast)
 		return

@@ -37,6 +37,7 @@ type quicLoop struct {
 	unproven quicUnproven
 	work     sniff.QUICWork
 	rate     *quicRate
+	budget   quicBudget
 	open     quicPause
 	deaf     bool // it does not read its socket
 	over     bool // it has closed its sockets
@@ -160,6 +161,9 @@ const clientBatches = 4
 func (l *quicLoop) fromClients() {
 	for range clientBatches {
 		packets := l.in.Read(l.sock)
+		if len(packets) < udp.Batch {
+			l.budget.rest()
+		}
 		for i := range packets {
 			l.fromClient(&packets[i])
 		}
