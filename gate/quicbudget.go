@@ -3,6 +3,8 @@ package gate
 import (
 	"hash/maphash"
 	"time"
+
+	"github.com/icpgate/icpgate/gate/internal/udp"
 )
 
 // quicBudget bounds what a loop judges while it does not keep up with what comes.
@@ -18,6 +20,7 @@ type quicBudget struct {
 	// nothing left to read.
 	new, again int
 	since      time.Duration
+	behind     bool // so much waits to be read that the kernel may have to drop some
 	seed       maphash.Seed
 	// turned are marks of those that were turned away, by hash; 0 is none. They share
 	// places: some that are new pass for one that comes again.
@@ -26,9 +29,9 @@ type quicBudget struct {
 
 // Bounds of a budget.
 const (
-	// maxJudged is how many are judged in budgetTime at most while there is always
-	// more to read, of those that are new and of those that come again: some 14 ms of
-	// work each, in which less comes at any rate that the kernel's buffer is made for
+	// maxJudged is how many are judged in budgetTime at most while too much waits to
+	// be read, of those that are new and of those that come again: some 14 ms of work
+	// each, in which less comes at any rate that the kernel's buffer is made for
 	// (listenBuffer of udp). The rest of the time is for what flows have.
 	maxJudged  = 2048
 	budgetTime = 100 * time.Millisecond
@@ -42,7 +45,7 @@ func (b *quicBudget) take(now time.Duration, t *quicTuple, id []byte) bool {
 	if now >= b.since+budgetTime {
 		b.new, b.again, b.since = 0, 0, now
 	}
-	if b.new < maxJudged {
+	if b.new < maxJudged || !b.behind {
 		b.new++
 		return true
 	}
@@ -70,5 +73,13 @@ func (b *quicBudget) cameAgain(t *quicTuple, id []byte) bool {
 	return true
 }
 
-// rest is called when there is nothing left to read.
-func (b *quicBudget) rest() { b.new, b.again = 0, 0 }
+// read is told of n packets that were read from a socket, as many as may be unless
+// there are no more.
+func (b *quicBudget) read(n int, s *udp.Socket) {
+	switch {
+	case n < udp.Batch:
+		b.new, b.again, b.behind = 0, 0, false
+	case b.new >= maxJudged:
+		b.behind = s.Behind()
+	}
+}

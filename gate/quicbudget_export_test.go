@@ -13,7 +13,11 @@ func (b *QUICBudget) Take(now time.Duration, port uint16, id []byte) bool {
 	return b.b.take(now, &quicTuple{client: udp.Endpoint{Port: port}}, id)
 }
 
-func (b *QUICBudget) Rest() { b.b.rest() }
+// Rest is called when nothing is left to read.
+func (b *QUICBudget) Rest() { b.b.read(0, nil) }
+
+// Behind says whether too much waits.
+func (b *QUICBudget) Behind(is bool) { b.b.behind = is }
 
 // Bounds of a QUICBudget.
 const (

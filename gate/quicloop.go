@@ -161,9 +161,7 @@ const clientBatches = 4
 func (l *quicLoop) fromClients() {
 	for range clientBatches {
 		packets := l.in.Read(l.sock)
-		if len(packets) < udp.Batch {
-			l.budget.rest()
-		}
+		l.budget.read(len(packets), l.sock)
 		for i := range packets {
 			l.fromClient(&packets[i])
 		}

@@ -239,5 +239,15 @@ func (s *Socket) Wildcard() bool { return s.wildcard }
 // and forgets it.
 func (s *Socket) Refused() bool { return s.refused.Load() && s.refused.Swap(false) }
 
+// Behind reports whether more than half of what the kernel keeps for it is waiting
+// to be read; false where the kernel does not tell.
+func (s *Socket) Behind() bool {
+	// SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF and seven more, linux/sock_diag.h.
+	var info [9]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return errno == 0 && size >= 8 && info[0] > info[1]/2
+}
+
 // Close closes it. Nobody may use it any more.
 func (s *Socket) Close() { unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.fd), 0, 0) }

@@ -96,6 +96,9 @@ func (s *Socket) Wildcard() bool { return false }
 // and forgets it.
 func (s *Socket) Refused() bool { return s.refused.Load() && s.refused.Swap(false) }
 
+// Behind reports whether much is waiting to be read, which nobody tells here.
+func (s *Socket) Behind() bool { return false }
+
 // Close closes it. Nobody may use it any more.
 func (s *Socket) Close() {
 	s.mu.Lock()
