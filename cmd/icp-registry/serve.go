@@ -172,6 +172,9 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return usageError(cmd, err)
 	}
 	defer config.Edge.Close()
+	if y, ok := c.(*pinned); ok {
+		config.Follows = y.Status
+	}
 	service := api.New(config)
 	defer service.Close()
 	if s.upstream == "" {

@@ -137,6 +137,8 @@ var (
 	snapshotDesc  = desc("snapshot_revision", "Gauge of the revision of the newest snapshot.")
 	edgesDesc     = desc("edges", "Gauge of edges by how they are: current, behind, failing, or silent for more than a minute.", "state")
 	importsDesc   = desc("imports", "Gauge of imports that are not over, by state: those that wait for somebody, or were interrupted.", "state")
+	upstreamDesc  = desc("upstream_revision", "Gauge of the revision that upstream said to be at, of a relay.")
+	behindDesc    = desc("upstream_lag_revisions", "Gauge of how many revisions a relay is behind what upstream said; how old what it serves is, registry_age_seconds tells.")
 	lagDesc       = desc("edge_lag_revisions", "Gauge of how many revisions the last of the edges that report is behind.")
 )
 
@@ -148,6 +150,7 @@ const silentAfter = time.Minute
 func (state) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		revisionDesc, filingsDesc, ageDesc, connectedDesc, streamsDesc, cutDesc, logDesc, snapshotDesc, edgesDesc, lagDesc, importsDesc,
+		upstreamDesc, behindDesc,
 	} {
 		c <- d
 	}
@@ -175,6 +178,12 @@ func (x state) Collect(c chan<- prometheus.Metric) {
 		emit(ageDesc, prometheus.GaugeValue, max(0, now.Sub(heard).Seconds()))
 		emit(logDesc, prometheus.GaugeValue, float64(r.Log().Size()))
 		emit(snapshotDesc, prometheus.GaugeValue, float64(snapshot.Rev))
+	}
+	if x.s.cfg.Follows != nil && rev != (registry.Revision{}) {
+		if up := x.s.cfg.Follows().Upstream; up.Epoch == rev.Epoch {
+			emit(upstreamDesc, prometheus.GaugeValue, float64(up.Rev))
+			emit(behindDesc, prometheus.GaugeValue, float64(lagOf(rev, up)))
+		}
 	}
 	states, most := x.s.edges.states(rev, now)
 	for name, n := range states {

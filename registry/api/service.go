@@ -37,6 +37,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Connected tells whether revisions come; for the metrics. Optional.
 	Connected func() bool
+	// Follows tells how a relay follows upstream; for the metrics. Optional.
+	Follows func() feed.FollowStatus
 	// Dir is where uploads are while they are read, and the rows that were refused;
 	// made where there is none. "" is a directory of the system for temporary files.
 	Dir string

@@ -6,10 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
@@ -248,3 +253,93 @@ func TestRelayRevoked(t *testing.T) {
 		t.Errorf("the relay hears %v; want that it is over", err)
 	}
 }
+
+// TestRelayBehind: a relay tells how far it is behind what upstream says, from the
+// moment on at which it hears of it.
+func TestRelayBehind(t *testing.T) {
+	w := newWorld(t)
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release)
+	forward := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		to, _ := url.Parse(w.url)
+		r.SetURL(to)
+	}, ModifyResponse: func(r *http.Response) error {
+		if r.Request.URL.Path == feed.FeedPath {
+			r.Body = &heldBody{r.Body, held}
+		}
+		return nil
+	}}
+	server := httptest.NewServer(forward)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	up, err := feed.NewClient(server.URL, func() (string, error) { return w.secret["all"], nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "relay")
+	if err := w.hub.Replica().Compact(t.Context()); err != nil { // it begins here
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b.test", "c.test", "d.test"} {
+		file(t, w.store, name, registry.StatusNormal)
+	}
+	last, err := w.store.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	w.hub.Settle(settled, last)
+	heard := make(chan feed.FollowStatus, 1000)
+	r, _, err := feed.OpenReplica(dir, feed.ReplicaOptions{Keys: feed.Trust(w.signer), Served: true})
+	if err != nil && !errors.Is(err, feed.ErrEmpty) {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	f := feed.NewFollower(r, up, feed.FollowOptions{Keys: feed.Trust(w.signer), Jitter: -1, Report: -1, Changed: func(s feed.FollowStatus) { heard <- s }})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done; up.Close() })
+	hub := feed.NewHub(r, feed.HubOptions{})
+	t.Cleanup(hub.Close)
+	metrics := prometheus.NewRegistry()
+	api.New(api.Config{Hub: hub, Tokens: api.Tokens{Store: w.store}, Store: w.store, Upstream: up, Follows: f.Status, Metrics: metrics, Version: "test"})
+	is := func(lag float64) {
+		t.Helper()
+		families, err := metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, m := range families {
+			if len(m.Metric) == 1 && m.Metric[0].Gauge != nil {
+				got[m.GetName()] = m.Metric[0].Gauge.GetValue()
+			}
+		}
+		if got["icp_registry_upstream_lag_revisions"] != lag || got["icp_registry_upstream_revision"] != float64(last.Rev) {
+			t.Errorf("%v revisions behind %v; want %v behind %d", got["icp_registry_upstream_lag_revisions"], got["icp_registry_upstream_revision"], lag, last.Rev)
+		}
+	}
+	for s := range heard {
+		if s.Upstream == last {
+			break
+		}
+	}
+	is(3)
+	release()
+	for range heard {
+		if r.Revision() == last {
+			break
+		}
+	}
+	is(0)
+}
+
+// heldBody gives nothing before it is let.
+type heldBody struct {
+	io.ReadCloser
+	held <-chan struct{}
+}
+
+func (h *heldBody) Read(b []byte) (int, error) { <-h.held; return h.ReadCloser.Read(b) }

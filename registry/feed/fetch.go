@@ -144,25 +144,37 @@ func (c *Client) fetchRest(ctx context.Context, file File, f *disk.File, had int
 
 // open begins a stream of frames.
 func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	body, _, err := c.opened(ctx, path)
+	return body, err
+}
+
+// opened is open with where the service says that it is; zero where it does not.
+func (c *Client) opened(ctx context.Context, path string) (io.ReadCloser, registry.Revision, error) {
 	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, registry.Revision{}, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.refused(resp)
+		return nil, registry.Revision{}, c.refused(resp)
+	}
+	at, err := registry.ParseRevision(resp.Header.Get(RevisionHeader))
+	if err != nil {
+		at = registry.Revision{}
 	}
 	if kind := resp.Header.Get("Content-Type"); kind != contentFrames {
 		resp.Body.Close()
-		return nil, fmt.Errorf("the service at %s answers with %q; expect %q", c.base, kind, contentFrames)
+		return nil, at, fmt.Errorf("the service at %s answers with %q; expect %q", c.base, kind, contentFrames)
 	}
-	return resp.Body, nil
+	return resp.Body, at, nil
 }
 
 // Feed opens the stream of frames after a revision; ErrGone where they are not
 // kept any more.
 func (c *Client) Feed(ctx context.Context, after registry.Revision) (io.ReadCloser, error) {
-	return c.open(ctx, FeedPath+"?from="+after.String())
+	return c.open(ctx, feedAfter(after))
 }
+
+func feedAfter(after registry.Revision) string { return FeedPath + "?from=" + after.String() }
 
 // Digest fetches the digests of the registry and the heartbeat that goes with
 // them.

@@ -61,7 +61,7 @@ type FollowOptions struct {
 // FollowStatus is how a follower does. The zero value has not begun.
 type FollowStatus struct {
 	Connected bool              // a stream is open and frames come
-	Upstream  registry.Revision // the newest that the service was heard to be at
+	Upstream  registry.Revision // the newest that the service said to be at; for people, since not all that it says is signed
 	Heard     time.Time         // until when this copy is known to be the registry
 	Failing   error             // why it does not follow; nil if it does
 	Stopped   bool              // and will not until somebody does something
@@ -207,11 +207,16 @@ func (f *Follower) stream(ctx context.Context) error {
 		cancel(fmt.Errorf("nothing came from %s for %v, not even a heartbeat", f.c.base, f.o.Silence))
 	})
 	defer silent.Stop()
-	body, err := f.c.Feed(ctx, f.r.Revision())
+	from := f.r.Revision()
+	body, at, err := f.c.opened(ctx, feedAfter(from))
 	if err != nil {
 		return cause(ctx, err)
 	}
 	defer body.Close()
+	if at.Epoch == from.Epoch && at.Rev >= from.Rev {
+		// With what is still to come it shows how far this copy is behind.
+		f.update(func(s *FollowStatus) { s.Upstream = at })
+	}
 	r := bufio.NewReaderSize(body, 64<<10)
 	var buf []byte
 	for {

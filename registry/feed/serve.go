@@ -25,6 +25,10 @@ const (
 	RepairPath   = "/v1/repair"   // ?at=REVISION&buckets=N,…: all that lies in some buckets
 )
 
+// RevisionHeader tells with a stream where the hub is as it begins. It is not signed,
+// and nothing is decided by it.
+const RevisionHeader = "X-ICP-Revision"
+
 // contentFrames is the type of a stream of frames.
 const contentFrames = "application/vnd.icpgate.frames"
 
@@ -143,6 +147,7 @@ func (h *Hub) feed(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 		refuse.refuse(w, r, why)
 		return
 	}
+	w.Header().Set(RevisionHeader, h.r.Revision().String())
 	h.join()
 	s := stream{h: h, at: at, w: w, to: http.NewResponseController(w)}
 	err := s.run(r.Context())
