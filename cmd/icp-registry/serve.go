@@ -33,6 +33,10 @@ type serving struct {
 	cert     string
 	certKey  string
 	clientCA string
+	// clientRevoked is the file of what is not good any more, which revoked has read.
+	clientRevoked string
+	revoked       *feed.Revoked
+	log           *slog.Logger
 	// downloads is how many snapshots go out at a time.
 	downloads int
 	relaying
@@ -65,7 +69,8 @@ coverages for those that ask name by name, verdicts and their explanations, how 
 edges are, and a description of all that (/openapi.json).
 
 Everything but /healthz and /readyz needs a token ("icp-registry token create") or,
-with --client-ca, a client's certificate, which counts as that of an edge. Without
+with --client-ca, a client's certificate, which counts as that of an edge, unless
+--client-revoked names it. What is open ends within ten seconds then. Without
 --cert the service listens on loopback only: tokens and the key of snapshots would
 go over the net in the clear.
 
@@ -102,6 +107,7 @@ elsewhere. While upstream is away, a relay serves what it has.`,
 	f.StringVar(&s.cert, "cert", "", "the certificate `FILE`, PEM; read again when it changes")
 	f.StringVar(&s.certKey, "key", "", "the `FILE` of its key")
 	f.StringVar(&s.clientCA, "client-ca", "", "the `FILE` of the authorities that sign edges' certificates")
+	f.StringVar(&s.clientRevoked, "client-revoked", "", "the `FILE` of edges' certificates that are not good any more: revocation lists of the authorities, PEM, or serial numbers in hexadecimal, one a line; read again when it changes")
 	f.IntVar(&s.downloads, "downloads", feed.DefaultDownloads, "how many snapshots go out at a time; others are told when to come again")
 	s.relaying.flags(f)
 	s.keeping.flags(f)
@@ -119,6 +125,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if s.dir == "" {
 		return usageError(cmd, withHint(errors.New("no directory"), "name it with --dir, for example --dir /var/lib/icp-registry"))
 	}
+	s.log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	secure, err := s.tls()
 	if err == nil {
 		err = s.relaying.check()
@@ -140,7 +147,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	log := slog.New(slog.NewTextHandler(s.stderr, nil))
+	log := s.log
 	db, err := s.open(ctx, cmd, "icp-registry serve")
 	if err != nil {
 		return err
@@ -152,6 +159,9 @@ func (s *serving) run(cmd *cobra.Command) error {
 	config := api.Config{
 		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
 		Failed: func(err error) { log.Error("a request failed", "error", err) },
+	}
+	if s.revoked != nil {
+		config.Revoked = s.revoked.Has
 	}
 	var c center
 	if s.upstream != "" {

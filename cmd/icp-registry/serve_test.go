@@ -206,6 +206,7 @@ func TestServeRefuses(t *testing.T) {
 		"unexpected \"everything\"": {"everything"},
 		"without --upstream-key":    {"--dir", t.TempDir(), "--upstream", "http://127.0.0.1:1"},
 		"go with --upstream":        {"--dir", t.TempDir(), "--upstream-token", "x"},
+		"goes with --client-ca":     {"--dir", t.TempDir(), "--cert", "a.pem", "--key", "b.pem", "--client-revoked", "x"},
 		"go together":               {"--dir", t.TempDir(), "--upstream", "http://127.0.0.1:1", "--upstream-key", "x", "--upstream-cert", "x"},
 		"a number from 1 on":        {"--dir", t.TempDir(), "--downloads", "0"},
 		"a time above 0":            {"--dir", t.TempDir(), "--snapshots", "0"},

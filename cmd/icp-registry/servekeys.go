@@ -52,8 +52,8 @@ func (s *serving) tls() (*tls.Config, error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("--listen %q: %w", s.listen, err)
-		case s.certKey != "" || s.clientCA != "":
-			return nil, errors.New("--key and --client-ca go with --cert")
+		case s.certKey != "" || s.clientCA != "" || s.clientRevoked != "":
+			return nil, errors.New("--key, --client-ca and --client-revoked go with --cert")
 		case host != "localhost" && (ip == nil || !ip.IsLoopback()):
 			return nil, withHint(fmt.Errorf("--listen %s without a certificate: tokens would go over the net in the clear", s.listen), "give --cert and --key, or listen on 127.0.0.1 and let a proxy of this machine speak TLS")
 		}
@@ -61,6 +61,9 @@ func (s *serving) tls() (*tls.Config, error) {
 	}
 	if s.certKey == "" {
 		return nil, errors.New("--cert without --key")
+	}
+	if s.clientCA == "" && s.clientRevoked != "" {
+		return nil, errors.New("--client-revoked goes with --client-ca")
 	}
 	pair, err := feed.OpenKeyPair(s.cert, s.certKey)
 	if err != nil {
@@ -72,6 +75,19 @@ func (s *serving) tls() (*tls.Config, error) {
 			return nil, err
 		}
 		c.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	if s.clientRevoked == "" {
+		return c, nil
+	}
+	if s.revoked, err = feed.OpenRevoked(s.clientRevoked, s.clientCA, tells(s.log, "the file of revoked certificates has changed but cannot be used; what was in force stays", "")); err != nil {
+		return nil, err
+	}
+	// Of sessions that are resumed as well.
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) > 0 && s.revoked.Has(state.PeerCertificates[0]) {
+			return errors.New("the client's certificate was revoked")
+		}
+		return nil
 	}
 	return c, nil
 }

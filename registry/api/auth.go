@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,6 +23,8 @@ type Identity struct {
 	Scopes []string // of the store's
 	// Until is when it ends by itself; zero is never.
 	Until time.Time
+
+	cert *x509.Certificate // that was shown; nil: a token was
 }
 
 // Has reports whether who asks may be served under a scope.
@@ -83,18 +86,22 @@ const maxToken = 512
 // errNoToken and errManyTokens are told apart from ErrToken: they say what to do.
 var (
 	errNoToken    = errors.New("no token; send \"Authorization: Bearer TOKEN\"")
+	errRevoked    = errors.New("the certificate was revoked")
 	errManyTokens = errors.New("more than one Authorization header, or one that is no \"Bearer TOKEN\"")
 )
 
 // identify tells who asks: by a token or, without one, by the certificate that the
 // server has verified.
-func identify(r *http.Request, by Authenticator) (Identity, error) {
+func identify(r *http.Request, by Authenticator, revoked func(*x509.Certificate) bool) (Identity, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 			cert := r.TLS.VerifiedChains[0][0]
+			if revoked(cert) { // since the connection began
+				return Identity{}, errRevoked
+			}
 			if name := cert.Subject.CommonName; name != "" {
-				return Identity{ID: certPrefix + name, Owner: name, Scopes: EdgeScopes, Until: cert.NotAfter}, nil
+				return Identity{ID: certPrefix + name, Owner: name, Scopes: EdgeScopes, Until: cert.NotAfter, cert: cert}, nil
 			}
 		}
 		return Identity{}, errNoToken
@@ -109,11 +116,12 @@ func identify(r *http.Request, by Authenticator) (Identity, error) {
 // guard lets through who may use the route that a request leads to, and nobody
 // else: without a valid token nothing is told, not even which routes there are.
 type guard struct {
-	by     Authenticator
-	routes *http.ServeMux
-	scopes map[string]string // by the pattern of the route
-	free   map[string]bool   // patterns that need no token
-	denied func(reason string)
+	by      Authenticator
+	revoked func(*x509.Certificate) bool
+	routes  *http.ServeMux
+	scopes  map[string]string // by the pattern of the route
+	free    map[string]bool   // patterns that need no token
+	denied  func(reason string)
 }
 
 // odd reports whether a path is written in a way that whatever stands before the
@@ -137,9 +145,9 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 		g.routes.ServeHTTP(w, r)
 		return
 	}
-	who, err := identify(r, g.by)
+	who, err := identify(r, g.by, g.revoked)
 	switch {
-	case errors.Is(err, errNoToken), errors.Is(err, errManyTokens), errors.Is(err, ErrToken):
+	case errors.Is(err, errNoToken), errors.Is(err, errManyTokens), errors.Is(err, errRevoked), errors.Is(err, ErrToken):
 		g.denied("token")
 		w.Header().Set("WWW-Authenticate", `Bearer realm="icp-registry"`)
 		writeProblem(w, http.StatusUnauthorized, err.Error())

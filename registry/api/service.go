@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"net/http"
 	"slices"
@@ -47,6 +48,8 @@ type Config struct {
 	// Frank: who asks is told of errors that are not theirs, such as those of the
 	// database. It is for a service within one's own process.
 	Frank bool
+	// Revoked tells which certificates of clients are not good any more. Optional.
+	Revoked func(*x509.Certificate) bool
 	// Recheck is how often it is looked whether the tokens of open streams are still
 	// good; 0 is DefaultRecheck.
 	Recheck time.Duration
@@ -95,6 +98,10 @@ func New(cfg Config) *Service {
 	if cfg.Failed == nil {
 		s.cfg.Failed = func(error) {}
 	}
+	if cfg.Revoked == nil {
+		s.cfg.Revoked = func(*x509.Certificate) bool { return false }
+	}
+	s.guard.revoked = s.cfg.Revoked
 	s.lasts = newLasting(&s.cfg, &s.jobs, func() { s.metrics.denied.WithLabelValues("ended").Inc() })
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"sync"
@@ -20,6 +21,7 @@ const DefaultRecheck = 10 * time.Second
 type lasting struct {
 	jobs   *jobs
 	by     Authenticator
+	gone   func(*x509.Certificate) bool // was revoked
 	now    func() time.Time
 	every  time.Duration
 	failed func(error)
@@ -38,7 +40,7 @@ type lastingOne struct {
 }
 
 func newLasting(cfg *Config, j *jobs, ended func()) *lasting {
-	l := &lasting{jobs: j, by: cfg.Tokens, now: cfg.Now, every: cfg.Recheck, failed: cfg.Failed, ended: ended, open: map[*lastingOne]struct{}{}}
+	l := &lasting{jobs: j, by: cfg.Tokens, gone: cfg.Revoked, now: cfg.Now, every: cfg.Recheck, failed: cfg.Failed, ended: ended, open: map[*lastingOne]struct{}{}}
 	if l.every <= 0 {
 		l.every = DefaultRecheck
 	}
@@ -184,8 +186,8 @@ func (l *lasting) look() {
 	}
 }
 
-// check ends those whose right has ended and tells how many did. Where it cannot be
-// asked, they go on: the feed does while the database is away.
+// check ends those whose right has ended and tells how many did. Tokens that cannot
+// be asked for go on: the feed does while the database is away.
 func (l *lasting) check(ctx context.Context, all []*lastingOne) (n int) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -201,15 +203,12 @@ func (l *lasting) check(ctx context.Context, all []*lastingOne) (n int) {
 		who = append(who, i)
 	}
 	bad, err := l.by.Ended(ctx, who)
-	if err != nil {
-		if ctx.Err() == nil {
-			l.failed(err)
-		}
-		return 0
+	if err != nil && ctx.Err() == nil {
+		l.failed(err)
 	}
 	now := l.now()
 	for _, one := range all {
-		if bad[one.who.ID] || one.who.over(now) {
+		if bad[one.who.ID] || one.who.over(now) || one.who.cert != nil && l.gone(one.who.cert) {
 			l.drop(one)
 			n++
 		}
