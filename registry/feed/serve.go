@@ -226,7 +226,7 @@ func (s *stream) run(ctx context.Context) error {
 
 // send writes frames under one deadline.
 func (s *stream) send(frames ...[]byte) error {
-	if err := s.to.SetWriteDeadline(time.Now().Add(s.h.o.WriteTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.deadline(); err != nil {
 		return err
 	}
 	for _, b := range frames {
@@ -237,29 +237,43 @@ func (s *stream) send(frames ...[]byte) error {
 	return s.to.Flush()
 }
 
-// fromLog sends a piece of what the ring does not have any more.
+// deadline gives what is written next its time.
+func (s *stream) deadline() error {
+	err := s.to.SetWriteDeadline(time.Now().Add(s.h.o.WriteTimeout))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// fromLog sends a piece of what the ring does not have any more, frame by frame: a
+// thousand edges may come at once when a service starts again.
 func (s *stream) fromLog() error {
 	if s.log == nil {
 		s.log = ReadLog(s.h.r.Log().dir, s.at)
 	}
-	var frames [][]byte
+	if err := s.deadline(); err != nil {
+		return err
+	}
 	for size := 0; size < pieceSize; {
 		b, err := s.log.Next()
-		if errors.Is(err, io.EOF) && len(frames) > 0 {
+		if errors.Is(err, io.EOF) && size > 0 {
 			break
 		}
 		if err != nil {
 			return err // also io.EOF: the ring was to have it
 		}
+		if _, err := s.w.Write(b); err != nil {
+			return err
+		}
 		size += len(b)
-		frames = append(frames, bytes.Clone(b))
+		s.at.Rev++
 	}
-	s.at.Rev += uint64(len(frames))
 	if n := s.h.news(s); !n.fromLog {
 		s.log.Close()
 		s.log = nil
 	}
-	return s.send(frames...)
+	return s.to.Flush()
 }
 
 // digest answers with a heartbeat and the digests at its revision.
