@@ -84,6 +84,7 @@ func OpenPublisher(ctx context.Context, s *store.Store, dir string, o PublisherO
 		r.Close()
 		return nil, warnings, err
 	}
+	debug.FreeOSMemory() // what opening took; the service goes on for months
 	return p, warnings, nil
 }
 
