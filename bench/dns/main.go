@@ -14,6 +14,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,10 @@ func (o options) bench() error {
 		if !slices.Contains(sets, set) {
 			return fmt.Errorf("-sets: unknown set %q; there are %s", set, strings.Join(sets, ", "))
 		}
+	}
+	var err error
+	if o.world.dir, err = filepath.Abs(o.world.dir); err != nil { // servers look for files from a directory of their own
+		return err
 	}
 	if err := o.world.prepare(); err != nil || o.prepare {
 		return err
