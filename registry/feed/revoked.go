@@ -96,7 +96,8 @@ func readSerials(text []byte, to map[revokedKey]bool) error {
 	for line := range strings.Lines(string(text)) {
 		n++
 		line, _, _ = strings.Cut(line, "#")
-		word := strings.ReplaceAll(strings.TrimSpace(line), ":", "")
+		word := strings.TrimPrefix(strings.TrimSpace(line), "serial=") // as openssl writes it
+		word = strings.ReplaceAll(word, ":", "")
 		if word == "" {
 			continue
 		}

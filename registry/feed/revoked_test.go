@@ -61,6 +61,10 @@ func TestRevokedFile(t *testing.T) {
 	if _, err := feed.OpenRevoked(path, authorities, nil); err == nil || !strings.Contains(err.Error(), "line 3") {
 		t.Errorf("a bad line: %v", err)
 	}
+	write(path, "serial=00AB\n")
+	if r, err := feed.OpenRevoked(path, authorities, nil); err != nil || !r.Has(&x509.Certificate{SerialNumber: big.NewInt(0xab)}) {
+		t.Errorf("as openssl writes it: %v", err)
+	}
 	if _, err := feed.OpenRevoked(filepath.Join(dir, "none"), authorities, nil); err == nil {
 		t.Error("a file that is not there")
 	}
