@@ -149,7 +149,7 @@ func TestRelayOfRelay(t *testing.T) {
 		t.Errorf("the edge has fetched %d snapshots; want the first alone", e.Status().Snapshots)
 	}
 	for i, want := range []string{"", "0", "0"} {
-		if got := c.metric(i, "icp_registry_upstream_lag_revisions"); got != want {
+		if got := c.metric(i, "icp_registry_feed_lag_revisions"); got != want {
 			t.Errorf("%s is %q revisions behind upstream; want %q", c.at[i], got, want)
 		}
 		if got := c.metric(i, "icp_registry_registry_age_seconds"); got == "" {

@@ -138,7 +138,7 @@ var (
 	edgesDesc     = desc("edges", "Gauge of edges by how they are: current, behind, failing, or silent for more than a minute.", "state")
 	importsDesc   = desc("imports", "Gauge of imports that are not over, by state: those that wait for somebody, or were interrupted.", "state")
 	upstreamDesc  = desc("upstream_revision", "Gauge of the revision that upstream said to be at, of a relay.")
-	behindDesc    = desc("upstream_lag_revisions", "Gauge of how many revisions a relay is behind what upstream said; how old what it serves is, registry_age_seconds tells.")
+	behindDesc    = desc("feed_lag_revisions", "Gauge of how many revisions a relay is behind what upstream said; how old what it serves is, registry_age_seconds tells.")
 	lagDesc       = desc("edge_lag_revisions", "Gauge of how many revisions the last of the edges that report is behind.")
 )
 

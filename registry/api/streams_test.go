@@ -317,8 +317,8 @@ func TestRelayBehind(t *testing.T) {
 				got[m.GetName()] = m.Metric[0].Gauge.GetValue()
 			}
 		}
-		if got["icp_registry_upstream_lag_revisions"] != lag || got["icp_registry_upstream_revision"] != float64(last.Rev) {
-			t.Errorf("%v revisions behind %v; want %v behind %d", got["icp_registry_upstream_lag_revisions"], got["icp_registry_upstream_revision"], lag, last.Rev)
+		if got["icp_registry_feed_lag_revisions"] != lag || got["icp_registry_upstream_revision"] != float64(last.Rev) {
+			t.Errorf("%v revisions behind %v; want %v behind %d", got["icp_registry_feed_lag_revisions"], got["icp_registry_upstream_revision"], lag, last.Rev)
 		}
 	}
 	for s := range heard {
