@@ -52,7 +52,7 @@ is made with --authority. Without a name all exemptions are listed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&until, "until", "", "the `TIME` it ends, RFC 3339 or YYYY-MM-DD; default: when it is ended")
+	f.StringVar(&until, "until", "", "the `TIME` it ends, RFC 3339, or its last day in China, YYYY-MM-DD; default: when it is ended")
 	f.BoolVar(&authority, "authority", false, "it overrides blacklisted and restricted, too: the authority said so")
 	f.BoolVar(&a.end, "end", false, "end the exemption")
 	f.StringVar(&a.why, "why", "", "the reason, for the journal")
@@ -71,6 +71,9 @@ is made with --authority. Without a name all exemptions are listed.`,
 		var err error
 		if x.Until, err = timeOf(until); err != nil {
 			return usageError(cmd, fmt.Errorf("--until %w", err))
+		}
+		if len(until) == len(time.DateOnly) { // the day is meant whole, as in files of exemptions
+			x.Until = x.Until.AddDate(0, 0, 1)
 		}
 		if err := c.call(ctx, "PUT", api.ExemptionsPath, x, &out); err != nil {
 			return err
