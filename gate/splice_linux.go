@@ -58,10 +58,13 @@ type splicing struct {
 	want int // bytes to move at most in one piece
 	n    int // bytes in the pipe
 	err  error
+	low  lowWater
 }
 
 func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, err error) {
 	var s splicing
+	s.low.begin(src, limit)
+	defer s.low.end()
 	fill, drain := s.fill, s.drain
 	defer func() {
 		if s.p != nil {
@@ -92,6 +95,7 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 		pipes.Put(s.p)
 		s.p = nil
 		total += piece
+		s.low.passed(piece)
 		if err := moved(piece); err != nil {
 			return total, err
 		}
@@ -110,12 +114,15 @@ func (s *splicing) fill(fd uintptr) bool {
 			return true
 		}
 	}
+	s.low.before(int(fd))
 	n, err := spliceOnce(int(fd), s.p.w, s.want)
 	switch {
 	case n > 0:
 		s.n = n
+		s.low.came()
 		return true
 	case err == unix.EAGAIN:
+		s.low.awaits()
 		pipes.Put(s.p)
 		s.p = nil
 		return false
