@@ -36,8 +36,14 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 	p := &publisher{s: s, ctx: ctx, i: &i, checked: i.Base, names: map[registry.Domain]bool{}, addrs: map[netip.Addr]bool{}, keys: map[string]bool{}}
 	err = p.all(progress)
 	p.stopAhead()
+	if !p.loading && i.Chunks >= manyChunks {
+		debug.FreeOSMemory()
+	}
 	return i, errors.Join(err, p.endLoad())
 }
+
+// manyChunks leave some ten megabytes behind when they are published.
+const manyChunks = 100
 
 // Pace has imports wait after each revision that they publish, until wait returns:
 // so that edges hear in between of what others change. nil: they do not.
