@@ -13,9 +13,10 @@ import (
 // are set before it is served and do not change.
 type conn struct {
 	s      *service
-	all    *conns    // that it is one of
-	by     *listener // that took it; nil for none
-	crew   *crew     // runs what runs beside
+	all    *conns     // that it is one of
+	shard  *connShard // of them, where it is kept
+	by     *listener  // that took it; nil for none
+	crew   *crew      // runs what runs beside
 	client *side
 	route
 	begun time.Time
@@ -176,12 +177,9 @@ type connShard struct {
 	_   [40]byte // shards of their own cache line
 }
 
-func (s *conns) shard(c *conn) *connShard {
-	return &s.shards[c.from.Port()%connShards]
-}
-
 func (s *conns) add(c *conn) {
-	sh := s.shard(c)
+	sh := &s.shards[c.from.Port()%connShards]
+	c.shard = sh // whom it is from, a PROXY header may yet say
 	sh.mu.Lock()
 	if sh.set == nil {
 		sh.set = map[*conn]struct{}{}
@@ -191,10 +189,9 @@ func (s *conns) add(c *conn) {
 }
 
 func (s *conns) remove(c *conn) {
-	sh := s.shard(c)
-	sh.mu.Lock()
-	delete(sh.set, c)
-	sh.mu.Unlock()
+	c.shard.mu.Lock()
+	delete(c.shard.set, c)
+	c.shard.mu.Unlock()
 }
 
 // all returns the open ones.

@@ -189,3 +189,6 @@ func EndQUIC(g *Gate) (listen func()) {
 	}
 	return nil
 }
+
+// Kept is how many connections are kept as open ones.
+func Kept(g *Gate) int { return len(g.open.all()) }
