@@ -71,6 +71,18 @@ func (c tunnel) echo(t testing.TB, line string) string {
 // startLive starts a gate here whose registry is changed by live.
 func startLive(t testing.TB, text string, live *index.Live) (*gate.Gate, *prometheus.Registry) {
 	t.Helper()
+	reg := prometheus.NewRegistry()
+	g, err := gate.Start(liveConfig(t, live, text), gate.Options{Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	return g, reg
+}
+
+// liveConfig reads a configuration whose blocks have a registry of the test's.
+func liveConfig(t testing.TB, live *index.Live, text string) gate.Config {
+	t.Helper()
 	cfg, err := parseConf(confDir(t), text)
 	if err != nil {
 		t.Fatal(err)
@@ -79,13 +91,7 @@ func startLive(t testing.TB, text string, live *index.Live) (*gate.Gate, *promet
 		cfg.Servers[i].ICP.Registry, cfg.Servers[i].ICP.Live = "", live
 		cfg.Servers[i].ICP.Provider = registry.Aliyun
 	}
-	reg := prometheus.NewRegistry()
-	g, err := gate.Start(cfg, gate.Options{Metrics: reg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { g.Close() })
-	return g, reg
+	return cfg
 }
 
 // TestEstablishedCountsOnce: a connection that is given time to end is counted

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -76,12 +77,6 @@ func Start(cfg Config, o Options) (*Gate, error) {
 // without a gap, and open connections are judged by what it says. An error leaves
 // everything as it was.
 func (g *Gate) Reload(cfg Config) error {
-	g.mu.Lock()
-	closed := g.closed
-	g.mu.Unlock()
-	if closed {
-		return errors.New("the gate is ending")
-	}
 	err := g.put(cfg)
 	result := "success"
 	if err != nil {
@@ -98,6 +93,9 @@ func (g *Gate) put(cfg Config) error {
 	defer func() {
 		g.inherited.close()
 	}()
+	if g.closed { // nobody would end what is opened now
+		return errors.New("the gate is ending")
+	}
 	old := g.servers
 	next, err := openServers(cfg, g.metrics, &g.logs, g.listenAdmin)
 	if err != nil {
@@ -307,7 +305,10 @@ func (g *Gate) Leave() {
 func (g *Gate) Shutdown(ctx context.Context) error {
 	g.Leave()
 	g.mu.Lock()
-	listeners, quic := g.listeners, g.allQUIC()
+	listeners, quic := slices.Collect(maps.Values(g.listeners)), g.allQUIC()
+	for _, l := range g.gone {
+		listeners = append(listeners, l.listener)
+	}
 	g.mu.Unlock()
 	err := g.drain(ctx)
 	for _, l := range quic {

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/gate/internal/hello"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/index"
@@ -109,5 +111,40 @@ func TestReloadStale(t *testing.T) {
 	}
 	if got := filed.echo(t, "still here"); got != "still here" {
 		t.Errorf("a tunnel that nothing is decided of: got %s", got)
+	}
+}
+
+// TestGoneAwaited: the end of a gate waits for who is at a listener that a reload
+// has taken away, too; and what has ended takes no other configuration.
+func TestGoneAwaited(t *testing.T) {
+	const tunnels = 32
+	live, echo := filedLive(t), newEcho(t)
+	config := func(keys string) gate.Config {
+		return liveConfig(t, live, keys+" {\n"+icp+"serves mainland\nupstream "+echo+"\n}\n")
+	}
+	g, err := gate.Start(config("tls://127.0.0.1:0"), gate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range g.Listeners() {
+		for range tunnels {
+			newTunnel(t, addr.String(), "filed.example")
+		}
+	}
+	other := config("http://127.0.0.1:0")
+	if err := g.Reload(other); err != nil {
+		t.Fatal(err)
+	}
+	if n := gate.Kept(g); n != tunnels {
+		t.Fatalf("%d tunnels are open; want %d", n, tunnels)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = g.Shutdown(ctx) // which says that they were cut off
+	if n := gate.Kept(g); n > 0 {
+		t.Errorf("%d of %d are still served when it has returned", n, tunnels)
+	}
+	if err := g.Reload(other); err == nil {
+		t.Error("it is reloaded when it has ended")
 	}
 }
