@@ -135,13 +135,13 @@ func (q *quicPendings) clear(l *quicLoop) {
 	}
 }
 
-// discard forgets a connection of which nothing has passed. Nobody may use p any
-// more.
+// discard forgets a connection that waits, or was not judged yet. Nobody may use p
+// any more.
 func (l *quicLoop) discard(p *quicPending) {
 	l.pending.remove(l, p)
 	l.pending.giveBack(p.conn.hello)
 	if len(p.conn.ids) > 0 {
-		l.l.ids.release(p.conn, false, l.now)
+		l.l.ids.release(p.conn, p.conn.passed, l.now)
 	}
 	*p.conn = quicConn{}
 	*p = quicPending{conn: p.conn}

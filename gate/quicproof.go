@@ -1,5 +1,7 @@
 package gate
 
+import "slices"
+
 // A client that goes on with its handshake once the server has answered has
 // probably received the answer: it is where it says it is. Until then its flow is
 // unproven. Whoever knows a filed name can begin such flows in the name of any
@@ -38,8 +40,26 @@ func (l *quicLoop) pushOut() bool {
 		return false
 	}
 	l.counts.drop(quicPushedOut)
+	if !f.heard {
+		l.waitAgain(f)
+	}
 	l.end(f)
 	return true
+}
+
+// waitAgain has the connections of a flow wait as before they were judged, since its
+// upstream has not answered yet: in a flood it may take longer than the flow lasts.
+// Their clients repeat what they have sent, and are judged anew by that and by what
+// was read of them; from others the ids begin nothing.
+func (l *quicLoop) waitAgain(f *quicFlow) {
+	f.conns = slices.DeleteFunc(f.conns, func(c *quicConn) bool {
+		if c.hello == nil {
+			return false
+		}
+		c.begun, c.passed = l.now, true
+		l.pending.add(l, &quicPending{conn: c})
+		return true
+	})
 }
 
 // prove has a flow be proven, if it was not.

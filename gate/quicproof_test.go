@@ -49,3 +49,48 @@ func TestQUICForged(t *testing.T) {
 		t.Errorf("%v connections were ended and began anew", n)
 	}
 }
+
+// TestQUICPushedOut: a client whose flow had to make room before its server has
+// answered goes on when it repeats itself, with the same hello and from the same
+// port alone.
+func TestQUICPushedOut(t *testing.T) {
+	q := newQUICRaw(t, "limits connections 4")
+	first, hello := q.client, quicInitial("filed.example", rawID)
+	others := byte(0)
+	pushOut := func() {
+		for range 8 {
+			others++
+			if got := q.from("127.0.0.1").sent(quicInitial("filed.example", []byte{others, 'a', 'n', 'o', 't', 'h', 'e', 'r'})); got != "passed 1" {
+				t.Fatalf("another: %s", got)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		datagram []byte
+		again    bool // from the same port
+		want     string
+	}{
+		{"the same", hello, true, "passed 1"},
+		{"the same from elsewhere", hello, false, "nothing"},
+		{"and then from the same port", hello, true, "passed 1"},
+		{"another name", quicInitial("unfiled.example", rawID), true, "nothing"},
+		{"the same after another name", hello, true, "nothing"},
+	} {
+		if tt.name == "the same" {
+			q.client = first
+			if got := q.sent(hello); got != "passed 1" {
+				t.Fatalf("the first: %s", got)
+			}
+		}
+		pushOut()
+		if tt.again {
+			q.client = first
+		} else {
+			q.from("127.0.0.1")
+		}
+		if got := q.sent(tt.datagram); got != tt.want {
+			t.Errorf("%s: %s; want %s", tt.name, got, tt.want)
+		}
+	}
+}
