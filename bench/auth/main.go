@@ -132,9 +132,11 @@ func (o options) start() (g *asked, stop func(), err error) {
 		_ = cmd.Wait()
 	}
 	g.pid = cmd.Process.Pid
-	if err := await(g.grpc); err != nil {
-		stop()
-		return nil, nil, err
+	for _, addr := range []string{g.spoe, g.grpc, g.auth} {
+		if err := await(addr); err != nil {
+			stop()
+			return nil, nil, err
+		}
 	}
 	return g, stop, nil
 }
