@@ -112,8 +112,9 @@ func TestExport(t *testing.T) {
 
 // TestExportForms: a workbook has the cells of the table, and who may not see names
 // of individuals does not.
-func TestExportForms(t *testing.T) {
-	w := newWorld(t)
+func TestExportForms(t *testing.T) { onEach(t, exportForms) }
+
+func exportForms(t *testing.T, w *world) {
 	w.call(t, "write", "PATCH", api.FilingsPath, api.SetFiling{Why: "x", Set: api.Row{
 		Domains: p([]string{"b.test"}), EntityName: p("张三"), EntityNature: p("individual"), SiteName: p("=cmd()"),
 	}}, nil, 200)
