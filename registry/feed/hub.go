@@ -273,8 +273,9 @@ type news struct {
 	frames  [][]byte
 	beat    []byte // to be sent after frames
 	beats   uint64
-	fromLog bool // frames are older than the ring
-	ended   bool // the stream has to end
+	fromLog bool   // frames are older than the ring
+	newest  uint64 // revision of the hub
+	ended   bool   // the stream has to end
 	wake    <-chan struct{}
 }
 
@@ -283,7 +284,7 @@ func (h *Hub) news(s *stream) (n news) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at, beats := s.at, s.beats
-	n.wake, n.beats = h.wake, h.beats
+	n.wake, n.beats, n.newest = h.wake, h.beats, h.at.Rev
 	switch {
 	case h.closed || at.Epoch != h.at.Epoch || at.Rev > h.at.Rev:
 		n.ended = true

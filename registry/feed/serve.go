@@ -204,7 +204,7 @@ func (s *stream) run(ctx context.Context) error {
 		case n.ended:
 			return nil
 		case n.fromLog:
-			err = s.fromLog()
+			err = s.fromLog(n.newest)
 		case len(n.frames) > 0:
 			err = s.send(n.frames...)
 			s.at.Rev += uint64(len(n.frames))
@@ -247,15 +247,16 @@ func (s *stream) deadline() error {
 }
 
 // fromLog sends a piece of what the ring does not have any more, frame by frame: a
-// thousand edges may come at once when a service starts again.
-func (s *stream) fromLog() error {
+// thousand edges may come at once when a service starts again. It does not go beyond
+// the hub's newest revision: the log has the next one a moment before the hub.
+func (s *stream) fromLog(newest uint64) error {
 	if s.log == nil {
 		s.log = ReadLog(s.h.r.Log().dir, s.at)
 	}
 	if err := s.deadline(); err != nil {
 		return err
 	}
-	for size := 0; size < pieceSize; {
+	for size := 0; size < pieceSize && s.at.Rev < newest; {
 		b, err := s.log.Next()
 		if errors.Is(err, io.EOF) && size > 0 {
 			break
