@@ -150,6 +150,7 @@ type upload struct {
 	done    chan struct{} // closed at the end
 	err     error         // read after done
 	rest    []byte        // of the client, behind the body; read after done
+	early   bool          // the response began before done; of whoever reads that
 }
 
 var errPanic = errors.New("a fault of the gate's own")

@@ -130,7 +130,7 @@ func (h *httpConn) exchange(p *passing, body bodyFraming) bool {
 	h.upload = u
 	goes := h.respond(p)
 	h.upload = nil
-	if goes && !u.isDone() {
+	if goes && u.early {
 		// Who answers before it has read all may take the rest for a request.
 		defer h.dropUpstream()
 	}

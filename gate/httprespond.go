@@ -115,6 +115,11 @@ func (h *httpConn) passOn(n int) bool {
 
 // finalResponse brings the last response to a request to its end.
 func (h *httpConn) finalResponse(r *sniff.Request, resp *sniff.Response) bool {
+	if h.upload != nil {
+		// Seen before the client sees any of it: one that waits for the answer to send
+		// the rest would else decide whether it was early.
+		h.upload.early = !h.upload.isDone()
+	}
 	var body bodyFraming
 	n := body.start(resp.Framing, (*h.upBuf)[resp.Length:])
 	if !h.passOn(resp.Length+n) || body.bad() {
