@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/icpgate/icpgate/bench/corpus"
 	"github.com/icpgate/icpgate/bench/rig"
 	"github.com/miekg/dns"
 )
@@ -21,7 +22,7 @@ type server struct {
 	kind     kind
 	port     int
 	cmd      *exec.Cmd
-	loadTime time.Duration // from its start to its first answer
+	loadTime time.Duration // from its start to its first answer by the policy
 	asked    int           // queries in all runs so far
 }
 
@@ -73,7 +74,11 @@ func startOnce(k kind, w world, upstream int) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := s.await(begin); err != nil {
+	err = s.await(begin)
+	if err == nil && k.policy {
+		err = s.awaitPolicy(begin)
+	}
+	if err != nil {
 		s.stop()
 		return nil, fmt.Errorf("%s: %w; its log is %s", k.name, err, logFile.Name())
 	}
@@ -95,6 +100,25 @@ func (s *server) await(begin time.Time) error {
 		time.Sleep(20 * time.Millisecond)
 	}
 	return fmt.Errorf("no answer within %s", startLimit)
+}
+
+// awaitPolicy waits until a name is blocked that is to be: BIND answers while it
+// loads its policy. Each time another name is asked for, since what is in a cache
+// might stay as it was.
+func (s *server) awaitPolicy(begin time.Time) error {
+	for i := 0; time.Since(begin) < startLimit; i++ {
+		name := fmt.Sprintf("await%d.%s", i, corpus.Unfiled(0))
+		m := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
+		if r, err := dns.Exchange(m, s.addr()); err == nil && right(r, name, true) {
+			s.loadTime = time.Since(begin)
+			return nil
+		}
+		if s.pidGone() {
+			return errEnded
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("no policy in force within %s", startLimit)
 }
 
 func (s *server) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
