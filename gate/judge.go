@@ -14,8 +14,8 @@ import (
 type asked struct {
 	host    registry.Host
 	channel registry.Channel
-	// unreadable is a name that sniff took and registry refuses; it is judged as
-	// malformed.
+	// unreadable is a name that sniff took and registry refuses, or what sniff could
+	// not read either; it is judged as malformed.
 	unreadable bool
 	known      bool // something was read
 	// alpn are the protocols that it offers, of QUIC and where there is a log.
@@ -26,7 +26,7 @@ type asked struct {
 func hostOf(kind sniff.Kind, text []byte, channel registry.Channel) (a asked) {
 	a.channel, a.known = channel, true
 	host, ok := authz.HostOf(kind, text)
-	a.host, a.unreadable = host, !ok
+	a.host, a.unreadable = host, !ok || kind == sniff.Malformed
 	return a
 }
 

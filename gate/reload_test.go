@@ -10,6 +10,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/gate/internal/hello"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 	"github.com/icpgate/icpgate/registry"
 )
 
@@ -95,6 +100,62 @@ func TestReloadEndsTunnels(t *testing.T) {
 	if got := filed.echo(t, "still here"); got != "still here" {
 		t.Errorf("the tunnel of a filed name: got %s", got)
 	}
+}
+
+// TestReloadEndsMalformed: what nobody can read, and was let through since verdicts
+// were only counted, ends with a reload by which they are acted on.
+func TestReloadEndsMalformed(t *testing.T) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	answer := []byte("come")
+	lax := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := r.ReadByte(); err == nil {
+			_, _ = c.Write(answer)
+			_, _ = io.Copy(io.Discard, r)
+		}
+	})
+	live := filedLive(t)
+	config := func(mode string) gate.Config {
+		icp := "{\nicp {\nregistry r.snap\nmode " + mode + "\n}\nserves mainland\nupstream "
+		return liveConfig(t, live, "tls://127.0.0.1:0 "+icp+lax+"\n}\nquic://127.0.0.1:0 "+icp+server.LocalAddr().String()+"\n}\n")
+	}
+	reg := prometheus.NewRegistry()
+	g, err := gate.Start(config("monitor"), gate.Options{Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	two := hello.Spec{Extensions: [][]byte{hello.SNI("filed.example"), hello.SNI("unfiled.example")}}.Message()
+	var tunnel net.Conn
+	for _, a := range g.Listeners() {
+		if a.Network() == "udp" {
+			c, err := net.Dial("udp", a.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _ = c.Write(initial.Packet{DCID: rawID, Payload: initial.Crypto(0, two), Size: 1200}.Seal())
+			continue
+		}
+		tunnel = dialTCP(t, a.String())
+		_, _ = tunnel.Write(hello.Records(two))
+	}
+	if _, err := io.CopyN(io.Discard, tunnel, int64(len(answer))); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := server.ReadFrom(make([]byte, 1500)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Reload(config("enforce")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tunnel.Read(make([]byte, 1)); err == nil || !ended(err) {
+		t.Errorf("the tunnel: got %v; want the end", err)
+	}
+	eventually(t, "both are ended", func() bool { return g.Open() == 0 && metric(t, reg, "icp_gate_ended_total") == 2 })
 }
 
 // ended reports whether an error is that of a connection that the other side ended.
