@@ -27,10 +27,9 @@ type quicFlow struct {
 	settled bool
 	heard   bool // the upstream has answered
 	// hello is what goes to the next upstream if this one does not answer.
-	hello   [][]byte
-	again   bool // there was one before
-	ended   bool
-	counted bool // among guests
+	hello [][]byte
+	again bool // there was one before
+	ended bool
 	// doubted: it is among those that are unproven, beside older and newer.
 	doubted      bool
 	older, newer *quicFlow
@@ -180,9 +179,7 @@ func (l *quicLoop) end(f *quicFlow) {
 	for _, c := range f.conns {
 		l.leave(c)
 	}
-	if f.counted {
-		l.l.guests.Add(-1)
-	}
+	l.dismiss(f)
 	f.s.limiter.releaseClient(f.tuple.addr())
 	f.s.limiter.release()
 	f.s.metrics.open.Dec()

@@ -2,16 +2,20 @@ package gate_test
 
 import "testing"
 
+// quicShort is a datagram with a short header, that bears an id.
+func quicShort(id string, size int) []byte {
+	b := make([]byte, size)
+	b[0] = 0x40
+	copy(b[1:], id)
+	return b
+}
+
 // TestQUICGuest: a client that comes from a new address is known by what a server
 // sends to ask whether it is there (RFC 9000 §8.2.1), also where it has sent more
 // itself; by less it is not, which anybody gets who sends as much.
 func TestQUICGuest(t *testing.T) {
 	q := newQUICRaw(t, "")
-	short := func(size int) []byte {
-		b := make([]byte, size)
-		b[0] = 0x40
-		return b
-	}
+	short := func(size int) []byte { return quicShort("", size) }
 	if _, err := q.client.Write(short(1400)); err != nil {
 		t.Fatal(err)
 	}
@@ -36,5 +40,19 @@ func TestQUICGuest(t *testing.T) {
 	answer(1200)
 	if got := q.metric(`quic_moved_total\{.*\}`); got != "1" {
 		t.Errorf("%q were known; want one", got)
+	}
+}
+
+// TestQUICGuestsLeave: guests whose time is over take no room from those to come.
+func TestQUICGuestsLeave(t *testing.T) {
+	q := newQUICRaw(t, "limits connections 16\ntimeouts head 100ms") // of which two may be guests
+	for i := range 5 {
+		if _, err := q.from("127.0.0.1").client.Write(quicShort("", 1200)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := q.server.ReadFrom(make([]byte, 1500)); err != nil {
+			t.Fatalf("guest %d: %v", i, err)
+		}
+		eventually(t, "it is gone", func() bool { return q.metric(`open_connections\{.*\}`) == "0" })
 	}
 }
