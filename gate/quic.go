@@ -25,7 +25,7 @@ type quicListener struct {
 	ids     quicIDs
 	strays  quicStrays
 	flows   atomic.Int64
-	guests  atomic.Int64
+	guests  [2]atomic.Int64 // those by an id that was seen, and strays
 	hand    quicHands
 	// inherited: its sockets are those of a process before.
 	inherited bool

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
@@ -43,7 +44,7 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 	case !l.rate.take(s.limiter.key(t.addr()), s.initials, l.now):
 		l.counts.drop(quicTooFast)
 		return nil
-	case l.l.guests.Load() >= s.limiter.max/guestShare+1:
+	case l.l.guestsOf(!known).Load() >= s.limiter.max/guestShare+1:
 		l.counts.drop(quicTooMuch)
 		return nil
 	case !known:
@@ -53,10 +54,9 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 	if f == nil {
 		return nil
 	}
-	f.guest = true
-	l.l.guests.Add(1)
+	f.guest, f.stray = true, !known
+	l.l.guestsOf(f.stray).Add(1)
 	if !known {
-		f.stray = true
 		l.l.strays.begin()
 	} else {
 		f.id = found.id
@@ -67,8 +67,17 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 	return f
 }
 
-// guestShare is the part of all connections that may be guests.
+// guestShare is the part of all connections that may be guests by an id, and as
+// many again strays: anybody can send what makes a stray, from any address.
 const guestShare = 16
+
+// guestsOf counts the guests that are strays, or those that are not.
+func (l *quicListener) guestsOf(stray bool) *atomic.Int64 {
+	if stray {
+		return &l.guests[1]
+	}
+	return &l.guests[0]
+}
 
 // accept has a guest stay: its upstream knows it.
 func (l *quicLoop) accept(f *quicFlow) {
@@ -85,7 +94,7 @@ func (l *quicLoop) accept(f *quicFlow) {
 func (l *quicLoop) dismiss(f *quicFlow) {
 	if f.guest {
 		f.guest = false
-		l.l.guests.Add(-1)
+		l.l.guestsOf(f.stray).Add(-1)
 	}
 }
 

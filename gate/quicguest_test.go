@@ -1,6 +1,10 @@
 package gate_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/icpgate/icpgate/gate/sniff/initial"
+)
 
 // quicShort is a datagram with a short header, that bears an id.
 func quicShort(id string, size int) []byte {
@@ -55,4 +59,43 @@ func TestQUICGuestsLeave(t *testing.T) {
 		}
 		eventually(t, "it is gone", func() bool { return q.metric(`open_connections\{.*\}`) == "0" })
 	}
+}
+
+// TestQUICGuestsApart: a flood of guests that bear ids of nobody does not keep out a
+// client that has moved and bears one that was seen.
+func TestQUICGuestsApart(t *testing.T) {
+	q := newQUICRaw(t, "limits connections 16") // of which two may be guests of either kind
+	id, b := "server's", make([]byte, 1500)
+	begun := initial.Packet{DCID: rawID, SCID: []byte("client's"), Payload: initial.Crypto(0, quicMessage("filed.example")), Size: 1200}
+	if _, err := q.client.Write(begun.Seal()); err != nil {
+		t.Fatal(err)
+	}
+	_, from, err := q.server.ReadFrom(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := initial.Packet{DCID: begun.SCID, SCID: []byte(id), Payload: initial.Crypto(0, quicMessage("filed.example")), Size: 1200}
+	if _, err := q.server.WriteTo(answer.Seal(), from); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.client.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := q.from("127.0.0.3").client.Write(quicShort("nobody's", 1200)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "there is no room for the third", func() bool { return q.metric(`quic_dropped_total\{.*"held".*\}`) == "1" })
+	if _, err := q.from("127.0.0.2").client.Write(quicShort(id, 100)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if n, _, err := q.server.ReadFrom(b); err != nil {
+			t.Fatalf("what a client that has moved sends has not come: %v", err)
+		} else if n == 100 {
+			return
+		}
+	}
+	t.Error("the server got three others")
 }
