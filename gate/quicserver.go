@@ -23,9 +23,12 @@ func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
 		}
 		b = b[n:]
 	}
-	// RFC 9000 §10.3.3: a server's Stateless Reset, which anybody gets, is shorter
-	// than what it answers; and none is as long as what asks a client whether it is
-	// where it says (§8.2.1), which is all that it gets back where it sends more.
+	// RFC 9000 §10.3.3: a server's Stateless Reset, which anybody gets, is to be
+	// shorter than what it answers; and none is longer than what asks a client whether
+	// it is where it says (§8.2.1), which is all that it gets back where it sends more.
+	// nginx draws the length of its own by lot, up to three times what it answers and
+	// to 1,200 bytes: with it some stay as long as is idle that are nobody's, within
+	// the limits of their client.
 	if f.guest && p.Size >= min(f.longest, sniff.MinQUICDatagram) {
 		l.accept(f)
 	}
