@@ -124,8 +124,9 @@ func readName(e *edge.Edge, s string) (registry.Domain, error) {
 // asked returns the name that is judged for the answer section: the one that
 // the client asked for. Out of a zone that holds no public sites, and out of an
 // exempt one where a search list was appended, the alias is followed: the client
-// means its target. It reports false for a name that no host can have.
-func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
+// means its target. readable is false for a name that no host can have; ends is true
+// if an alias was followed that is not for ever, since the exemption ends.
+func (in *inspector) asked(answer []dns.RR) (d registry.Domain, readable, ends bool) {
 	s := in.question[0].Name
 	d, err := hostName(in.edge, s)
 	var known map[string]string // once a second alias is asked for
@@ -142,13 +143,23 @@ func (in *inspector) asked(answer []dns.RR) (registry.Domain, bool) {
 			}
 			target, ok = known[strings.ToLower(s)]
 		}
-		if !ok || !d.NotJudged() && !(appended(s, target) && in.edge.Exemption(d).Granted) {
+		if !ok {
 			break
+		}
+		if !d.NotJudged() {
+			if !appended(s, target) {
+				break
+			}
+			exempt, some := in.edge.Exempts(d)
+			if !exempt {
+				break
+			}
+			ends = ends || some
 		}
 		s = target
 		d, err = hostName(in.edge, s)
 	}
-	return d, err == nil
+	return d, err == nil, ends
 }
 
 // alias returns the target of a name's CNAME.

@@ -39,7 +39,7 @@ func (in *inspector) judge(m *dns.Msg) (out *dns.Msg, f finding, lasting bool) {
 	msg := messages.Get().(*message)
 	defer msg.done()
 	msg.in, msg.m = in, m
-	name, readable := in.asked(m.Answer)
+	name, readable, ends := in.asked(m.Answer)
 	msg.asked.init(in, name, readable)
 	msg.asked.chain = m.Answer
 	msg.judgeAnswer()
@@ -47,7 +47,7 @@ func (in *inspector) judge(m *dns.Msg) (out *dns.Msg, f finding, lasting bool) {
 	msg.judgeBeside(m.Extra)
 	f = msg.finding()
 	in.report(f)
-	return msg.apply(f.effect), f, f.effect != registry.EffectStrip && !msg.asked.timeBound()
+	return msg.apply(f.effect), f, f.effect != registry.EffectStrip && !ends && !msg.asked.timeBound()
 }
 
 // messages are kept for the next ones: on the stack one would be most of what the

@@ -37,7 +37,7 @@ func (in *inspector) recalled(m *dns.Msg, o *outcome) finding {
 	if !o.judged {
 		return f
 	}
-	name, readable := in.asked(m.Answer)
+	name, readable, _ := in.asked(m.Answer)
 	if !readable {
 		name = unreadable
 	}

@@ -306,6 +306,36 @@ func TestRecallInTime(t *testing.T) {
 	}
 }
 
+// TestSearchListInTime: out of an exempt zone the alias of a search list is followed
+// as long as the exemption holds. Later the asked name counts, also where the
+// outcome was found before, and that its target is filed is no help.
+func TestSearchListInTime(t *testing.T) {
+	w := newWorld(t)
+	var now atomic.Int64
+	now.Store(1_700_000_000)
+	w.cfg.Now = func() time.Time { return time.Unix(now.Load(), 0) }
+	for zone, until := range map[string]int64{"search.test": now.Load() + 100, "ever.test": 0} {
+		w.cfg.Exempt = append(w.cfg.Exempt, edge.Exempted{
+			Name: registry.MustParseDomain(zone), Below: true, Exemption: registry.Exemption{Granted: true, Until: until},
+		})
+	}
+	p := newAsked(t, w.cfg)
+	const filed, unfiled = "www.accessed.test.", "www.unfiled.test."
+	want := func(what, target, zone string, pass, remembered bool) {
+		t.Helper()
+		name := target + zone
+		p.want(t, what, pass, remembered, someClient, name, name+" 60 IN CNAME "+target, a(target, ours))
+	}
+	want("now", filed, "search.test.", true, false)
+	want("now", unfiled, "search.test.", false, false)
+	want("for ever", filed, "ever.test.", true, true)
+	want("from one to the other", filed, "ever.test.search.test.", true, false)
+	now.Add(100)
+	want("the exemption has ended", filed, "search.test.", false, false)
+	want("the exemption has ended", unfiled, "search.test.", false, false)
+	want("for ever", filed, "ever.test.", true, true)
+}
+
 // TestRecallChangedMeanwhile: a revision that comes while a message is judged
 // leaves nothing behind under the number of the one before, which may come back.
 func TestRecallChangedMeanwhile(t *testing.T) {

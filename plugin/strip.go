@@ -178,7 +178,7 @@ func (in *inspector) stripUnfiledECH(m *dns.Msg) *dns.Msg {
 		return m
 	}
 	j := new(judge)
-	name, readable := in.asked(m.Answer)
+	name, readable, _ := in.asked(m.Answer)
 	j.init(in, name, readable)
 	if !j.unfiled() {
 		return m

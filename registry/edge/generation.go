@@ -49,7 +49,11 @@ func (e *Edge) TimeBound(q *registry.Query, c *registry.Coverage) bool {
 	if q.TimeBound(c) {
 		return true
 	}
-	d := q.Host.Name
+	return e.exemptionEnds(q.Host.Name)
+}
+
+// exemptionEnds reports whether an exemption of a name has an end, be it past.
+func (e *Edge) exemptionEnds(d registry.Domain) bool {
 	if e.exempt.ends(d) {
 		return true
 	}

@@ -26,10 +26,11 @@ func (e *Edge) Prepare(q *registry.Query, host registry.Host, ch registry.Channe
 	}
 }
 
-// Exemption returns the operator's exemption of a name; the zero Exemption if
-// there is none.
-func (e *Edge) Exemption(d registry.Domain) registry.Exemption {
-	return e.exemption(d, e.now().Unix())
+// Exempts reports whether an exemption of a name is in force, and whether one of it
+// ends some time, be it past.
+func (e *Edge) Exempts(d registry.Domain) (now, ends bool) {
+	at := e.now().Unix()
+	return e.exemption(d, at).Holds(at), e.exemptionEnds(d)
 }
 
 func (e *Edge) exemption(d registry.Domain, now int64) registry.Exemption {

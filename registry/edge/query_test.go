@@ -112,8 +112,14 @@ func TestExemption(t *testing.T) {
 		{"test", registry.Exemption{}},
 	}
 	for _, tt := range tests {
-		if got := e.Exemption(registry.MustParseDomain(tt.name)); got != tt.want {
-			t.Errorf("%s: got %+v; want %+v", tt.name, got, tt.want)
+		d := registry.MustParseDomain(tt.name)
+		var q registry.Query
+		e.Prepare(&q, registry.Host{Name: d}, registry.ChannelDNS)
+		if q.Exemption != tt.want {
+			t.Errorf("%s: got %+v; want %+v", tt.name, q.Exemption, tt.want)
+		}
+		if now, ends := e.Exempts(d); now != tt.want.Granted || ends != (tt.want.Until != 0) {
+			t.Errorf("%s: it is exempt %t, with an end %t; want as %+v has it", tt.name, now, ends, tt.want)
 		}
 	}
 	// Once the one by authority has ended, the file's is still there.
