@@ -42,6 +42,8 @@ type Publisher struct {
 	every time.Duration
 	tried time.Time // when the last one was begun
 
+	released time.Time // what was in memory of the snapshot
+
 	failing atomic.Bool // revisions do not reach the hub
 }
 
@@ -85,6 +87,7 @@ func OpenPublisher(ctx context.Context, s *store.Store, dir string, o PublisherO
 		return nil, warnings, err
 	}
 	debug.FreeOSMemory() // what opening took; the service goes on for months
+	p.release()
 	return p, warnings, nil
 }
 
@@ -122,6 +125,7 @@ func (p *Publisher) snapshot(ctx context.Context) error {
 	if err := p.r.Install(f, true); err != nil {
 		return fmt.Errorf("snapshot of the registry: %w", err)
 	}
+	p.release()
 	if p.hub != nil {
 		p.hub.Restart()
 	}
@@ -200,6 +204,9 @@ func (p *Publisher) Run(ctx context.Context) {
 	compacting := false
 	for ctx.Err() == nil {
 		err := p.catchUp(ctx)
+		if time.Since(p.released) > releaseEvery {
+			p.release()
+		}
 		if err == nil {
 			if p.failing.Swap(false) {
 				p.tell(nil)
@@ -227,12 +234,27 @@ func (p *Publisher) Run(ctx context.Context) {
 		}
 		if !compacting && p.grown() {
 			compacting, p.tried = true, p.now()
-			go func() { compacted <- p.r.Compact(ctx) }()
+			go func() {
+				err := p.r.Compact(ctx)
+				p.r.Live().Load().Release()
+				compacted <- err
+			}()
 		}
 	}
 	if compacting {
 		<-compacted
 	}
+}
+
+// releaseEvery is how often what changes have read of the snapshot leaves memory:
+// one that is looked for brings in what stands beside it, too.
+const releaseEvery = 10 * time.Second
+
+// release gives the pages of the snapshot in force back to the kernel. Edges decide,
+// and not the service.
+func (p *Publisher) release() {
+	p.released = time.Now()
+	p.r.Live().Load().Release()
 }
 
 // pacing is how long an import waits for edges after a revision at most.

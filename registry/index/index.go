@@ -23,6 +23,7 @@ type Index struct {
 	gov         nameSet // names under a government suffix with a standing site
 	known       int     // names and addresses in the table
 	image       []byte  // the whole snapshot
+	mapped      bool    // image is a mapped file
 	info        Info
 	id          uint64 // tells the indexes of a process apart, without keeping them
 }

@@ -38,6 +38,7 @@ func mapAs(path, named string) (*Index, error) {
 		unmap(image)
 		return nil, fmt.Errorf("snapshot %q cannot be used: %w", named, err)
 	}
+	x.mapped = true
 	mappings.Add(1)
 	// Every method that reads the image keeps x alive until it has done so.
 	runtime.AddCleanup(x, func(image []byte) {
@@ -45,4 +46,17 @@ func mapAs(path, named string) (*Index, error) {
 		mappings.Add(-1)
 	}, image)
 	return x, nil
+}
+
+// Release gives what the process has in memory of a mapped file back to the kernel:
+// all of it has been read once, to verify it. A program that looks up little, such as
+// a service that others follow, holds no more than it needs by that; the next look-up
+// of a name takes microseconds longer, or a read of the disk where the kernel has
+// dropped the page. Of an index that is not mapped nothing is released. It is safe for
+// concurrent use, beside look-ups too.
+func (x *Index) Release() {
+	if x != nil && x.mapped {
+		release(x.image)
+		runtime.KeepAlive(x)
+	}
 }

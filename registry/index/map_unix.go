@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // mapFile maps a whole file for reading; nil for an empty one.
@@ -34,6 +36,11 @@ func mapFile(path string) ([]byte, error) {
 	}
 	return image, nil
 }
+
+// release has the kernel take back the pages of a mapping that are in memory for
+// this process. They stay in its cache of files, and are there again when they are
+// read; an error would change nothing of that.
+func release(image []byte) { _ = unix.Madvise(image, unix.MADV_DONTNEED) }
 
 // unmap fails only for what mapFile has not made.
 func unmap(image []byte) { _ = syscall.Munmap(image) }
