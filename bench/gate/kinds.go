@@ -97,9 +97,9 @@ events { worker_connections 19000; multi_accept on; }
 
 func configureNginx(w world, dir string, ports map[role]int, o *origin) ([]string, error) {
 	conf := filepath.Join(dir, "nginx.conf")
-	buffers := "proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 512k;"
-	if w.shipped {
-		buffers = ""
+	buffers := ""
+	if w.tuned {
+		buffers = "proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 512k;"
 	}
 	text := fmt.Sprintf(nginxHead, dir) + fmt.Sprintf(`http {
     access_log off; keepalive_timeout 300; keepalive_requests 100000000;

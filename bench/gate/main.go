@@ -42,7 +42,7 @@ func main() {
 	flag.StringVar(&o.world.dir, "dir", "bin/bench-gate.files", "directory for `files`")
 	flag.IntVar(&o.world.filings, "filings", 1_000_000, "filings in the registry, and names in the maps of the others")
 	flag.StringVar(&o.gate, "gate", "bin/icp-gate", "`program` to measure")
-	flag.BoolVar(&o.world.shipped, "shipped", false, "give nginx the buffers that it ships with, not larger ones, with which it moves bulk faster")
+	flag.BoolVar(&o.world.tuned, "tuned", false, "give nginx a megabyte of buffers for each connection, with which it moves bulk faster than as it ships")
 	ops := flag.String("ops", strings.Join(opNames(), ","), "what to measure")
 	only := flag.String("only", "", "measure these `proxies` alone")
 	flag.IntVar(&o.rounds, "rounds", 5, "runs of each proxy and operation; the median counts")

@@ -16,7 +16,7 @@ import (
 type world struct {
 	dir     string
 	filings int
-	shipped bool // nginx has the buffers that it ships with
+	tuned   bool // nginx has larger buffers than it ships with
 }
 
 // hosts is how many names are asked for.
