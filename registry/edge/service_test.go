@@ -142,6 +142,9 @@ func TestService(t *testing.T) {
 	if got := e.Locate(netip.MustParseAddr("198.51.100.1")).Provider; got != "tencent" {
 		t.Errorf("of what the operator and the registry list the registry counts: %q", got)
 	}
+	// The first revision is that of the snapshot: it is in force before the stream is
+	// there.
+	p.await("the stream", func() bool { f := e.Status().Registry.Feed; return f != nil && f.Connected })
 	s := e.Status().Registry
 	if s.Feed == nil || !s.Feed.Connected || !s.Feed.Leads || s.Feed.Snapshots != 1 || s.Feed.Error != "" || s.Source != p.server.URL {
 		t.Errorf("status is %+v with %+v", s, s.Feed)
