@@ -248,8 +248,10 @@ func (p *publisher) loadStep() (done bool, err error) {
 	switch {
 	case errors.Is(err, errStale):
 		p.stopAhead() // the next one begins with what is there now
+		p.stale = min(max(1, 2*p.stale), loadAtOnce)
+		p.single = p.stale
 		*p.i, err = p.s.Import(p.ctx, p.i.ID)
-		return true, err
+		return false, err
 	case err != nil:
 		return false, err
 	case alone:
@@ -259,6 +261,7 @@ func (p *publisher) loadStep() (done bool, err error) {
 	if p.checked == step.after.Rev {
 		p.checked = rev.Rev
 	}
+	p.stale = 0
 	select {
 	case p.ahead.used <- step:
 	default:

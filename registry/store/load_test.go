@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/icpgate/icpgate/registry"
@@ -136,4 +138,33 @@ func childLoads(s *store.Store) {
 		_, err = s.Publish(background, i.ID, func(p store.ImportProgress) { fmt.Printf("published %d of %d\n", p.Done, p.Of) })
 	}
 	fmt.Println(strings.TrimSpace(fmt.Sprint("failed ", err)))
+}
+
+// TestLoadBesideWriter loads while somebody else changes something all the time:
+// what was made ready is always of an older revision, and the load goes on.
+func TestLoadBesideWriter(t *testing.T) {
+	store.SetLimits(t, 10_000, loaded)
+	onEach(t, func(t *testing.T, w *world) {
+		i := w.stage(store.ImportOptions{}, of(many(0, loaded)...))
+		ctx, stop := context.WithCancel(background)
+		var writer sync.WaitGroup
+		edits := 0
+		writer.Go(func() {
+			for n := 0; ctx.Err() == nil && n < 5000; n++ {
+				f := filing("浙ICP备00000001号-1", "other.example.org")
+				f.Site.Name = fmt.Sprint("version ", n)
+				if _, err := w.s.Edit(background, staff, func(e *store.Edit) error { return e.PutFiling(f) }); err != nil {
+					t.Error(err)
+					return
+				}
+				edits++
+			}
+		})
+		i, err := w.s.Publish(background, i.ID, nil)
+		stop()
+		writer.Wait()
+		if err != nil || i.State != store.ImportDone || edits == 5000 {
+			t.Errorf("got %s beside %d edits, %v; want done before their end", i.State, edits, err)
+		}
+	})
 }

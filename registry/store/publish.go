@@ -66,6 +66,11 @@ type publisher struct {
 	ahead   *preparer         // makes ready what is loaded next; nil before the first
 	slowly  bool              // each filing has to be looked at
 
+	// Where others write all the time, each step is stale when it is ready. Some chunks
+	// are made by themselves then, whatever others do: more of them each time.
+	single int // that are still to be
+	stale  int // how many were the last time; 0 after a step that was not
+
 	// What others have changed since the import was compared.
 	checked uint64 // up to this revision
 	lost    bool   // it is not known any more
@@ -110,7 +115,7 @@ func (p *publisher) next() error {
 			return err
 		}
 	}
-	if p.loading && !p.slowly {
+	if p.loading && !p.slowly && p.single == 0 {
 		if done, err := p.loadStep(); done || err != nil {
 			return err
 		}
@@ -118,6 +123,7 @@ func (p *publisher) next() error {
 			return err
 		}
 	}
+	p.single = max(0, p.single-1)
 	return p.chunk()
 }
 
