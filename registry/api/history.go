@@ -49,17 +49,27 @@ func (s *Service) historyRoutes() {
 		OperationID: "history", Method: http.MethodGet, Path: HistoryPath, Summary: "Who did what to a filing number, a name or an address, and when; oldest first",
 	}, func(ctx context.Context, in *ofQuery) (*struct{ Body History }, error) {
 		list, err := s.cfg.Store.History(ctx, in.Of)
-		return &struct{ Body History }{History{eventsOf(list)}}, err
+		return &struct{ Body History }{History{eventsOf(ctx, list)}}, err
 	})
 	register(s, store.ScopeRead, huma.Operation{
 		OperationID: "journal", Method: http.MethodGet, Path: JournalPath, Summary: "Who did what, and when; newest first. Imports stand there as a whole",
+		Description: "What tokens and persons were before and after is told with the scope admin only.",
 	}, s.journal)
 }
 
-func eventsOf(list []store.Event) []Event {
+// forAdmins are the kinds whose entries tell, before and after, what takes the scope
+// admin to list: scopes of tokens and roles of persons.
+var forAdmins = map[string]bool{"token": true, "person": true}
+
+func eventsOf(ctx context.Context, list []store.Event) []Event {
+	all := IdentityOf(ctx).Has(store.ScopeAdmin)
 	events := make([]Event, len(list))
 	for i, e := range list {
 		x := Event{Rev: e.Rev, At: e.At, Who: e.Who, Owner: e.Owner, Why: e.Why, Import: e.Import, What: e.What, Key: e.Key}
+		if !all && forAdmins[e.What] {
+			events[i] = x
+			continue
+		}
 		if len(e.Was) > 0 {
 			x.Was = e.Was
 		}
@@ -88,6 +98,6 @@ func (s *Service) journal(ctx context.Context, in *struct {
 	list, err := s.cfg.Store.Journal(ctx, q)
 	out := &struct{ Body Journal }{}
 	list, out.Body.Next = next(list, in.Limit, func(e store.Event) string { return strconv.FormatInt(e.ID, 10) })
-	out.Body.Events = eventsOf(list)
+	out.Body.Events = eventsOf(ctx, list)
 	return out, err
 }

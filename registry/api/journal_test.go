@@ -79,3 +79,24 @@ func TestJournal(t *testing.T) {
 		}
 	})
 }
+
+// TestJournalForAdmins: what tokens and persons may do is told to those who may list
+// them; who made them when, to all who read.
+func TestJournalForAdmins(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		w.call(t, "all", "PUT", api.PersonsPath, api.SetPerson{Name: "zoe", Roles: []string{"approver"}, Why: "order 1"}, nil, 204)
+		var made api.MadeToken
+		w.call(t, "all", "POST", api.TokensPath, api.NewToken{Owner: "zoe", Note: "a secret note", Scopes: []string{"read"}}, &made, 201)
+		for _, path := range []string{api.JournalPath + "?what=person", api.JournalPath + "?what=token", api.HistoryPath + "?of=" + made.Token.ID} {
+			for who, told := range map[string]bool{"read": false, "all": true} {
+				text := w.call(t, who, "GET", path, nil, nil, 200)
+				if !strings.Contains(text, `"who":`) {
+					t.Errorf("%s with the token %q: no entry in %s", path, who, text)
+				}
+				if strings.Contains(text, `"is":`) != told {
+					t.Errorf("%s with the token %q: got %s; want it told: %v", path, who, text, told)
+				}
+			}
+		}
+	})
+}
