@@ -89,7 +89,7 @@ made at the relay (--dir). Nothing is changed there: the registry of record is
 elsewhere. While upstream is away, a relay serves what it has.`,
 		Example: `  icp-registry serve --dir /var/lib/icp-registry --listen :8443 --cert cert.pem --key key.pem
   icp-registry serve --dir ./registry --listen 127.0.0.1:8080
-  icp-registry serve --dir /var/lib/icp-relay --listen :8443 --cert cert.pem --key key.pem \\
+  icp-registry serve --dir /var/lib/icp-relay --listen :8443 --cert cert.pem --key key.pem \
       --upstream https://registry.example --upstream-key signing.pub.pem --upstream-token token.txt`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
