@@ -2,6 +2,7 @@ package icp_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/coredns/coredns/plugin"
@@ -32,7 +33,11 @@ func TestLarge(t *testing.T) {
 	w := newWorld(t)
 	cost := func(n int) float64 {
 		p := icp.Open(t, w.cfg, large(t, n), ".")
-		return testing.AllocsPerRun(2, func() { ask(t, p, query{name: "www.unfiled.test", qtype: dns.TypeA}) })
+		least := math.Inf(1)
+		for range 5 { // what others in the process allocate is counted too
+			least = min(least, testing.AllocsPerRun(2, func() { ask(t, p, query{name: "www.unfiled.test", qtype: dns.TypeA}) }))
+		}
+		return least
 	}
 	if one, four := cost(200), cost(800); four > 5*one {
 		t.Errorf("got %.0f allocations for 600 records and %.0f for four times as many; want them to grow as the records do", one, four)
