@@ -27,7 +27,7 @@ var (
 	// A block answer holds none of the records, so those are not counted one by one.
 	recordCount = promauto.NewCounterVec(prometheus.CounterOpts{
 		Namespace: plugin.Namespace, Subsystem: name, Name: "refused_records_total",
-		Help: "Counter of records taken out of, or altered in, answers that went on without them, by section.",
+		Help: "Counter of records that answers lost, or that lost hints, for an address in them, by section.",
 	}, []string{"section"})
 
 	reloadCount = promauto.NewCounterVec(prometheus.CounterOpts{
