@@ -124,7 +124,7 @@ func (in *inspector) madeSOA(owner string) dns.SOA {
 func (in *inspector) zoneSOA(m *dns.Msg) *dns.SOA {
 	soa := in.findSOA(m)
 	if soa == nil {
-		soa = in.findSOA(in.askSOA())
+		soa = in.findSOA(in.askSOA(in.inZone(m)))
 	}
 	if soa == nil {
 		return nil
@@ -153,11 +153,26 @@ func (in *inspector) findSOA(m *dns.Msg) *dns.SOA {
 // for its answer meanwhile.
 const soaPatience = 200 * time.Millisecond
 
-// askSOA asks the plugins below for the zone of the asked name: who answers with
+// inZone returns a name of the asked name's zone whose SOA record can be asked for: at
+// an alias every question is answered with the alias. It is never the name of a
+// zone (RFC 1034 §3.6.2), so the name above it is in the same one.
+func (in *inspector) inZone(m *dns.Msg) string {
+	name := in.question[0].Name
+	if _, ok := alias(m.Answer, name); !ok {
+		return name
+	}
+	i, end := dns.NextLabel(name, 0)
+	if end {
+		return name
+	}
+	return name[i:]
+}
+
+// askSOA asks the plugins below for the zone of a name: who answers with
 // authority mostly knows it without asking anybody, but it may be a server behind
 // them that does, or does not. nil if the client has gone or nobody answers in
 // time.
-func (in *inspector) askSOA() *dns.Msg {
+func (in *inspector) askSOA(name string) *dns.Msg {
 	if in.icp.Next == nil || in.ctx.Err() != nil {
 		return nil
 	}
@@ -175,7 +190,7 @@ func (in *inspector) askSOA() *dns.Msg {
 			answered <- m
 		}()
 		r := new(dns.Msg)
-		r.SetQuestion(in.question[0].Name, dns.TypeSOA)
+		r.SetQuestion(name, dns.TypeSOA)
 		if _, err := in.icp.Next.ServeDNS(ctx, w, r); err == nil {
 			m = w.Msg
 		}
@@ -184,6 +199,11 @@ func (in *inspector) askSOA() *dns.Msg {
 	case m := <-answered:
 		return m
 	case <-ctx.Done():
+	}
+	select {
+	case m := <-answered: // both were so at once: the context ends with the answer, too
+		return m
+	default:
 		return nil
 	}
 }

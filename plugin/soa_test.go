@@ -37,6 +37,38 @@ func TestZoneNotTold(t *testing.T) {
 	}
 }
 
+// TestZoneTold: who answers with authority and tells its zone is repeated, each time,
+// also of an alias, where the zone cannot be asked for by its name.
+func TestZoneTold(t *testing.T) {
+	w := newWorld(t)
+	zone := rrs(t, []string{"test. 300 IN SOA ns.test. host.test. 7 1 1 1 300"})
+	next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+		m := new(dns.Msg).SetReply(r)
+		m.Authoritative = true
+		switch q := r.Question[0]; {
+		case q.Name == "alias.unfiled.test.":
+			m.Answer = rrs(t, []string{q.Name + " 300 IN CNAME x.unfiled.test."})
+			if q.Qtype == dns.TypeA {
+				m.Answer = append(m.Answer, rrs(t, []string{"x.unfiled.test. 300 IN A " + ours})...)
+			}
+		case q.Qtype == dns.TypeA:
+			m.Answer = rrs(t, []string{q.Name + " 300 IN A " + ours})
+		default:
+			m.Ns = zone
+		}
+		return 0, w.WriteMsg(m)
+	})
+	p := icp.Open(t, w.cfg, next, ".")
+	for _, name := range []string{"www.unfiled.test.", "alias.unfiled.test."} {
+		for i := range 5000 {
+			m := ask(t, p, query{name: name, qtype: dns.TypeA})
+			if soa, ok := m.Ns[0].(*dns.SOA); !ok || soa.Hdr.Name != "test." || soa.Serial != 7 || soa.Hdr.Ttl != 5 {
+				t.Fatalf("answer %d for %s has %s; want the SOA record of the zone", i, name, m.Ns[0])
+			}
+		}
+	}
+}
+
 // TestUnaskedOPT: an OPT record that comes from behind, in whatever section, is
 // not handed to a client that sent none with an answer that was changed.
 func TestUnaskedOPT(t *testing.T) {
