@@ -155,9 +155,15 @@ const soaPatience = 200 * time.Millisecond
 
 // inZone returns a name of the asked name's zone whose SOA record can be asked for: at
 // an alias every question is answered with the alias. It is never the name of a
-// zone (RFC 1034 §3.6.2), so the name above it is in the same one.
+// zone (RFC 1034 §3.6.2), so the name above it is in the same one. Below a DNAME all
+// are aliases, but not at its owner (RFC 6672 §2.3).
 func (in *inspector) inZone(m *dns.Msg) string {
 	name := in.question[0].Name
+	for _, rr := range m.Answer {
+		if d, ok := rr.(*dns.DNAME); ok && dns.IsSubDomain(d.Hdr.Name, name) {
+			return d.Hdr.Name
+		}
+	}
 	if _, ok := alias(m.Answer, name); !ok {
 		return name
 	}

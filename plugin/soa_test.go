@@ -2,6 +2,7 @@ package icp_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/coredns/coredns/plugin"
@@ -38,7 +39,7 @@ func TestZoneNotTold(t *testing.T) {
 }
 
 // TestZoneTold: who answers with authority and tells its zone is repeated, each time,
-// also of an alias, where the zone cannot be asked for by its name.
+// also of an alias and below a DNAME, where the zone cannot be asked for by the name.
 func TestZoneTold(t *testing.T) {
 	w := newWorld(t)
 	zone := rrs(t, []string{"test. 300 IN SOA ns.test. host.test. 7 1 1 1 300"})
@@ -46,6 +47,11 @@ func TestZoneTold(t *testing.T) {
 		m := new(dns.Msg).SetReply(r)
 		m.Authoritative = true
 		switch q := r.Question[0]; {
+		case strings.HasSuffix(q.Name, ".moved.unfiled.test."):
+			m.Answer = rrs(t, []string{"moved.unfiled.test. 300 IN DNAME accessed.test.", q.Name + " 300 IN CNAME x.accessed.test."})
+			if q.Qtype == dns.TypeA {
+				m.Answer = append(m.Answer, rrs(t, []string{"x.accessed.test. 300 IN A " + ours})...)
+			}
 		case q.Name == "alias.unfiled.test.":
 			m.Answer = rrs(t, []string{q.Name + " 300 IN CNAME x.unfiled.test."})
 			if q.Qtype == dns.TypeA {
@@ -59,7 +65,7 @@ func TestZoneTold(t *testing.T) {
 		return 0, w.WriteMsg(m)
 	})
 	p := icp.Open(t, w.cfg, next, ".")
-	for _, name := range []string{"www.unfiled.test.", "alias.unfiled.test."} {
+	for _, name := range []string{"www.unfiled.test.", "alias.unfiled.test.", "a.b.moved.unfiled.test."} {
 		for i := range 5000 {
 			m := ask(t, p, query{name: name, qtype: dns.TypeA})
 			if soa, ok := m.Ns[0].(*dns.SOA); !ok || soa.Hdr.Name != "test." || soa.Serial != 7 || soa.Hdr.Ttl != 5 {
