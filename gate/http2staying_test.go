@@ -33,7 +33,11 @@ func newHolding(t testing.TB) *holding {
 	h := &holding{asked: make(chan struct{}, 100), finish: make(chan struct{})}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
-			h.asked <- struct{}{}
+			select {
+			case h.asked <- struct{}{}:
+			case <-t.Context().Done(): // more than anybody has waited for
+				return
+			}
 			select {
 			case <-h.finish:
 			case <-t.Context().Done(): // it has failed
