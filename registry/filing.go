@@ -86,10 +86,30 @@ func (f *Filing) Check() error {
 			return err
 		}
 	}
+	if err := f.checkTimes(); err != nil {
+		return err
+	}
 	if err := f.checkAccesses(); err != nil {
 		return err
 	}
 	return f.checkCovers()
+}
+
+// checkTimes refuses what is no moment of the years 0 to 9999 wherever it is told:
+// RFC 3339 has no others, and a day of margin takes in all zones.
+func (f *Filing) checkTimes() error {
+	const first, last = -62_167_219_200 + 86_400, 253_402_300_799 - 86_400 // seconds since 1970
+	for _, t := range []time.Time{f.Site.FiledAt, f.UpdatedAt} {
+		if s := t.Unix(); s < first || s > last {
+			return fmt.Errorf("a filing dated in the year %d; expect 0 to 9999", t.Year())
+		}
+	}
+	for _, a := range f.Accesses {
+		if a.At < first || a.At > last {
+			return fmt.Errorf("an access with %s of the year %d; expect 0 to 9999", a.Provider, time.Unix(a.At, 0).UTC().Year())
+		}
+	}
+	return nil
 }
 
 func (f *Filing) checkAccesses() error {

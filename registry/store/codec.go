@@ -171,11 +171,20 @@ func (d *decoder) time() time.Time {
 		return time.Time{}
 	}
 	sec := unzigzag(v - 1)
-	if sec > math.MaxInt32*64 || sec < math.MinInt32*64 {
+	if sec > math.MaxInt32*128 || sec < math.MinInt32*128 { // the year 10680
 		d.bad = true
 		return time.Time{}
 	}
 	return fromUnix(sec)
+}
+
+// tellable refuses a time that JSON cannot tell, whatever zone it is told in: a list
+// with one such could not be read any more.
+func tellable(t time.Time) error {
+	if a, b := t.Add(-24*time.Hour).UTC().Year(), t.Add(24*time.Hour).UTC().Year(); a < 0 || b > 9999 {
+		return fmt.Errorf("the time is in the year %d; expect one until 9999", t.UTC().Year())
+	}
+	return nil
 }
 
 // china is the time zone in which filings are dated.

@@ -29,6 +29,9 @@ func (e *Edit) PutPSB(p PSB) error {
 		return err
 	}
 	if !p.FiledAt.IsZero() {
+		if err := tellable(p.FiledAt); err != nil {
+			return fmt.Errorf("%w PSB filing %q: %w", ErrInvalid, p.Number, err)
+		}
 		p.FiledAt = fromUnix(p.FiledAt.Unix())
 	}
 	if was != nil && shown(was) == shown(p) {

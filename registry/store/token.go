@@ -90,6 +90,8 @@ func (t *Token) check(now time.Time) error {
 		return fmt.Errorf("%w token: it has no scope; expect some of %s", ErrInvalid, strings.Join(Scopes(), ", "))
 	case !t.Until.IsZero() && !t.Until.After(now):
 		return fmt.Errorf("%w token: it expired at %s", ErrInvalid, t.Until.Format(time.RFC3339))
+	case tellable(t.Until) != nil:
+		return fmt.Errorf("%w token: %w", ErrInvalid, tellable(t.Until))
 	}
 	for i, scope := range t.Scopes {
 		if !slices.Contains(Scopes(), scope) {
