@@ -101,12 +101,12 @@ func (f *Filing) checkTimes() error {
 	const first, last = -62_167_219_200 + 86_400, 253_402_300_799 - 86_400 // seconds since 1970
 	for _, t := range []time.Time{f.Site.FiledAt, f.UpdatedAt} {
 		if s := t.Unix(); s < first || s > last {
-			return fmt.Errorf("a filing dated in the year %d; expect 0 to 9999", t.Year())
+			return fmt.Errorf("a filing dated %s; expect 0000-01-02 to 9999-12-30", t.UTC().Format(time.DateOnly))
 		}
 	}
 	for _, a := range f.Accesses {
 		if a.At < first || a.At > last {
-			return fmt.Errorf("an access with %s of the year %d; expect 0 to 9999", a.Provider, time.Unix(a.At, 0).UTC().Year())
+			return fmt.Errorf("an access with %s of %s; expect 0000-01-02 to 9999-12-30", a.Provider, time.Unix(a.At, 0).UTC().Format(time.DateOnly))
 		}
 	}
 	return nil

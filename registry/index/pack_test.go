@@ -38,7 +38,7 @@ func TestPack(t *testing.T) {
 	china := time.FixedZone("CST", 8*3600)
 	times := []time.Time{
 		{}, time.Unix(0, 0), time.Unix(-1, 0), time.Date(2017, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1999, 12, 31, 0, 0, 0, 0, china),
-		time.Date(2024, 2, 29, 0, 0, 0, 0, china), time.Date(2024, 2, 29, 1, 2, 3, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		time.Date(2024, 2, 29, 0, 0, 0, 0, china), time.Date(2024, 2, 29, 1, 2, 3, 0, time.UTC), time.Date(9999, 12, 30, 23, 59, 59, 0, time.UTC),
 	}
 	for _, filed := range times {
 		for _, updated := range times {
