@@ -30,8 +30,9 @@ var (
 	entryRegions   = []string{"cn-hangzhou", "cn-hongkong", "ap-southeast-1", "ap-nowhere", "cn-test", "CN-Test", "-", "c#d", strings.Repeat("r", 65)}
 	entryPlaces    = []string{"mainland", "hong-kong", "overseas", "private", "unknown", "none", "", "mars"}
 	entryDemands   = []string{"access", "filing", "none", "filing origin-here=access", "access origin-here=", "access origin-here=none filing"}
-	entryOptions   = []string{"", "acceleration=global", "acceleration=mars", "origin=here", "origin=", "origin=here origin=overseas", "acceleration=unknown"}
+	entryOptions   = []string{"", "acceleration=global", "acceleration=mars", "origin=here", "origin=", "origin=here origin=overseas", "acceleration=unknown", "", ""}
 	entryPrefixes  = []string{"192.0.2.0/24", "192.0.2.1", "192.0.2.1/32", "192.0.2.1/24", "0.0.0.0/0", "2001:db8::/32", "2001:DB8::1", "::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "::ffff:0:0/95", "::/0", "fe80::1%eth0", "example.com"}
+	entryTLDs      = []string{"com", "COM", "net", "test", "example", "中国", "xn--fiqs8s", "公司", "cn", "invalid", "localhost", "museum"}
 	entryNames     = []string{"example.com", "EXAMPLE.com.", "*.example.com", "*.*.example.com", "a*.example.com", "*", "*.", ".", "com", "a_b.example", "中文.example", "xn--fiq228c.example", "a..b", strings.Repeat("a.", 120) + "example", "exa#mple.com", "192.0.2.1", "example.com extra"}
 )
 
@@ -48,7 +49,7 @@ func drawLine(r *rapid.T, list registry.List) (key, value string) {
 	case registry.ListProfiles:
 		return of("provider", entryProviders) + " " + of("product", entryProducts), of("demand", entryDemands)
 	}
-	return of("key", entryNames), of("value", []string{"", "", "x"})
+	return of("key", append(entryTLDs, entryNames...)), of("value", []string{"", "", "x"})
 }
 
 // TestEdgesReadWhatIsAccepted: whatever the registry of record takes into its lists,
