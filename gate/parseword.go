@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry"
 )
 
 // word finds s among the legal words; empty ones are not legal.
@@ -71,7 +71,7 @@ func duration(what, s string, low, high time.Duration) (time.Duration, error) {
 // prefixes reads networks, each once.
 func prefixes(args []string) (all []netip.Prefix, err error) {
 	for _, s := range args {
-		prefix, err := edge.ParsePrefix(s)
+		prefix, err := registry.ParsePrefix(s)
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -70,11 +69,7 @@ func serverView(v registry.Server) Server {
 		out.Place = v.Place.String()
 	}
 	for _, p := range v.Addresses {
-		if p.IsSingleIP() {
-			out.Addresses = append(out.Addresses, p.Addr().String())
-		} else {
-			out.Addresses = append(out.Addresses, p.String())
-		}
+		out.Addresses = append(out.Addresses, registry.PrefixText(p))
 	}
 	return out
 }
@@ -94,12 +89,9 @@ func (v *Server) parse() (out registry.Server, err error) {
 		}
 	}
 	for _, text := range v.Addresses {
-		p, err := netip.ParsePrefix(text)
-		if a, alone := netip.ParseAddr(text); alone == nil && a.Zone() == "" {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
+		p, err := registry.ParsePrefix(text)
 		if err != nil {
-			return out, unprocessable(fmt.Errorf("address %q: expect an address or a CIDR, for example 192.0.2.7", text))
+			return out, unprocessable(fmt.Errorf("address %w", err))
 		}
 		out.Addresses = append(out.Addresses, p)
 	}

@@ -19,9 +19,9 @@ type Lister interface {
 }
 
 // beneath is a data file of the operator with what the registry lists beneath it:
-// where both say something of the same, which the first fields tell, the operator
-// counts. Without a file there is the registry alone.
-func (e *Edge) beneath(path string, fields int, lists ...registry.List) ([]byte, error) {
+// where both say something of the same, which about tells by a line's fields, the
+// operator counts. Without a file there is the registry alone.
+func (e *Edge) beneath(path string, about func(fields []string) string, lists ...registry.List) ([]byte, error) {
 	var own []byte
 	if path != "" {
 		var err error
@@ -31,7 +31,7 @@ func (e *Edge) beneath(path string, fields int, lists ...registry.List) ([]byte,
 	}
 	said := map[string]bool{}
 	for line := range bytes.Lines(own) {
-		if key := keyOf(string(line), fields); key != "" {
+		if key := keyOf(string(line), about); key != "" {
 			said[key] = true
 		}
 	}
@@ -41,7 +41,7 @@ func (e *Edge) beneath(path string, fields int, lists ...registry.List) ([]byte,
 	}
 	for _, list := range lists {
 		for line := range bytes.Lines(e.lists.File(list)) {
-			if key := keyOf(string(line), fields); key != "" && !said[key] {
+			if key := keyOf(string(line), about); key != "" && !said[key] {
 				said[key] = true
 				all = append(all, line...)
 			}
@@ -50,12 +50,55 @@ func (e *Edge) beneath(path string, fields int, lists ...registry.List) ([]byte,
 	return all, nil
 }
 
-// keyOf is what a line is about: its first fields in lower case, without a
-// comment.
-func keyOf(line string, fields int) string {
+// keyOf is what a line is about, "" for one that says nothing.
+func keyOf(line string, about func(fields []string) string) string {
 	line, _, _ = strings.Cut(strings.TrimPrefix(line, "\ufeff"), "#")
-	words := strings.Fields(strings.ToLower(line))
-	return strings.Join(words[:min(fields, len(words))], " ")
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return ""
+	}
+	return about(fields)
+}
+
+// What lines of each list are about, in one form however they are spelt: two rows of
+// one prefix or name that say different things are an error, and would keep the edge
+// from the whole list. What cannot be read stays as it is, for the list's parser to
+// refuse.
+
+func aboutPrefix(fields []string) string {
+	p, err := registry.ParsePrefix(fields[0])
+	if err != nil {
+		return fields[0]
+	}
+	return p.String()
+}
+
+func aboutName(fields []string) string {
+	name, below := strings.CutPrefix(fields[0], "*.")
+	d, err := registry.ParseDNSName(name)
+	switch {
+	case err != nil:
+		return fields[0]
+	case below:
+		return "*." + d.String()
+	}
+	return d.String()
+}
+
+func aboutSuffix(fields []string) string {
+	s, err := place.CanonicalSuffix(fields[0])
+	if err != nil {
+		return fields[0]
+	}
+	return s
+}
+
+// aboutProfile is provider and product; the words of products have one spelling.
+func aboutProfile(fields []string) string {
+	if id, err := registry.ParseProviderID(fields[0]); err == nil {
+		fields[0] = string(id)
+	}
+	return strings.Join(fields[:min(2, len(fields))], " ")
 }
 
 // source names what beneath made, in errors.
@@ -68,7 +111,7 @@ func source(path string) string {
 
 // openListedPlaces is place.Open with the networks of the registry.
 func (e *Edge) openListedPlaces(c place.Config) (*place.Table, error) {
-	text, err := e.beneath(c.Networks, 1, registry.ListNetworks, registry.ListServers)
+	text, err := e.beneath(c.Networks, aboutPrefix, registry.ListNetworks, registry.ListServers)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +122,7 @@ func (e *Edge) openListedPlaces(c place.Config) (*place.Table, error) {
 }
 
 func (e *Edge) openListedSuffixes(path string) (*place.Suffixes, error) {
-	text, err := e.beneath(path, 1, registry.ListSuffixes)
+	text, err := e.beneath(path, aboutSuffix, registry.ListSuffixes)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +130,7 @@ func (e *Edge) openListedSuffixes(path string) (*place.Suffixes, error) {
 }
 
 func (e *Edge) openListedBindings(path string) (*place.Bindings, error) {
-	text, err := e.beneath(path, 1, registry.ListBindings)
+	text, err := e.beneath(path, aboutName, registry.ListBindings)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +138,7 @@ func (e *Edge) openListedBindings(path string) (*place.Bindings, error) {
 }
 
 func (e *Edge) openListedProfiles(path string) (*registry.Profiles, error) {
-	text, err := e.beneath(path, 2, registry.ListProfiles)
+	text, err := e.beneath(path, aboutProfile, registry.ListProfiles)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +148,7 @@ func (e *Edge) openListedProfiles(path string) (*registry.Profiles, error) {
 // openListedExemptions reads those of the registry; the block's own are beside
 // them.
 func (e *Edge) openListedExemptions() (*Exemptions, error) {
-	text, err := e.beneath("", 1, registry.ListExemptions)
+	text, err := e.beneath("", aboutName, registry.ListExemptions)
 	if err != nil {
 		return nil, err
 	}

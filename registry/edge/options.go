@@ -139,7 +139,7 @@ func (p *parser) clients(args []string) error {
 		return err
 	}
 	for _, s := range args[1:] {
-		prefix, err := ParsePrefix(s)
+		prefix, err := registry.ParsePrefix(s)
 		if err != nil {
 			return err
 		}
@@ -149,23 +149,6 @@ func (p *parser) clients(args []string) error {
 		p.cfg.Clients = append(p.cfg.Clients, Client{prefix, Treatment(i + 1)})
 	}
 	return nil
-}
-
-// ParsePrefix reads a network as options write it: a CIDR without bits behind its
-// length, or a single address as one. The error says what is expected.
-func ParsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(s)
-	if err != nil || prefix.Addr().Is4In6() {
-		return prefix, fmt.Errorf("%q is no network; expect a CIDR such as 192.0.2.0/24, or an address", s)
-	}
-	if prefix != prefix.Masked() {
-		return prefix, fmt.Errorf("network %q has bits set behind its length; expect %s", s, prefix.Masked())
-	}
-	return prefix, nil
 }
 
 // maxEDE is the largest code of an extended DNS error, RFC 8914 §2.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 )
 
@@ -58,26 +57,4 @@ func show(s string) string {
 		return s[:most] + "…"
 	}
 	return s
-}
-
-// parsePrefix reads a CIDR or an address, which stands for itself alone.
-func parsePrefix(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if a, addrErr := netip.ParseAddr(s); addrErr == nil {
-		if a.Zone() != "" {
-			return p, fmt.Errorf("%q has a zone, which names an interface of one host; write %s", show(s), a.WithZone(""))
-		}
-		p, err = netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	switch {
-	case err != nil:
-		return p, fmt.Errorf("%q is no CIDR and no address; write for example 192.0.2.0/24 or 2001:db8::/32", show(s))
-	case p.Addr().Is4In6() && p.Bits() < 96:
-		return p, fmt.Errorf("%q mixes IPv4 and IPv6; write the IPv4 prefix by itself", s)
-	case p.Addr().Is4In6():
-		return p, fmt.Errorf("%q is IPv4 written as IPv6; write %s", s, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked())
-	case p != p.Masked():
-		return p, fmt.Errorf("%q has bits below its length; write %s, or %s for the one address", s, p.Masked(), p.Addr())
-	}
-	return p, nil
 }

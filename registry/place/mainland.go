@@ -43,7 +43,7 @@ func ParseMainland(name string, r io.Reader) (*List, error) {
 		if len(fields) > 1 {
 			return fmt.Errorf("unexpected %q after %q; expect one CIDR or address a line", show(fields[1]), show(fields[0]))
 		}
-		p, err := parsePrefix(fields[0])
+		p, err := registry.ParsePrefix(fields[0])
 		if err != nil {
 			return err
 		}

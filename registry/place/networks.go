@@ -60,7 +60,7 @@ func parseNetwork(fields []string) (p netip.Prefix, n network, err error) {
 	if len(fields) < 4 || len(fields) > 5 {
 		return p, n, fmt.Errorf("%d fields; expect CIDR PROVIDER PRODUCT REGION [PLACE], with - for what is unknown", len(fields))
 	}
-	if p, err = parsePrefix(fields[0]); err != nil {
+	if p, err = registry.ParsePrefix(fields[0]); err != nil {
 		return p, n, err
 	}
 	if n.where, err = parseService(fields[1:4]); err != nil {

@@ -47,6 +47,13 @@ func parsePattern(s string) (p pattern, err error) {
 	return p, err
 }
 
+// CanonicalSuffix returns the one form of a CNAME suffix that a line of ParseSuffixes
+// may begin with, however it is spelt.
+func CanonicalSuffix(s string) (string, error) {
+	p, err := parsePattern(s)
+	return p.String(), err
+}
+
 // parseHostName reads a name of a file: no port, and not the root.
 func parseHostName(s string) (registry.Domain, error) {
 	d, err := registry.ParseDNSName(s)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -160,8 +159,8 @@ func parseEntry(x *registry.Entry) ([]string, error) {
 func parseKey(list registry.List, fields []string) error {
 	switch list {
 	case registry.ListNetworks:
-		p, err := parsePrefix(fields[0])
-		fields[0] = p
+		p, err := registry.ParsePrefix(fields[0])
+		fields[0] = registry.PrefixText(p)
 		return err
 	case registry.ListProfiles:
 		if fields[0] != "*" {
@@ -194,25 +193,6 @@ func parseKey(list registry.List, fields []string) error {
 		}
 	}
 	return err
-}
-
-// parsePrefix reads a CIDR or an address, which stands for itself alone, and
-// writes it in one way.
-func parsePrefix(s string) (string, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		return a.Unmap().String(), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return "", fmt.Errorf("%q is no CIDR and no address; write for example 192.0.2.0/24", s)
-	}
-	if p.Masked() != p {
-		return "", fmt.Errorf("%q has bits behind its length; expect %s", s, p.Masked())
-	}
-	if p.IsSingleIP() {
-		return p.Addr().String(), nil
-	}
-	return p.String(), nil
 }
 
 // productOfNetwork is what a network is besides the products of filings: where a

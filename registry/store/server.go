@@ -65,8 +65,8 @@ func checkServer(v *registry.Server) error {
 		return fmt.Errorf("a quota of %d", v.Quota)
 	}
 	for i, p := range v.Addresses {
-		if !p.IsValid() || p.Masked() != p {
-			return fmt.Errorf("address %s: expect an address or a CIDR without bits behind its length", p)
+		if _, err := registry.ParsePrefix(p.String()); err != nil {
+			return fmt.Errorf("address %w", err)
 		}
 		if slices.Contains(v.Addresses[:i], p) {
 			return fmt.Errorf("address %s stands twice", p)
@@ -78,10 +78,7 @@ func checkServer(v *registry.Server) error {
 
 func (t *tx) addAddresses(v *registry.Server) error {
 	for _, p := range v.Addresses {
-		text, err := parsePrefix(p.String())
-		if err != nil {
-			return err
-		}
+		text := registry.PrefixText(p)
 		var other string
 		switch err := t.row("SELECT server_id FROM server_address WHERE prefix = ?", text).Scan(&other); {
 		case err == nil:
@@ -129,11 +126,7 @@ func (t *tx) dropAddresses(was *registry.Server) error {
 		return nil
 	}
 	for _, p := range was.Addresses {
-		text, err := parsePrefix(p.String())
-		if err != nil {
-			return err
-		}
-		t.set(registry.Entry{List: registry.ListServers, Key: text, Gone: true})
+		t.set(registry.Entry{List: registry.ListServers, Key: registry.PrefixText(p), Gone: true})
 	}
 	return t.exec("DELETE FROM server_address WHERE server_id = ?", was.ID)
 }
@@ -236,10 +229,7 @@ func (s *Store) servers(ctx context.Context, q querier, where string, args ...an
 		if err := rows.Scan(&id, &text); err != nil {
 			return err
 		}
-		p, err := netip.ParsePrefix(text)
-		if a, alone := netip.ParseAddr(text); alone == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
+		p, err := registry.ParsePrefix(text)
 		list[at[id]].Addresses = append(list[at[id]].Addresses, p)
 		return err
 	})
