@@ -23,8 +23,6 @@ import (
 type sqlite struct {
 	path string
 	lock *os.File
-	conn any                               // the connection that writes, of stmt
-	stmt map[string]driver.StmtExecContext // its inserts, by their text
 }
 
 func (*sqlite) name() string { return "sqlite" }
@@ -45,10 +43,7 @@ func (e *sqlite) open(ctx context.Context, o *Options) (write, read *sql.DB, err
 		return nil, nil, err
 	}
 	name := e.uri() + "?" + pragmas
-	write, err = sql.Open("sqlite", name+"&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-65536)")
-	if err != nil {
-		return nil, nil, err
-	}
+	write = openKeeping(name + "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-65536)")
 	write.SetMaxOpenConns(1)
 	if err := write.PingContext(ctx); err != nil {
 		write.Close()
@@ -160,9 +155,13 @@ func (e *sqlite) insertFlat(ctx context.Context, c *sql.Conn, tx *sql.Tx, t *tab
 }
 
 // insertWhole inserts as many rows as whole statements take, by statements of the
-// connection that are kept: to prepare one costs as much as to run it.
+// connection that are kept.
 func (e *sqlite) insertWhole(ctx context.Context, dc any, t *table, all []any) error {
-	stmt, err := e.prepared(ctx, dc, t)
+	conn, ok := dc.(*keepingConn)
+	if !ok {
+		return fmt.Errorf("the connection is a %T; expect one that keeps statements", dc)
+	}
+	stmt, err := conn.prepared(ctx, t.insertSQL(insertRows))
 	if err != nil {
 		return err
 	}
@@ -180,31 +179,6 @@ func (e *sqlite) insertWhole(ctx context.Context, dc any, t *table, all []any) e
 		all = all[len(args):]
 	}
 	return nil
-}
-
-// prepared returns a statement of the connection that writes.
-func (e *sqlite) prepared(ctx context.Context, dc any, t *table) (driver.StmtExecContext, error) {
-	if e.conn != dc {
-		e.conn, e.stmt = dc, map[string]driver.StmtExecContext{} // the statements of another one went with it
-	}
-	q := t.insertSQL(insertRows)
-	if s, ok := e.stmt[q]; ok {
-		return s, nil
-	}
-	conn, ok := dc.(driver.ConnPrepareContext)
-	if !ok {
-		return nil, fmt.Errorf("a connection of type %T prepares no statements", dc)
-	}
-	made, err := conn.PrepareContext(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	s, ok := made.(driver.StmtExecContext)
-	if !ok {
-		return nil, fmt.Errorf("a statement of type %T cannot be run", made)
-	}
-	e.stmt[q] = s
-	return s, nil
 }
 
 // loading: an index that grows at random places writes each of its pages many
@@ -278,10 +252,7 @@ func (e *sqlite) fill(ctx context.Context, l *loader) error {
 	if err := e.create(); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", e.uri()+"?"+pragmas+"&_txlock=immediate&_pragma=journal_mode(WAL)")
-	if err != nil {
-		return err
-	}
+	db := openKeeping(e.uri() + "?" + pragmas + "&_txlock=immediate&_pragma=journal_mode(WAL)")
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	if err := l.into(ctx, e, db, nil); err != nil {
