@@ -91,6 +91,8 @@ type world struct {
 	now time.Time
 	key *store.Key
 	s   *store.Store
+
+	unpublished string // an import of onFullDisk
 }
 
 func (w *world) clock() time.Time {
