@@ -83,10 +83,21 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 		if s.err != nil {
 			return total, ended(s.err, limit)
 		}
-		piece := int64(s.n)
+		piece, told := int64(s.n), int64(0)
 		for s.n > 0 && s.err == nil {
-			if err := dst.raw.Write(drain); err != nil {
+			had := s.n
+			err := dst.raw.Write(drain)
+			switch took := int64(had - s.n); {
+			case err == nil:
+			case took == 0 || !isTimeout(err):
 				return total, &writeError{err}
+			default:
+				// A pipe holds more than a slow taker may take in the time it has: this
+				// one takes, and being told gives it time again.
+				told, total = told+took, total+took
+				if err := moved(took); err != nil {
+					return total, err
+				}
 			}
 		}
 		if s.err != nil {
@@ -94,9 +105,9 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 		}
 		pipes.Put(s.p)
 		s.p = nil
-		total += piece
+		total += piece - told
 		s.low.passed(piece)
-		if err := moved(piece); err != nil {
+		if err := moved(piece - told); err != nil {
 			return total, err
 		}
 		if limit < 0 && piece < bufferSize {

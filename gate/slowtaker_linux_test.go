@@ -1,0 +1,61 @@
+package gate_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/icpgate/icpgate/gate"
+)
+
+// dialNarrow connects with segments and a buffer so small that little is on its way
+// to the client, as over a slow line.
+func dialNarrow(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		return errors.Join(raw.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10),
+				unix.SetsockoptInt(int(fd), unix.SOL_TCP, unix.TCP_MAXSEG, 536))
+		}), err)
+	}}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// TestSlowTaker: a client that takes a long body all the time, but for a piece of it
+// takes longer than the limit for idleness, is not let go of.
+func TestSlowTaker(t *testing.T) {
+	const idle = time.Second
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
+		for piece := make([]byte, 64<<10); ; {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: srv.Listener.Addr().String()}).Addr())
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	b, got := make([]byte, 7<<10), 0
+	for begun := time.Now(); time.Since(begun) < 4*idle; <-tick.C {
+		n, err := c.Read(b)
+		if got += n; err != nil {
+			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+		}
+	}
+}
