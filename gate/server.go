@@ -72,8 +72,8 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	} else if !cfg.listens(HTTP, TLS, Mixed) {
 		overTCP = nil
 	}
-	dial := cfg.Timeouts.WithDefaults().Dial
-	s.upstreams, s.quic = newUpstreams(overTCP, dial, nil, nil), newQUICUpstreams(overUDP, dial)
+	t := cfg.Timeouts.WithDefaults()
+	s.upstreams, s.quic = newUpstreams(overTCP, t.Dial, t.Idle, nil, nil), newQUICUpstreams(overUDP, t.Dial)
 	return s, nil
 }
 
@@ -124,7 +124,7 @@ func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *serv
 		proxies: newPeerSet(s.cfg.ProxyFrom), original: s.cfg.OriginalDst.Mode, established: s.cfg.Established,
 	}
 	if s.cfg.OriginalDst.Mode != NoOriginal && len(s.cfg.Upstreams) == 0 {
-		v.upstream = originalUpstream{t.Dial}
+		v.upstream = originalUpstream{t.Dial, t.Idle}
 	}
 	if v.original != NoOriginal {
 		v.guard = newOriginalGuard(s.cfg.OriginalDst.Within, bound, machineAddrs())
@@ -167,10 +167,10 @@ func (s *Server) Notice() NoticeConfig {
 
 // originalUpstream dials where clients were going, which was checked when they
 // came.
-type originalUpstream struct{ timeout time.Duration }
+type originalUpstream struct{ timeout, idle time.Duration }
 
 func (u originalUpstream) dial(ctx context.Context, o origin) (net.Conn, error) {
-	return dialOriginal(ctx, o.Dst, u.timeout)
+	return dialOriginal(ctx, o.Dst, u.timeout, u.idle)
 }
 
 // machineAddrs are the addresses of the machine; none where they cannot be told,

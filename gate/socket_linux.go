@@ -28,7 +28,6 @@ func controlListen(network, _ string, c syscall.RawConn) error {
 			{unix.SOL_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle.Seconds())},
 			{unix.SOL_TCP, unix.TCP_KEEPINTVL, int(keepAliveEvery.Seconds())},
 			{unix.SOL_TCP, unix.TCP_KEEPCNT, keepAliveProbes},
-			{unix.SOL_TCP, unix.TCP_USER_TIMEOUT, int(unackedTimeout.Milliseconds())},
 		} {
 			if sockErr == nil {
 				sockErr = unix.SetsockoptInt(int(fd), o.level, o.name, o.value)

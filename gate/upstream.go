@@ -18,7 +18,9 @@ const (
 	// where no check tells that it is back: HAProxy and nginx (fail_timeout) take
 	// the same.
 	passiveHold = 10 * time.Second
-	// unackedTimeout is TCP_USER_TIMEOUT of an upstream's connection.
+	// unackedTimeout is the least TCP_USER_TIMEOUT of an upstream's connection: the
+	// system counts the time in which the other end takes nothing as well, for which
+	// it has as long as the gate's limit for idleness.
 	unackedTimeout = 30 * time.Second
 )
 
@@ -51,16 +53,16 @@ type upstream struct {
 const forever = 1<<63 - 1
 
 // newUpstreams begins to check those that are to be checked. timeout is that of
-// a dial; roots verify certificates, nil are the system's; now is the clock, nil
-// is time.Now.
-func newUpstreams(cfg []Upstream, timeout time.Duration, roots *x509.CertPool, now func() time.Time) *upstreams {
+// a dial; idle how long an upstream may take nothing; roots verify certificates, nil
+// are the system's; now is the clock, nil is time.Now.
+func newUpstreams(cfg []Upstream, timeout, idle time.Duration, roots *x509.CertPool, now func() time.Time) *upstreams {
 	ctx, stop := context.WithCancel(context.Background())
 	u := &upstreams{timeout: timeout, now: now, stop: stop}
 	if now == nil {
 		u.now = time.Now
 	}
 	for _, c := range cfg {
-		one := newUpstream(c, roots)
+		one := newUpstream(c, idle, roots)
 		u.all = append(u.all, one)
 		if c.Check > 0 {
 			u.checks.Go(func() { every(ctx, c.Check, func() { u.checkOnce(ctx, one) }) })
@@ -69,8 +71,8 @@ func newUpstreams(cfg []Upstream, timeout time.Duration, roots *x509.CertPool, n
 	return u
 }
 
-func newUpstream(c Upstream, roots *x509.CertPool) *upstream {
-	one := &upstream{cfg: c, dialer: upstreamDialer()}
+func newUpstream(c Upstream, idle time.Duration, roots *x509.CertPool) *upstream {
+	one := &upstream{cfg: c, dialer: upstreamDialer(idle)}
 	if c.TLS {
 		name := c.TLSName
 		if name == "" {
@@ -83,8 +85,8 @@ func newUpstream(c Upstream, roots *x509.CertPool) *upstream {
 
 // upstreamDialer sets what saves system calls: no keep-alive (the gate has its
 // own idle limit), and leaves TCP_NODELAY, which Go sets.
-func upstreamDialer() net.Dialer {
-	return net.Dialer{KeepAlive: -1, Control: controlUpstream(unackedTimeout)}
+func upstreamDialer(idle time.Duration) net.Dialer {
+	return net.Dialer{KeepAlive: -1, Control: controlUpstream(max(idle, unackedTimeout))}
 }
 
 // close ends the checks and waits for them. Connections stay open.
@@ -245,8 +247,8 @@ func (one *upstream) greet(ctx context.Context, c net.Conn, o origin, limit time
 
 // dialOriginal connects to the original destination of a connection, which the
 // caller has had checked (originalGuard).
-func dialOriginal(ctx context.Context, dst netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	one := upstream{cfg: Upstream{Network: "tcp", Address: dst.String()}, dialer: upstreamDialer()}
+func dialOriginal(ctx context.Context, dst netip.AddrPort, timeout, idle time.Duration) (net.Conn, error) {
+	one := upstream{cfg: Upstream{Network: "tcp", Address: dst.String()}, dialer: upstreamDialer(idle)}
 	c, err := one.connect(ctx, time.Now().Add(timeout))
 	if err != nil {
 		return nil, fmt.Errorf("original destination %s: %w", dst, err)

@@ -66,7 +66,7 @@ func dialed(t *testing.T, u *upstreams) string {
 func TestUpstreamsInTurn(t *testing.T) {
 	a, _ := webServer(t, "tcp", "127.0.0.1:0")
 	b, _ := webServer(t, "tcp", "127.0.0.1:0")
-	u := newUpstreams(tcp(a, b), time.Minute, nil, nil)
+	u := newUpstreams(tcp(a, b), time.Minute, time.Second, nil, nil)
 	defer u.close()
 	for i, want := range []string{a, b, a, b} {
 		if got := dialed(t, u); got != want {
@@ -88,7 +88,7 @@ func TestUpstreamsInTurn(t *testing.T) {
 func TestUpstreamsPassive(t *testing.T) {
 	live, _ := webServer(t, "tcp", "127.0.0.1:0")
 	now := time.Unix(1_800_000_000, 0)
-	u := newUpstreams(tcp(deadPort(t), live), time.Minute, nil, func() time.Time { return now })
+	u := newUpstreams(tcp(deadPort(t), live), time.Minute, time.Second, nil, func() time.Time { return now })
 	defer u.close()
 	for range 3 {
 		if got := dialed(t, u); got != live {
@@ -108,7 +108,7 @@ func TestUpstreamsPassive(t *testing.T) {
 // none is healthy.
 func TestUpstreamsAllDead(t *testing.T) {
 	a, b := deadPort(t), deadPort(t)
-	u := newUpstreams(tcp(a, b), time.Minute, nil, nil)
+	u := newUpstreams(tcp(a, b), time.Minute, time.Second, nil, nil)
 	defer u.close()
 	for range 2 {
 		_, err := u.dial(context.Background(), origin{})
@@ -116,7 +116,7 @@ func TestUpstreamsAllDead(t *testing.T) {
 			t.Errorf("got %v; want an error with %s and %s", err, a, b)
 		}
 	}
-	none := newUpstreams(nil, time.Minute, nil, nil)
+	none := newUpstreams(nil, time.Minute, time.Second, nil, nil)
 	defer none.close()
 	if _, err := none.dial(context.Background(), origin{}); !errors.Is(err, errNoUpstream) {
 		t.Errorf("without upstreams: %v", err)
@@ -126,7 +126,7 @@ func TestUpstreamsAllDead(t *testing.T) {
 // TestUpstreamsClientGone: a client that gives up does not mark the upstream.
 func TestUpstreamsClientGone(t *testing.T) {
 	a, _ := webServer(t, "tcp", "127.0.0.1:0")
-	u := newUpstreams(tcp(a), time.Minute, nil, nil)
+	u := newUpstreams(tcp(a), time.Minute, time.Second, nil, nil)
 	defer u.close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -141,7 +141,7 @@ func TestUpstreamsClientGone(t *testing.T) {
 func TestUpstreamUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "up.sock")
 	_, conns := webServer(t, "unix", path)
-	u := newUpstreams([]Upstream{{Network: "unix", Address: path, ProxyProtocol: 2}}, time.Minute, nil, nil)
+	u := newUpstreams([]Upstream{{Network: "unix", Address: path, ProxyProtocol: 2}}, time.Minute, time.Second, nil, nil)
 	defer u.close()
 	o := origin{netip.MustParseAddrPort("198.51.100.7:4660"), netip.MustParseAddrPort("203.0.113.9:443")}
 	c, err := u.dial(context.Background(), o)
@@ -199,7 +199,7 @@ func TestUpstreamTLS(t *testing.T) {
 		{"backend.example.com", nil, true},
 	} {
 		addr, conns := webServer(t, "tcp", "127.0.0.1:0")
-		u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, TLS: true, TLSName: tc.name, ProxyProtocol: 1}}, time.Minute, tc.roots, nil)
+		u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, TLS: true, TLSName: tc.name, ProxyProtocol: 1}}, time.Minute, time.Second, tc.roots, nil)
 		got := make(chan string, 1)
 		go func() {
 			s := <-conns
@@ -237,7 +237,7 @@ func TestUpstreamTLS(t *testing.T) {
 // brings it back; close waits for the checks.
 func TestUpstreamCheck(t *testing.T) {
 	addr := deadPort(t)
-	u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, ProxyProtocol: 2, Check: time.Hour}}, time.Minute, nil, nil)
+	u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, ProxyProtocol: 2, Check: time.Hour}}, time.Minute, time.Second, nil, nil)
 	one := u.all[0]
 	u.checkOnce(context.Background(), one)
 	if u.healthy() != 0 {
@@ -276,7 +276,7 @@ func TestUpstreamCheck(t *testing.T) {
 // TestUpstreamCheckRuns: the first check comes by itself.
 func TestUpstreamCheckRuns(t *testing.T) {
 	addr, conns := webServer(t, "tcp", "127.0.0.1:0")
-	u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, Check: minCheck}}, time.Minute, nil, nil)
+	u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, Check: minCheck}}, time.Minute, time.Second, nil, nil)
 	for range 2 {
 		(<-conns).Close()
 	}
@@ -285,7 +285,7 @@ func TestUpstreamCheckRuns(t *testing.T) {
 
 func TestDialOriginal(t *testing.T) {
 	addr, conns := webServer(t, "tcp", "127.0.0.1:0")
-	c, err := dialOriginal(context.Background(), netip.MustParseAddrPort(addr), time.Minute)
+	c, err := dialOriginal(context.Background(), netip.MustParseAddrPort(addr), time.Minute, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestDialOriginal(t *testing.T) {
 		t.Errorf("a %T; want a *net.TCPConn", c)
 	}
 	dead := deadPort(t)
-	if c, err := dialOriginal(context.Background(), netip.MustParseAddrPort(dead), time.Minute); err == nil || c != nil || !strings.Contains(err.Error(), dead) {
+	if c, err := dialOriginal(context.Background(), netip.MustParseAddrPort(dead), time.Minute, time.Second); err == nil || c != nil || !strings.Contains(err.Error(), dead) {
 		t.Errorf("a dead one: %v, %v; want an error that names it", c, err)
 	}
 }
