@@ -50,7 +50,7 @@ func TestServicePowerCut(t *testing.T) {
 	rec.Stop()
 	rounds := 25
 	if os.Getenv("ICP_SOAK") != "" {
-		rounds = 250
+		rounds = 1000
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	cut := func(follow bool) error {
