@@ -13,6 +13,7 @@ import (
 
 	"github.com/coredns/caddy/caddyfile"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 )
 
@@ -200,7 +201,7 @@ func legalDirectives() string {
 	for _, d := range directives {
 		names = append(names, d.name)
 	}
-	return "expect " + list(names)
+	return "expect " + registry.AnyOf(names)
 }
 
 // here is the place that p.d stands on.

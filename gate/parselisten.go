@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // defaultPorts are those of the web; both on one port has none.
@@ -42,7 +44,7 @@ func (p *parser) listener(key string) (l Listener, err error) {
 	}
 	i := slices.Index(schemeWords, scheme)
 	if i < 0 {
-		return l, fmt.Errorf("unknown scheme %q, not %s", scheme, list(schemeWords))
+		return l, fmt.Errorf("unknown scheme %q, not %s", scheme, registry.AnyOf(schemeWords))
 	}
 	l.Scheme = Scheme(i)
 	if path, ok := strings.CutPrefix(rest, "unix:"); ok {

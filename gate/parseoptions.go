@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 // switchOption makes the function of a directive with two values, the first of
@@ -19,7 +20,7 @@ func switchOption(field func(*Server) *bool, off, on string) func(*parser, []str
 		if len(args) != 1 {
 			return fmt.Errorf("%d arguments; expect %s or %s", len(args), off, on)
 		}
-		i, err := word(args[0], []string{off, on})
+		i, err := edge.Word(args[0], []string{off, on})
 		*field(&p.s) = i == 1
 		return err
 	}
@@ -87,7 +88,7 @@ func (p *parser) proxyProtocol(args []string) (err error) {
 	if len(args) < 2 {
 		return errUsage("proxy-protocol", len(args))
 	}
-	if _, err := word(args[0], []string{"require"}); err != nil {
+	if _, err := edge.Word(args[0], []string{"require"}); err != nil {
 		return err
 	}
 	p.s.ProxyFrom, err = prefixes(args[1:])
@@ -99,7 +100,7 @@ func (p *parser) originalDst(args []string) error {
 	if len(args) == 0 {
 		return errUsage("original-dst", 0)
 	}
-	i, err := word(args[0], originalWords)
+	i, err := edge.Word(args[0], originalWords)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (p *parser) tls(args []string) error {
 		return errUsage("tls", len(args))
 	}
 	if len(args) == 3 {
-		if _, err := word(args[2], []string{"page"}); err != nil {
+		if _, err := edge.Word(args[2], []string{"page"}); err != nil {
 			return err
 		}
 	}
@@ -159,7 +160,7 @@ func (p *parser) block(args []string) error {
 	if len(args) == 0 {
 		return errUsage("block", 0)
 	}
-	i, err := word(args[0], blockWords)
+	i, err := edge.Word(args[0], blockWords)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (p *parser) blockPage(args []string) error {
 			if args[1] != "403" && args[1] != "451" {
 				return fmt.Errorf("status %q; expect 403 or 451", args[1])
 			}
-			b.Status, _ = number("status", args[1], 403, 451)
+			b.Status, _ = edge.Number("status", args[1], 403, 451)
 		case name == "template" && b.Template == "":
 			full, err := p.file(args[1])
 			if err != nil {
@@ -227,7 +228,7 @@ func (p *parser) established(args []string) (err error) {
 		e.After, err = duration("close", args[1], time.Millisecond, time.Hour)
 		return err
 	case len(args) > 0:
-		if _, err := word(args[0], []string{"close", "keep"}); err != nil {
+		if _, err := edge.Word(args[0], []string{"close", "keep"}); err != nil {
 			return err
 		}
 	}
@@ -239,7 +240,7 @@ func (p *parser) upgrade(args []string) error {
 		return errUsage("upgrade", 0)
 	}
 	for _, token := range args {
-		i, err := word(token, []string{"websocket", "off"})
+		i, err := edge.Word(token, []string{"websocket", "off"})
 		if err != nil {
 			return fmt.Errorf("%w; what a tunnel of another protocol carries would not be judged", err)
 		}
@@ -255,7 +256,7 @@ func (p *parser) forwarded(args []string) error {
 	if len(args) != 1 {
 		return errUsage("forwarded", len(args))
 	}
-	i, err := word(args[0], forwardedWords)
+	i, err := edge.Word(args[0], forwardedWords)
 	p.s.Forwarded = Forwarded(i)
 	return err
 }

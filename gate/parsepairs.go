@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 // Bounds of numbers, so that a slip of the finger is told.
@@ -32,7 +35,7 @@ func (p *parser) pairs(directive string, args []string, legal []pair) error {
 	for len(args) > 0 {
 		i := slices.IndexFunc(legal, func(l pair) bool { return l.name == args[0] })
 		if i < 0 {
-			return fmt.Errorf("unexpected %q; expect %s", args[0], list(pairNames(legal)))
+			return fmt.Errorf("unexpected %q; expect %s", args[0], registry.AnyOf(pairNames(legal)))
 		}
 		l := legal[i]
 		if err := p.once(directive + " " + l.name); err != nil {
@@ -61,11 +64,11 @@ func (p *parser) limits(args []string) error { return p.pairs("limits", args, li
 
 var limitPairs = []pair{
 	{"connections", 1, func(p *parser, v []string) (err error) {
-		p.s.Limits.Connections, err = number("connections", v[0], 1, maxConnections)
+		p.s.Limits.Connections, err = edge.Number("connections", v[0], 1, maxConnections)
 		return err
 	}},
 	{"per-client", 1, func(p *parser, v []string) (err error) {
-		p.s.Limits.PerClient, err = number("per-client", v[0], 1, maxConnections)
+		p.s.Limits.PerClient, err = edge.Number("per-client", v[0], 1, maxConnections)
 		return err
 	}},
 	{"prefix", 2, func(p *parser, v []string) (err error) {
@@ -85,7 +88,7 @@ var limitPairs = []pair{
 		return err
 	}},
 	{"initials", 1, func(p *parser, v []string) (err error) {
-		p.s.Limits.Initials, err = number("initials", v[0], 1, maxInitials)
+		p.s.Limits.Initials, err = edge.Number("initials", v[0], 1, maxInitials)
 		return err
 	}},
 }
@@ -151,7 +154,7 @@ func (u *Upstream) options(args []string) (err error) {
 				u.TLSName, args = args[0], args[1:]
 			}
 		case name == "proxy-protocol" && u.ProxyProtocol == 0 && len(args) > 0:
-			i, err := word(args[0], []string{"v1", "v2"})
+			i, err := edge.Word(args[0], []string{"v1", "v2"})
 			if err != nil {
 				return err
 			}
@@ -183,7 +186,7 @@ func (p *parser) log(args []string) error {
 
 var logPairs = []pair{
 	{"sample", 1, func(p *parser, v []string) (err error) {
-		p.s.Log.Sample, err = number("sample", v[0], 1, math.MaxInt32)
+		p.s.Log.Sample, err = edge.Number("sample", v[0], 1, math.MaxInt32)
 		return err
 	}},
 	{"client-prefix", 2, func(p *parser, v []string) (err error) {

@@ -8,39 +8,8 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
+	"github.com/icpgate/icpgate/registry/edge"
 )
-
-// word finds s among the legal words; empty ones are not legal.
-func word(s string, legal []string) (int, error) {
-	var named []string
-	for i, w := range legal {
-		if w == s && s != "" {
-			return i, nil
-		}
-		if w != "" {
-			named = append(named, w)
-		}
-	}
-	return 0, fmt.Errorf("unknown value %q; expect %s", s, list(named))
-}
-
-// list names words as a sentence does: a, b or c.
-func list(words []string) string {
-	last := len(words) - 1
-	if last == 0 {
-		return words[0]
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
-// number reads a decimal number within bounds.
-func number(what, s string, low, high int) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s %q; expect a whole number from %d to %d", what, s, low, high)
-	}
-	return n, nil
-}
 
 // size reads a number of bytes, which k and m multiply.
 func size(what, s string, low, high int) (int, error) {
@@ -90,10 +59,10 @@ func prefixBits(args []string) (v4, v6 int, err error) {
 	if len(args) < 2 {
 		return 0, 0, fmt.Errorf("%d lengths; expect two, for IPv4 and IPv6, as in 24 56", len(args))
 	}
-	if v4, err = number("IPv4 prefix length", args[0], 1, 32); err != nil {
+	if v4, err = edge.Number("IPv4 prefix length", args[0], 1, 32); err != nil {
 		return 0, 0, err
 	}
-	v6, err = number("IPv6 prefix length", args[1], 1, 128)
+	v6, err = edge.Number("IPv6 prefix length", args[1], 1, 128)
 	return v4, v6, err
 }
 

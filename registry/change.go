@@ -123,7 +123,7 @@ func (c *Change) Check() error {
 		}
 		return nil
 	case c.Kind > ChangeUnlisted:
-		return fmt.Errorf("unknown kind %d of a change; expect %s", c.Kind, changeWords.list())
+		return fmt.Errorf("unknown kind %d of a change; expect %s", c.Kind, AnyOf(changeWords))
 	case byAddr == !c.Name.IsZero():
 		return fmt.Errorf("a change of kind %q concerns %s; name one name or one address", c.Kind, c.what())
 	case c.Kind == ChangeFilings:

@@ -59,7 +59,7 @@ func ParseNature(s string) (Nature, error) {
 	if alias, ok := natureAliases[s]; ok {
 		return alias, nil
 	}
-	return NatureUnknown, fmt.Errorf("unknown entity nature %q; expect %s, or the term or code of the filing form", s, natureWords.list())
+	return NatureUnknown, fmt.Errorf("unknown entity nature %q; expect %s, or the term or code of the filing form", s, AnyOf(natureWords))
 }
 
 // natureAliases are spellings seen in other tables than the filing form.

@@ -61,7 +61,7 @@ type Entry struct {
 func (e Entry) Check() error {
 	switch {
 	case e.List == 0 || e.List >= listEnd:
-		return fmt.Errorf("entry %q of %s; expect one of %s", e.Key, e.List, listWords[1:].list())
+		return fmt.Errorf("entry %q of %s; expect one of %s", e.Key, e.List, AnyOf(listWords[1:]))
 	case e.Key == "":
 		return fmt.Errorf("an entry of %s without a key", e.List)
 	case len(e.Key)+len(e.Value) > MaxEntry:

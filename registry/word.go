@@ -25,13 +25,14 @@ func (w words) parse(what, s string) (uint8, error) {
 			return uint8(i), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown %s %q; expect %s", what, s, w.list())
+	return 0, fmt.Errorf("unknown %s %q; expect %s", what, s, AnyOf(w))
 }
 
-// list names all words as a sentence does: a, b or c.
-func (w words) list() string {
-	if len(w) == 1 {
-		return w[0]
+// AnyOf names words as a sentence does: a, b or c. There is one at least.
+func AnyOf(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
 	}
-	return strings.Join(w[:len(w)-1], ", ") + " or " + w[len(w)-1]
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

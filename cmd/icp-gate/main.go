@@ -91,7 +91,7 @@ func serve(cfg gate.Config, s settings) error {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	edge.HandleAdmin("/metrics", [2]string{"figures for Prometheus", "供 Prometheus 抓取的指标"}, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	edge.HandleMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	g, err := gate.Start(cfg, gate.Options{Metrics: metrics, Inherited: inherited})
 	if err != nil {
 		return err

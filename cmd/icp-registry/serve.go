@@ -155,7 +155,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	defer db.Close()
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	edge.HandleAdmin("/metrics", [2]string{"figures for Prometheus", "供 Prometheus 抓取的指标"}, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	edge.HandleMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	config := api.Config{
 		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
 		Failed: func(err error) { log.Error("a request failed", "error", err) },

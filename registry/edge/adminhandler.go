@@ -16,6 +16,7 @@ import (
 	"sync"
 	"unicode"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/explain"
 )
 
@@ -132,15 +133,14 @@ func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, r, k.form, ans)
 }
 
-// beside are the handlers of HandleAdmin, by path.
+// beside are the pages that the program adds, by path.
 var beside sync.Map
 
-// HandleAdmin has all admin listeners of the process answer under a path with
-// another handler, such as that of a program's metrics. Requests under a wrong
-// Host do not come to it. words say what it is, in English and Chinese, on the
-// list of pages. It is called before any Edge is opened.
-func HandleAdmin(path string, words [2]string, h http.Handler) {
-	beside.Store(path, besideHandler{words, h})
+// HandleMetrics has all admin listeners of the process answer under /metrics with
+// the program's figures. Requests under a wrong Host do not come to it. It is called
+// before any Edge is opened.
+func HandleMetrics(h http.Handler) {
+	beside.Store("/metrics", besideHandler{[2]string{"figures for Prometheus", "供 Prometheus 抓取的指标"}, h})
 }
 
 type besideHandler struct {
@@ -195,7 +195,7 @@ func (k *ask) parse(r *http.Request, params []string) (err error) {
 	for name, values := range k.query {
 		switch {
 		case !slices.Contains(params, name):
-			return badParam(name, fmt.Errorf("unknown parameter; expect %s", list(params)))
+			return badParam(name, fmt.Errorf("unknown parameter; expect %s", registry.AnyOf(params)))
 		case len(values) > 1 && !slices.Contains(repeated, name):
 			return badParam(name, fmt.Errorf("given %d times; expect one", len(values)))
 		case slices.Contains(values, ""):

@@ -55,7 +55,7 @@ func (p *parser) mainland(args []string) error {
 	}
 	p.cfg.Mainland = full
 	if len(args) == 2 {
-		how, err := word(args[1], []string{"only", "add"})
+		how, err := Word(args[1], []string{"only", "add"})
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (p *parser) confirm(args []string) error {
 	if err != nil {
 		return err
 	}
-	p.cfg.Confirm, err = number("sources", s, 1, maxConfirm)
+	p.cfg.Confirm, err = Number("sources", s, 1, maxConfirm)
 	return err
 }
 
@@ -103,7 +103,7 @@ func (p *parser) block(args []string) error {
 	if len(args) == 0 {
 		return errUsage("block", 0)
 	}
-	i, err := word(args[0], actionWords)
+	i, err := Word(args[0], actionWords)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (p *parser) clients(args []string) error {
 	if len(args) < 2 {
 		return errUsage("clients", len(args))
 	}
-	i, err := word(args[0], treatmentWords[1:])
+	i, err := Word(args[0], treatmentWords[1:])
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (p *parser) ede(args []string) error {
 	if err != nil {
 		return err
 	}
-	code, err := number("code", s, 1, maxEDE)
+	code, err := Number("code", s, 1, maxEDE)
 	p.cfg.EDE = uint16(code)
 	return err
 }
@@ -169,7 +169,7 @@ func (p *parser) stripECH(args []string) error {
 	if err != nil {
 		return err
 	}
-	i, err := word(s, stripECHWords)
+	i, err := Word(s, stripECHWords)
 	p.cfg.StripECH = StripECH(i)
 	return err
 }

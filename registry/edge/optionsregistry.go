@@ -37,7 +37,7 @@ func (p *parser) cache(args []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := number("entries", s, 0, maxCache)
+	n, err := Number("entries", s, 0, maxCache)
 	if p.cfg.Cache = n; n == 0 {
 		p.cfg.Cache = -1
 	}
@@ -152,7 +152,7 @@ func (p *parser) maxStale(args []string) (err error) {
 	if p.cfg.MaxStale, err = duration(args[0], "72h"); err != nil || len(args) == 1 {
 		return err
 	}
-	i, err := word(args[1], staleWords)
+	i, err := Word(args[1], staleWords)
 	p.cfg.OnStale = OnStale(i)
 	return err
 }

@@ -62,7 +62,7 @@ func (p *parser) admin(args []string) error {
 	if err != nil {
 		host, port = "", s
 	}
-	n, err := number("port", port, 1, 1<<16-1)
+	n, err := Number("port", port, 1, 1<<16-1)
 	if err != nil {
 		return fmt.Errorf("%q is no address to listen on; expect a port of loopback such as :%d, or an address such as 192.0.2.1:%[2]d", s, DefaultAdminPort)
 	}
@@ -111,13 +111,13 @@ func (l *Log) word(word string, args []string) ([]string, error) {
 	var err error
 	switch {
 	case word == "sample" && len(args) > 0:
-		l.Sample, err = number("sample", args[0], 1, maxSample)
+		l.Sample, err = Number("sample", args[0], 1, maxSample)
 		return args[1:], err
 	case word == "client-prefix" && len(args) > 1:
-		if l.ClientV4, err = number("bits of IPv4", args[0], 0, 32); err != nil {
+		if l.ClientV4, err = Number("bits of IPv4", args[0], 0, 32); err != nil {
 			return nil, err
 		}
-		l.ClientV6, err = number("bits of IPv6", args[1], 0, 128)
+		l.ClientV6, err = Number("bits of IPv6", args[1], 0, 128)
 		return args[2:], err
 	case word == "sample":
 		return nil, errors.New("sample without a number; expect for example sample 100")
@@ -143,7 +143,7 @@ func (p *parser) structured(args []string) error {
 	if len(args) == 0 {
 		return errUsage("structured-error", 0)
 	}
-	code, err := number("code", args[0], minOption, maxOption)
+	code, err := Number("code", args[0], minOption, maxOption)
 	if err != nil {
 		return err
 	}

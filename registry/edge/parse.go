@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/coredns/caddy/caddyfile"
 
@@ -100,7 +98,7 @@ func (p *parser) option() error {
 	for i, o := range options {
 		names[i] = o.name
 	}
-	return p.d.Errf("unknown option %q; expect %s", name, list(names))
+	return p.d.Errf("unknown option %q; expect %s", name, registry.AnyOf(names))
 }
 
 func (p *parser) known(o option) error {
@@ -193,7 +191,7 @@ func secondsOption(field func(*Config) *uint32) func(*parser, []string) error {
 		if len(args) != 1 {
 			return fmt.Errorf("%d arguments; expect one number of seconds", len(args))
 		}
-		n, err := number("seconds", args[0], 1, maxSeconds)
+		n, err := Number("seconds", args[0], 1, maxSeconds)
 		*field(&p.cfg) = uint32(n)
 		return err
 	}
@@ -210,42 +208,14 @@ func knobOption(knob string) func(*parser, []string) error {
 	}
 }
 
-// number reads a decimal number within bounds.
-func number(what, s string, low, high int) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s %q; expect a whole number from %d to %d", what, s, low, high)
-	}
-	return n, nil
-}
-
-// word finds s among the legal words.
-func word(s string, legal []string) (int, error) {
-	for i, w := range legal {
-		if w == s {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown value %q; expect %s", s, list(legal))
-}
-
-// list names words as a sentence does: a, b or c.
-func list(words []string) string {
-	last := len(words) - 1
-	if last == 0 {
-		return words[0]
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
 // policy reads one knob a line.
 func (p *parser) policy(args []string) error {
 	if len(args) != 2 {
 		return errUsage("policy", len(args))
 	}
 	knob := args[0]
-	if _, err := word(knob, policyKnobs); err != nil {
-		return fmt.Errorf("unknown knob %q; expect %s", knob, list(policyKnobs))
+	if _, err := Word(knob, policyKnobs); err != nil {
+		return fmt.Errorf("unknown knob %q; expect %s", knob, registry.AnyOf(policyKnobs))
 	}
 	if err := p.cfg.Policy.Set(knob, args[1]); err != nil {
 		return err
