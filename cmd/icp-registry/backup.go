@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -19,11 +18,7 @@ import (
 
 // fetch puts what the service sends in the place of a file, once check finds it good.
 func (a *asking) fetch(ctx context.Context, c *client, from, to, what string, check func(path string) error) error {
-	req, err := c.request(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.send(req)
+	resp, err := c.get(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,15 @@ func (c *client) send(r *http.Request) (*http.Response, error) {
 	return nil, p
 }
 
+// get asks for what is no JSON: the body of the answer is to be closed.
+func (c *client) get(ctx context.Context, path string) (*http.Response, error) {
+	r, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(r)
+}
+
 // call sends in as JSON and reads the answer into out; either may be nil.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader

@@ -65,12 +65,9 @@ func (d *doctor) alive(ctx context.Context, c *client) bool {
 // feed asks for the manifest, with a key for its signature too.
 func (d *doctor) feed(ctx context.Context, c *client) {
 	if d.key == "" {
-		req, err := c.request(ctx, http.MethodGet, feed.SnapshotPath, nil)
+		resp, err := c.get(ctx, feed.SnapshotPath)
 		if err == nil {
-			var resp *http.Response
-			if resp, err = c.send(req); err == nil {
-				resp.Body.Close()
-			}
+			resp.Body.Close()
 		}
 		switch {
 		case status(err) == http.StatusForbidden:

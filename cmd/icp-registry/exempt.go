@@ -20,8 +20,13 @@ type ending struct {
 	end bool
 }
 
-// revision prints from which revision on a change is in force.
-func (a *asking) revision(name string, out api.Changed) error {
+// change has the service make a change of what has a name, and prints from which
+// revision on it is in force.
+func (a *asking) change(ctx context.Context, c *client, name, method, path string, in any) error {
+	var out api.Changed
+	if err := c.call(ctx, method, path, in, &out); err != nil {
+		return err
+	}
 	out.Key = name
 	return a.print(a.stdout, listing{out, []string{"name", "revision"}, [][]string{{name, out.Revision}}})
 }
@@ -60,12 +65,8 @@ is made with --authority. Without a name all exemptions are listed.`,
 		if len(args) == 0 {
 			return a.exemptions(ctx, c)
 		}
-		var out api.Changed
 		if a.end {
-			if err := c.call(ctx, "POST", api.ExemptionsPath+"/end", map[string]string{"name": args[0], "why": a.why}, &out); err != nil {
-				return err
-			}
-			return a.revision(args[0], out)
+			return a.change(ctx, c, args[0], "POST", api.ExemptionsPath+"/end", map[string]string{"name": args[0], "why": a.why})
 		}
 		x := api.Exemption{Name: args[0], Authority: authority, Why: a.why}
 		var err error
@@ -75,10 +76,7 @@ is made with --authority. Without a name all exemptions are listed.`,
 		if len(until) == len(time.DateOnly) { // the day is meant whole, as in files of exemptions
 			x.Until = x.Until.AddDate(0, 0, 1)
 		}
-		if err := c.call(ctx, "PUT", api.ExemptionsPath, x, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "PUT", api.ExemptionsPath, x)
 	})
 }
 
@@ -147,15 +145,11 @@ func blacklistCommand(e env) *cobra.Command {
 		} else {
 			b.Name = args[0]
 		}
-		var out api.Changed
 		method, p := "PUT", api.BlacklistPath
 		if a.end {
 			method, p = "POST", api.BlacklistPath+"/end"
 		}
-		if err := c.call(ctx, method, p, b, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], method, p, b)
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -48,11 +47,7 @@ func (x *exporting) fromRecord(cmd *cobra.Command) error {
 
 // copy copies what the service sends, all of it or with an error.
 func (x *exporting) copy(ctx context.Context, c *client, from string, w io.Writer) error {
-	req, err := c.request(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.send(req)
+	resp, err := c.get(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -275,11 +275,7 @@ func (im *importing) fetchRefused(ctx context.Context, c *client, i api.Import) 
 	if i.Report.Refused == 0 {
 		return writeWhole(im.refused, func(io.Writer) error { return nil })
 	}
-	req, err := c.request(ctx, http.MethodGet, api.ImportsPath+"/"+i.ID+"/refused", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.send(req)
+	resp, err := c.get(ctx, api.ImportsPath+"/"+i.ID+"/refused")
 	if err != nil {
 		return fmt.Errorf("the refused rows: %w", err)
 	}

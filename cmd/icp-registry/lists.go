@@ -111,9 +111,5 @@ func listsRemoveCommand(e env) *cobra.Command {
 func (a *asking) entry(ctx context.Context, c *client, args []string, gone bool) error {
 	list, key, value := entryOf(args)
 	in := api.SetEntry{Entry: api.Entry{Key: key, Value: value}, Gone: gone, Why: a.why}
-	var out api.Changed
-	if err := c.call(ctx, "PUT", api.ListsPath+"/"+list, in, &out); err != nil {
-		return err
-	}
-	return a.revision(key, out)
+	return a.change(ctx, c, key, "PUT", api.ListsPath+"/"+list, in)
 }

@@ -121,11 +121,7 @@ empty text takes it out. The journal tells that it was changed, and not to what.
 				*field(&in.Contact) = *field(&k)
 			}
 		}
-		var out api.Changed
-		if err := c.call(ctx, "PUT", api.EntitiesPath+"/contact", in, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "PUT", api.EntitiesPath+"/contact", in)
 	})
 }
 
@@ -139,10 +135,6 @@ later imports tell. Backups made before still hold it, encrypted.`,
 		Args: needOne("entity number"),
 	}
 	return a.command(cmd, true, func(ctx context.Context, c *client, args []string) error {
-		var out api.Changed
-		if err := c.call(ctx, "POST", api.EntitiesPath+"/erase", map[string]string{"number": args[0], "why": a.why}, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "POST", api.EntitiesPath+"/erase", map[string]string{"number": args[0], "why": a.why})
 	})
 }

@@ -64,11 +64,7 @@ func psbSetCommand(e env) *cobra.Command {
 		if err != nil {
 			return usageError(cmd, fmt.Errorf("--filed-at %w", err))
 		}
-		var out api.Changed
 		in := api.SetPSB{PSB: api.PSB{Number: args[0], Name: name, FiledAt: at}, Why: a.why}
-		if err := c.call(ctx, "PUT", api.PSBPath, in, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "PUT", api.PSBPath, in)
 	})
 }

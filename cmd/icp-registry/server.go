@@ -87,11 +87,7 @@ again changes nothing.`,
 				set()
 			}
 		}
-		var out api.Changed
-		if err := c.call(ctx, "PUT", api.ServersPath, in, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "PUT", api.ServersPath, in)
 	})
 	completeWords(cmd, "place", "mainland", "hong-kong", "macao", "taiwan", "overseas")
 	completeWords(cmd, "product", productWords()...)
@@ -145,10 +141,6 @@ func serviceNumberSetCommand(e env) *cobra.Command {
 	f.StringVar(&in.Filing, "filing", "", "spend it, for ever, for the filing of this `NAME`, number or key")
 	return a.command(cmd, true, func(ctx context.Context, c *client, args []string) error {
 		in.Number, in.Why = args[0], a.why
-		var out api.Changed
-		if err := c.call(ctx, "PUT", api.ServiceNumbersPath, in, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "PUT", api.ServiceNumbersPath, in)
 	})
 }

@@ -43,11 +43,7 @@ func removeCommand(e env, at, what, short string) *cobra.Command {
 	a := newAsking(e)
 	cmd := &cobra.Command{Use: "remove ID --why REASON", Short: short, Args: needOne(what)}
 	return a.command(cmd, true, func(ctx context.Context, c *client, args []string) error {
-		var out api.Changed
-		if err := c.call(ctx, "POST", at+"/remove", api.Remove{ID: args[0], Why: a.why}, &out); err != nil {
-			return err
-		}
-		return a.revision(args[0], out)
+		return a.change(ctx, c, args[0], "POST", at+"/remove", api.Remove{ID: args[0], Why: a.why})
 	})
 }
 

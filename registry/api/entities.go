@@ -32,6 +32,14 @@ type SetContact struct {
 	Why     string        `json:"why" minLength:"1"`
 }
 
+func entityNumber(text string) (registry.Number, error) {
+	n, _, err := registry.ParseNumber(text)
+	if err != nil {
+		err = unprocessable(err)
+	}
+	return n, err
+}
+
 // entityRoutes are how personal data is looked up, recorded and erased.
 func (s *Service) entityRoutes() {
 	register(s, store.ScopePersonal, huma.Operation{
@@ -39,9 +47,9 @@ func (s *Service) entityRoutes() {
 	}, func(ctx context.Context, in *struct {
 		Number string `query:"number" required:"true"`
 	}) (*struct{ Body Entity }, error) {
-		n, _, err := registry.ParseNumber(in.Number)
+		n, err := entityNumber(in.Number)
 		if err != nil {
-			return nil, unprocessable(err)
+			return nil, err
 		}
 		e, err := s.cfg.Store.Entity(ctx, n)
 		if err != nil {
@@ -57,9 +65,9 @@ func (s *Service) entityRoutes() {
 			Why    string `json:"why" minLength:"1"`
 		}
 	}) (*revisionOutput, error) {
-		n, _, err := registry.ParseNumber(in.Body.Number)
+		n, err := entityNumber(in.Body.Number)
 		if err != nil {
-			return nil, unprocessable(err)
+			return nil, err
 		}
 		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return e.Erase(n) })
 	})
@@ -70,9 +78,9 @@ func (s *Service) entityRoutes() {
 			s.guard.denied("scope")
 			return nil, failure{http.StatusForbidden, fmt.Errorf("the token does not have the scope %q", store.ScopeWrite)}
 		}
-		n, _, err := registry.ParseNumber(in.Body.Number)
+		n, err := entityNumber(in.Body.Number)
 		if err != nil {
-			return nil, unprocessable(err)
+			return nil, err
 		}
 		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return e.SetContact(n, in.Body.Contact) })
 	})

@@ -215,10 +215,9 @@ func (s *Service) blacklisted(ctx context.Context, in *PageQuery) (*struct{ Body
 	list, err := s.cfg.Store.Listed(ctx, after, in.Limit+1)
 	out := &struct{ Body Blacklist }{}
 	list, out.Body.Next = next(list, in.Limit, func(l store.Listed) string { return l.Name.String() + l.Entity.String() })
-	out.Body.Blacklist = make([]Blacklisting, len(list))
-	for i, l := range list {
-		out.Body.Blacklist[i] = Blacklisting{Name: l.Name.String(), Entity: l.Entity.String(), Why: l.Why}
-	}
+	out.Body.Blacklist = views(list, func(l store.Listed) Blacklisting {
+		return Blacklisting{Name: l.Name.String(), Entity: l.Entity.String(), Why: l.Why}
+	})
 	return out, err
 }
 
@@ -227,9 +226,9 @@ func (s *Service) blacklist(ctx context.Context, b *Blacklisting, on bool) (*rev
 		return nil, unprocessable(errors.New("give a name or an entity"))
 	}
 	if b.Entity != "" {
-		n, _, err := registry.ParseNumber(b.Entity)
+		n, err := entityNumber(b.Entity)
 		if err != nil {
-			return nil, unprocessable(err)
+			return nil, err
 		}
 		why := ""
 		if on {

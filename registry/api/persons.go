@@ -42,11 +42,7 @@ func (s *Service) personRoutes() {
 		OperationID: "persons", Method: http.MethodGet, Path: PersonsPath, Summary: "Those who use the registry by name, also those who do no more",
 	}, func(ctx context.Context, _ *struct{}) (*struct{ Body Persons }, error) {
 		list, err := s.cfg.Store.Persons(ctx)
-		out := &struct{ Body Persons }{Persons{make([]Person, len(list))}}
-		for i, p := range list {
-			out.Body.Persons[i] = Person{p.Name, p.Roles, p.Made, p.Ended}
-		}
-		return out, err
+		return &struct{ Body Persons }{Persons{views(list, func(p store.Person) Person { return Person{p.Name, p.Roles, p.Made, p.Ended} })}}, err
 	})
 	register(s, store.ScopeAdmin, huma.Operation{
 		OperationID: "person-set", Method: http.MethodPut, Path: PersonsPath, Summary: "Record a person with these roles, or end that person's use", DefaultStatus: http.StatusNoContent,

@@ -43,6 +43,14 @@ func psbNumber(text string) (registry.PSBNumber, error) {
 	return n, err
 }
 
+func psbName(text string) (registry.Domain, error) {
+	d, err := registry.ParseDomain(text)
+	if err != nil {
+		err = unprocessable(fmt.Errorf("name: %w", err))
+	}
+	return d, err
+}
+
 // psbRoutes are how filings with public security are looked up and changed.
 func (s *Service) psbRoutes() {
 	register(s, store.ScopeRead, huma.Operation{
@@ -56,9 +64,9 @@ func (s *Service) psbRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		d, err := registry.ParseDomain(in.Body.Name)
+		d, err := psbName(in.Body.Name)
 		if err != nil {
-			return nil, unprocessable(fmt.Errorf("name: %w", err))
+			return nil, err
 		}
 		return s.edit(ctx, in.Body.Why, func(e *store.Edit) error { return e.PutPSB(store.PSB{Number: n, Name: d, FiledAt: in.Body.FiledAt}) })
 	})
@@ -93,9 +101,9 @@ func (s *Service) psbs(ctx context.Context, in *struct {
 		}
 		list = []store.PSB{one}
 	case in.Name != "":
-		d, err := registry.ParseDomain(in.Name)
+		d, err := psbName(in.Name)
 		if err != nil {
-			return nil, unprocessable(fmt.Errorf("name: %w", err))
+			return nil, err
 		}
 		if list, err = s.cfg.Store.PSBs(ctx, d); err != nil {
 			return nil, err
@@ -112,9 +120,6 @@ func (s *Service) psbs(ctx context.Context, in *struct {
 		}
 		list, out.Body.Next = next(list, in.Limit, func(p store.PSB) string { return p.Number.String() })
 	}
-	out.Body.PSB = make([]PSB, len(list))
-	for i, p := range list {
-		out.Body.PSB[i] = PSB{p.Number.String(), p.Name.String(), p.FiledAt}
-	}
+	out.Body.PSB = views(list, func(p store.PSB) PSB { return PSB{p.Number.String(), p.Name.String(), p.FiledAt} })
 	return out, nil
 }

@@ -63,6 +63,15 @@ func next[T any](list []T, limit int, key func(T) string) ([]T, string) {
 	return list[:limit], key(list[limit-1])
 }
 
+// views are what a list shows of what it is about.
+func views[T, V any](list []T, view func(T) V) []V {
+	out := make([]V, len(list))
+	for i, x := range list {
+		out[i] = view(x)
+	}
+	return out
+}
+
 func serverView(v registry.Server) Server {
 	out := Server{ID: v.ID, Provider: string(v.Provider), Product: v.Product.String(), Region: v.Region, Account: v.Account, Quota: &v.Quota}
 	if v.Place != registry.PlaceUnknown {
@@ -118,10 +127,7 @@ func (s *Service) serverRoutes() {
 		}
 		list, err := s.cfg.Store.ServersAfter(ctx, in.After, in.Limit+1)
 		list, out.Body.Next = next(list, in.Limit, func(v registry.Server) string { return v.ID })
-		out.Body.Servers = make([]Server, len(list))
-		for i, v := range list {
-			out.Body.Servers[i] = serverView(v)
-		}
+		out.Body.Servers = views(list, serverView)
 		return out, err
 	})
 	register(s, store.ScopeWrite, huma.Operation{
@@ -182,10 +188,7 @@ func (s *Service) serviceNumberRoutes() {
 			list, err = s.cfg.Store.ServiceNumbersAfter(ctx, in.After, in.Limit+1)
 			list, out.Body.Next = next(list, in.Limit, func(n store.ServiceNumber) string { return n.Number })
 		}
-		out.Body.Numbers = make([]ServiceNumber, len(list))
-		for i, n := range list {
-			out.Body.Numbers[i] = ServiceNumber(n)
-		}
+		out.Body.Numbers = views(list, func(n store.ServiceNumber) ServiceNumber { return ServiceNumber(n) })
 		return out, err
 	})
 	register(s, store.ScopeWrite, huma.Operation{

@@ -90,15 +90,9 @@ func (e *Edit) AddServiceNumber(number, server, account string) error {
 // SpendServiceNumber ties a number to a filing, for ever.
 func (e *Edit) SpendServiceNumber(number, filing string) error {
 	t := e.t
-	was, err := t.serviceNumber(number)
+	was, err := t.unspent(number)
 	if err != nil {
 		return err
-	}
-	if was == nil {
-		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
-	if was.State == NumberSpent {
-		return fmt.Errorf("%w: service number %q was spent for filing %q; use another one", ErrInvalid, number, was.Filing)
 	}
 	if _, err := t.mustFind(filing); err != nil {
 		return err
@@ -111,15 +105,9 @@ func (e *Edit) SpendServiceNumber(number, filing string) error {
 // GiveServiceNumber hands a number that is not spent to another account.
 func (e *Edit) GiveServiceNumber(number, account string) error {
 	t := e.t
-	was, err := t.serviceNumber(number)
+	was, err := t.unspent(number)
 	if err != nil {
 		return err
-	}
-	if was == nil {
-		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
-	if was.State == NumberSpent {
-		return fmt.Errorf("%w: service number %q was spent for filing %q", ErrInvalid, number, was.Filing)
 	}
 	n := *was
 	n.State, n.Account = NumberGiven, tidy(strings.TrimSpace(account))
@@ -130,15 +118,9 @@ func (e *Edit) GiveServiceNumber(number, account string) error {
 // entered by mistake.
 func (e *Edit) RemoveServiceNumber(number string) error {
 	t := e.t
-	was, err := t.serviceNumber(number)
+	was, err := t.unspent(number)
 	if err != nil {
 		return err
-	}
-	if was == nil {
-		return fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
-	if was.State == NumberSpent {
-		return fmt.Errorf("%w: service number %q was spent for filing %q; it stays for ever", ErrInvalid, number, was.Filing)
 	}
 	t.note("service-numbers", number, was, nil)
 	return t.exec("DELETE FROM service_number WHERE number = ?", number)
@@ -146,14 +128,28 @@ func (e *Edit) RemoveServiceNumber(number string) error {
 
 // ServiceNumber returns a number as it is within the change, or ErrNotFound.
 func (e *Edit) ServiceNumber(number string) (ServiceNumber, error) {
-	n, err := e.t.serviceNumber(number)
-	if err == nil && n == nil {
-		err = fmt.Errorf("service number %q: %w", number, ErrNotFound)
-	}
+	n, err := e.t.mustServiceNumber(number)
 	if err != nil {
 		return ServiceNumber{}, err
 	}
 	return *n, nil
+}
+
+// unspent returns a number with which something can still be done.
+func (t *tx) unspent(number string) (*ServiceNumber, error) {
+	n, err := t.mustServiceNumber(number)
+	if err == nil && n.State == NumberSpent {
+		err = fmt.Errorf("%w: service number %q was spent for filing %q, for ever; use another one", ErrInvalid, number, n.Filing)
+	}
+	return n, err
+}
+
+func (t *tx) mustServiceNumber(number string) (*ServiceNumber, error) {
+	n, err := t.serviceNumber(number)
+	if err == nil && n == nil {
+		err = fmt.Errorf("service number %q: %w", number, ErrNotFound)
+	}
+	return n, err
 }
 
 func (t *tx) putServiceNumber(was, n *ServiceNumber) error {
