@@ -100,6 +100,10 @@ func tryHAProxyPage(t *testing.T, f fences) {
 		if got.status != 403 || got.header.Get("X-ICP-Reason") != tt.reason || !strings.Contains(got.body, tt.page) || got.header.Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s: %+v; want 403, %s and a page with %q", tt.host, got, tt.reason, tt.page)
 		}
+		// HAProxy writes control characters so, in a body too.
+		if at := strings.Index(got.body, "%0"); at >= 0 || !strings.HasPrefix(got.body, "<!DOCTYPE html> <html ") {
+			t.Errorf("%s: the page has something else in place of line breaks: %.60q", tt.host, got.body[max(at, 0):])
+		}
 	}
 	// Two hosts in one request never pass, whoever of the two programs sees it.
 	for _, lines := range []string{"Host: filed.example, unfiled.example", "Host: filed.example:80@unfiled.example", "Host: filed.example\r\nHost: unfiled.example"} {

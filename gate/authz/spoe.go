@@ -30,7 +30,7 @@ import (
 //	reason     the reason's word
 //	id         what the client and the log name the refusal by
 //	url        where the client is to be sent, if it is
-//	page, type the page and its type
+//	page, type the page, in one line, and its type
 //
 // The last four are set with a refusal only. SPOE is for one connection, and used
 // by one goroutine.
@@ -159,7 +159,18 @@ func (s *SPOE) refusal(a *spop.Ack, answer Answer) {
 		a.SetString("url", url)
 		return
 	}
-	if s.page && a.SetBytes("page", p.Body) {
+	if s.page && a.SetBytes("page", oneLine(p.Body)) {
 		a.SetString("type", p.Field("Content-Type"))
 	}
+}
+
+// oneLine has a space for every control character, in place: HAProxy's log-format
+// strings, the only way to send a variable as a body, write those as %0A.
+func oneLine(page []byte) []byte {
+	for i, c := range page {
+		if c < ' ' || c == 0x7f {
+			page[i] = ' '
+		}
+	}
+	return page
 }
