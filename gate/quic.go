@@ -163,30 +163,34 @@ type quicMeant struct {
 }
 
 // sweep ends the flows with a name that is blocked now, and then those that may
-// have one.
+// have one. A flow that ends meanwhile was looked at, or has left its names.
 func (l *quicListener) sweep(w *sweeping) {
 	blocks := func(t *quicTuple, a asked) bool {
 		r := l.route(t)
 		return !w.ends() && w.blocks(a, &r)
 	}
-	blocked := l.strays.blocked(blocks)
-	var strays []quicMeant
+	blocked := false
 	for _, loop := range l.loops {
 		for _, m := range loop.meant() {
-			switch {
-			case slices.ContainsFunc(m.asked, func(a asked) bool { return blocks(&m.tuple, a) }):
+			if slices.ContainsFunc(m.asked, func(a asked) bool { return blocks(&m.tuple, a) }) {
 				blocked = true
 				l.cut(w.s, &m)
-			case m.stray:
-				strays = append(strays, m)
 			}
 		}
+	}
+	if l.strays.blocked(quicNow(), blocks) {
+		blocked = true
+		l.ended.Store(int64(quicNow()))
 	}
 	if !blocked {
 		return
 	}
-	for i := range strays {
-		l.cut(w.s, &strays[i])
+	for _, loop := range l.loops { // where no stray begins any more
+		for _, m := range loop.meant() {
+			if m.stray {
+				l.cut(w.s, &m)
+			}
+		}
 	}
 }
 

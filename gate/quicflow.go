@@ -174,7 +174,7 @@ func (l *quicLoop) end(f *quicFlow) {
 	if f.stray {
 		l.l.strays.end()
 	}
-	l.l.strays.leave(l.l.service.Load(), f)
+	l.l.strays.leave(l.l.service.Load(), f, l.now)
 	l.prove(f)
 	for _, c := range f.conns {
 		l.leave(c)

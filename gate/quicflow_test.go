@@ -197,6 +197,45 @@ func TestQUICEstablishedMoved(t *testing.T) {
 	}
 }
 
+// TestQUICEstablishedIdle: a connection whose flow was over before its name is
+// blocked does not go on by another one; where nothing was blocked it does.
+func TestQUICEstablishedIdle(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	live := filedLive(t)
+	addr, g, reg := startQUICLive(t, "timeouts idle 200ms", live, o)
+	idle := func() *quic.Conn {
+		c := newQUICClient(t, addr, "cancelled.example")
+		c.tls.NextProtos = []string{"doq"}
+		conn, err := c.dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "its flow is over", func() bool { return g.Open() == 0 })
+		return conn
+	}
+	// quic-go sends what its server takes for a client that moves.
+	again := func(c *quic.Conn) error {
+		s, err := c.OpenStream()
+		if err != nil {
+			return err
+		}
+		defer s.CancelRead(0)
+		_, err = s.Write(make([]byte, 4000))
+		return err
+	}
+	moved := func() float64 { return metric(t, reg, "icp_gate_quic_moved_total") }
+	if err := again(idle()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it goes on while its name is filed", func() bool { return moved() == 1 && g.Open() == 0 })
+	gone := idle()
+	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
+	eventually(t, "it is not let on any more", func() bool {
+		_ = again(gone)
+		return metric(t, reg, "icp_gate_quic_dropped_total", "unknown") > 0
+	})
+}
+
 // moveTo moves a connection to another port, on purpose.
 func moveTo(t *testing.T, c *quic.Conn, addr string) {
 	t.Helper()

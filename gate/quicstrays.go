@@ -4,20 +4,23 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // quicStrays are the flows of clients that have moved and bear ids that nobody has
 // seen: which connection goes on there cannot be told, and so neither its name. It
-// is one of those that had a flow of their own meanwhile, so that a stray ends when
-// one of these is blocked. All methods may be used concurrently. The zero value is
-// ready.
+// is one of those that have a flow of their own, or had one while their server may
+// not have forgotten them, so that a stray ends, and none begins, when one of these
+// is blocked. All methods may be used concurrently. The zero value is ready.
 type quicStrays struct {
 	open atomic.Int64
 	mu   sync.Mutex
-	// left are the names of flows that have ended while there was a stray.
-	left map[strayName]quicTuple
+	// left are the names of flows that have ended, those that did before turned in
+	// the second. While there is a stray all are kept: it may go on with any of them.
+	left   [2]map[strayName]quicTuple
+	turned time.Duration
 	// lost: there were more of them than are kept.
-	lost bool
+	lost [2]bool
 }
 
 // strayName is a name, and where its client came to.
@@ -26,28 +29,20 @@ type strayName struct {
 	local [16]byte
 }
 
-// maxStrayNames bounds the names that are kept: some 10 MB.
+// maxStrayNames bounds the names that are kept, twice: some 20 MB.
 const maxStrayNames = 1 << 16
 
 // begin counts one more.
 func (q *quicStrays) begin() { q.open.Add(1) }
 
-// end counts one less. With the last one the names are forgotten.
-func (q *quicStrays) end() {
-	if q.open.Add(-1) > 0 {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.open.Load() == 0 {
-		q.left, q.lost = nil, false
-	}
-}
+// end counts one less.
+func (q *quicStrays) end() { q.open.Add(-1) }
 
-// leave keeps the names of a flow that ends, if there is a stray that may go on
-// with one of its connections; s is the service in force.
-func (q *quicStrays) leave(s *service, f *quicFlow) {
-	if q.open.Load() == 0 || len(f.conns) == 0 {
+// leave keeps the names of a flow that ends, since a stray may go on, or begin, with
+// one of its connections; s is the service in force. Connections of a flow that is
+// unproven are not through with their handshake, and a stray cannot bring them there.
+func (q *quicStrays) leave(s *service, f *quicFlow, now time.Duration) {
+	if len(f.conns) == 0 || q.open.Load() == 0 && (f.doubted || len(s.quic.all) != 1) {
 		return
 	}
 	if enforces, exempt := s.treatment(f.tuple.addr()); !enforces || exempt {
@@ -55,27 +50,46 @@ func (q *quicStrays) leave(s *service, f *quicFlow) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.left == nil {
-		q.left = map[strayName]quicTuple{}
+	q.turn(now)
+	if q.left[0] == nil {
+		q.left[0] = map[strayName]quicTuple{}
 	}
 	for _, c := range f.conns {
 		name := strayName{c.asked, f.tuple.local}
 		name.asked.alpn = ""
-		if q.lost = q.lost || len(q.left) == maxStrayNames; !q.lost {
-			q.left[name] = f.tuple
+		if q.lost[0] = q.lost[0] || len(q.left[0]) == maxStrayNames; !q.lost[0] {
+			q.left[0][name] = f.tuple
 		}
 	}
 }
 
+// turn forgets names that left more than closedFor ago, when servers have forgotten
+// their connections too.
+func (q *quicStrays) turn(now time.Duration) {
+	for now >= q.turned+closedFor && q.open.Load() == 0 {
+		q.left, q.lost = [2]map[strayName]quicTuple{1: q.left[0]}, [2]bool{1: q.lost[0]}
+		q.turned = max(q.turned+closedFor, now-closedFor)
+	}
+}
+
 // blocked reports whether one of the names that are kept is blocked now, or may be.
-func (q *quicStrays) blocked(blocks func(t *quicTuple, a asked) bool) bool {
+// They are forgotten then: the caller lets no stray be that may go on with any.
+func (q *quicStrays) blocked(now time.Duration, blocks func(t *quicTuple, a asked) bool) bool {
 	q.mu.Lock()
-	left, lost := maps.Clone(q.left), q.lost
+	q.turn(now)
+	left, lost := [2]map[strayName]quicTuple{maps.Clone(q.left[0]), maps.Clone(q.left[1])}, q.lost[0] || q.lost[1]
 	q.mu.Unlock()
-	for name, t := range left {
-		if blocks(&t, name.asked) {
-			return true
+	for _, names := range left {
+		for name, t := range names {
+			if lost = lost || blocks(&t, name.asked); lost {
+				break
+			}
 		}
+	}
+	if lost {
+		q.mu.Lock()
+		q.left, q.lost = [2]map[strayName]quicTuple{}, [2]bool{}
+		q.mu.Unlock()
 	}
 	return lost
 }
