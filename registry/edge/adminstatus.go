@@ -223,6 +223,9 @@ func (f *FeedStatus) writeText(row func(word string, value any)) {
 		heard = "heard " + f.HeardAt.Format(time.RFC3339)
 	}
 	row("feed", fmt.Sprintf("connected %t, leads %t, %s, %d revisions behind, %d snapshots, %d repairs", f.Connected, f.Leads, heard, f.Lag, f.Snapshots, f.Repairs))
+	if f.Beginning {
+		row("beginning", "not in force before it has come to where the service is")
+	}
 	if f.Error != "" {
 		row("failing", f.Error)
 	}

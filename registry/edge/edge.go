@@ -288,7 +288,7 @@ func (e *Edge) View() *index.View {
 	case e.registry != nil:
 		return e.registry.get().live.View()
 	case e.service != nil:
-		return e.service.get().live.View()
+		return e.service.get().view()
 	}
 	return nil
 }

@@ -51,3 +51,16 @@ func SightBucket(h uint64) int {
 	}
 	return n
 }
+
+// ReadOn has e take in what the process that follows has written; false where e
+// follows itself.
+func (e *Edge) ReadOn() bool {
+	s := e.service.get()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tail == nil {
+		return false
+	}
+	s.readOn()
+	return true
+}

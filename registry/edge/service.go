@@ -27,6 +27,11 @@ type service struct {
 	live   index.Live
 	state  *state
 
+	// beginning: the copy began with nothing and has not been yet where the registry
+	// is. Until then it is not in force: what was filed since its snapshot would be
+	// taken for unfiled.
+	beginning atomic.Bool
+
 	lists atomic.Uint64 // counts changes of lists
 	tell  chan struct{} // lists have changed
 
@@ -121,7 +126,16 @@ func (s *service) lead() error {
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		return err
 	}
-	f := feed.NewFollower(r, s.client, feed.FollowOptions{Keys: s.keys, AcceptEpoch: s.accept, Program: programName(), Changed: followChanged})
+	s.begin(errors.Is(err, feed.ErrEmpty))
+	hook := followChanged
+	f := feed.NewFollower(r, s.client, feed.FollowOptions{Keys: s.keys, AcceptEpoch: s.accept, Program: programName(), Changed: func(st feed.FollowStatus) {
+		if st.Current {
+			s.begun()
+		}
+		if hook != nil {
+			hook(st)
+		}
+	}})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tail != nil {
@@ -144,10 +158,23 @@ func programName() string { return filepath.Base(os.Args[0]) }
 // readAlong makes this process one that reads what another follows.
 func (s *service) readAlong() {
 	t := feed.NewTail(s.dir(), feed.ReplicaOptions{Live: &s.live, Changed: s.changed})
-	_, err := t.Next()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tail, s.failing = t, err
+	s.tail = t
+	s.readOn()
+}
+
+// readOn takes in what the process that follows has written. The first snapshot
+// that comes is looked at before it counts: the file is there before it. s.mu is
+// held.
+func (s *service) readOn() {
+	if s.live.View() == nil {
+		s.beginning.Store(true)
+	}
+	_, s.failing = s.tail.Next()
+	if s.beginning.Load() && s.live.View() != nil && !s.marked() {
+		s.beginning.Store(false)
+	}
 }
 
 // run follows, or reads along until the lock is free.
@@ -161,7 +188,7 @@ func (s *service) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.mu.Lock()
-		_, s.failing = s.tail.Next()
+		s.readOn()
 		s.mu.Unlock()
 		if n%20 != 0 {
 			continue
@@ -257,7 +284,8 @@ type FeedStatus struct {
 	Upstream  registry.Revision `json:"upstream"`  // what the service was heard to be at
 	Lag       uint64            `json:"lag"`       // revisions behind that
 	HeardAt   *time.Time        `json:"heard_at,omitempty"`
-	Stopped   bool              `json:"stopped"` // and will not go on until somebody does something
+	Beginning bool              `json:"beginning"` // it never was where the service is, and is not in force before
+	Stopped   bool              `json:"stopped"`   // and will not go on until somebody does something
 	Error     string            `json:"error,omitempty"`
 	Snapshots int               `json:"snapshots"` // that were fetched
 	Repairs   int               `json:"repairs"`
@@ -269,7 +297,7 @@ func (s *service) status() *FeedStatus {
 	failing := s.failing
 	f := s.follower
 	s.mu.Unlock()
-	out := &FeedStatus{Leads: f != nil}
+	out := &FeedStatus{Leads: f != nil, Beginning: s.beginning.Load()}
 	if f != nil {
 		st := f.Status()
 		out.Connected, out.Upstream, out.Stopped, out.Snapshots, out.Repairs = st.Connected, st.Upstream, st.Stopped, st.Snapshots, st.Repairs
@@ -296,7 +324,7 @@ func (s *service) status() *FeedStatus {
 
 func (s *service) holding() Holding {
 	st := s.status()
-	return Holding{View: s.live.View(), Since: s.since(), Followed: true, Connected: st.Connected, Lag: st.Lag}
+	return Holding{View: s.view(), Since: s.since(), Followed: true, Connected: st.Connected, Lag: st.Lag}
 }
 
 // holdService takes hold of a registry that is followed.

@@ -61,6 +61,7 @@ type FollowOptions struct {
 // FollowStatus is how a follower does. The zero value has not begun.
 type FollowStatus struct {
 	Connected bool              // a stream is open and frames come
+	Current   bool              // this copy has been where the service was said to be, at least once
 	Upstream  registry.Revision // the newest that the service said to be at; for people, since not all that it says is signed
 	Heard     time.Time         // until when this copy is known to be the registry
 	Failing   error             // why it does not follow; nil if it does
@@ -77,6 +78,8 @@ type Follower struct {
 	r *Replica
 	c *Client
 	o FollowOptions
+
+	aim registry.Revision // what the service said to be at when the stream began; of the goroutine of Run
 
 	mu     sync.Mutex
 	status FollowStatus
@@ -213,9 +216,9 @@ func (f *Follower) stream(ctx context.Context) error {
 		return cause(ctx, err)
 	}
 	defer body.Close()
-	if at.Epoch == from.Epoch && at.Rev >= from.Rev {
+	if f.aim = at; at.Epoch == from.Epoch && at.Rev >= from.Rev {
 		// With what is still to come it shows how far this copy is behind.
-		f.update(func(s *FollowStatus) { s.Upstream = at })
+		f.update(func(s *FollowStatus) { s.Upstream, s.Current = at, s.Current || at == from })
 	}
 	r := bufio.NewReaderSize(body, 64<<10)
 	var buf []byte
@@ -257,8 +260,10 @@ func (f *Follower) take(frame *Frame, b []byte) (err error) {
 	if err != nil && !errors.Is(err, ErrUnwritten) {
 		return err
 	}
+	// A heartbeat that was taken in is of the revision in force.
+	current := frame.Type == FrameHeartbeat || frame.Revision.Epoch == f.aim.Epoch && frame.Revision.Rev >= f.aim.Rev
 	f.update(func(s *FollowStatus) {
-		s.Connected, s.Failing, s.Stopped = true, err, false
+		s.Connected, s.Failing, s.Stopped, s.Current = true, err, false, s.Current || current
 		if frame.Revision.Compare(s.Upstream) > 0 {
 			s.Upstream = frame.Revision
 		}
