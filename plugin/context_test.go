@@ -102,8 +102,10 @@ func TestPassedBy(t *testing.T) {
 		{"query", func(*dns.Msg) {}, false},
 		{"AXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAXFR }, true},
 		{"IXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeIXFR }, true},
-		{"NOTIFY", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, true},
-		{"UPDATE", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, true},
+		{"NOTIFY", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeNotify, dns.TypeSOA }, true},
+		{"UPDATE", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeUpdate, dns.TypeSOA }, true},
+		{"NOTIFY for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, false},
+		{"UPDATE for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, false},
 		{"class ANY", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassANY }, false},
 	}
 	for _, tt := range tests {

@@ -121,12 +121,19 @@ func (p *ICP) inspector(ctx context.Context, e *edge.Edge, w dns.ResponseWriter,
 }
 
 // inspects reports whether answers to r can carry addresses for a client. Zone
-// transfers, NOTIFY and UPDATE go their way: several messages are one answer
-// there, and none is for a browser. Questions of other classes are inspected
-// too: no class keeps a plugin from answering with an address.
+// transfers go their way: several messages are one answer there, and none is for a
+// browser. So do NOTIFY and UPDATE, whose question is for the SOA record of a zone;
+// with another one they are questions in disguise, which forward and cache answer
+// as any other. Questions of other classes are inspected too: no class keeps a
+// plugin from answering with an address.
 func inspects(r *dns.Msg) bool {
-	t := r.Question[0].Qtype
-	return r.Opcode == dns.OpcodeQuery && t != dns.TypeAXFR && t != dns.TypeIXFR
+	switch r.Question[0].Qtype {
+	case dns.TypeAXFR, dns.TypeIXFR:
+		return false
+	case dns.TypeSOA:
+		return r.Opcode == dns.OpcodeQuery
+	}
+	return true
 }
 
 // inspectorKey marks a context as that of a question which is inspected already:

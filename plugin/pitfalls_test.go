@@ -60,6 +60,28 @@ func TestBehindCache(t *testing.T) {
 	}
 }
 
+// TestNotifyForAddress: the server takes a NOTIFY with any question, and cache and
+// forward answer it like a query.
+func TestNotifyForAddress(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, "unfiled.test. 60 IN A "+ours, "accessed.test. 60 IN A "+ours)
+	s := w.start(t, `.:0 {
+		SERVER
+		ICP
+		cache
+		forward . `+up.addr+`
+	}`)
+	notify := func(name string) *dns.Msg {
+		m := query{name: name, qtype: dns.TypeA, edns: true}.msg()
+		m.Opcode = dns.OpcodeNotify
+		return exchange(t, "udp", s.udp(), m)
+	}
+	for range 2 { // the second from the cache
+		wantBlocked(t, notify("unfiled.test"), "not filed")
+		wantAddresses(t, notify("accessed.test"), ours)
+	}
+}
+
 // TestAliasOutOfZone: the file plugin asks the server for the target of an alias.
 // The target has no filing of its own, which is the alias's good right; asked
 // for by itself it is withheld, also after the answer was cached.
