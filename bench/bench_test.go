@@ -152,7 +152,10 @@ func used() int64 {
 // BenchmarkPlace is one look-up in the table of addresses: place, provider, product
 // and region.
 func BenchmarkPlace(b *testing.B) {
-	table := place.Builtin()
+	table, err := place.Open(place.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	addrs := make([]netip.Addr, 1<<12)
 	for i := range addrs {
 		x := uint32(i+1) * 0x9e3779b9

@@ -54,9 +54,6 @@ func (m *limiter) acquire() bool {
 // release gives back what acquire took.
 func (m *limiter) release() { m.open.Add(-1) }
 
-// connections is how many are open.
-func (m *limiter) connections() int64 { return m.open.Load() }
-
 // acquireClient takes one of a client's connections, or reports that it has
 // none left. The address is the client's, not that of a proxy before it; without
 // one (a unix socket) there is no limit.

@@ -15,7 +15,7 @@ func TestLimiterConnections(t *testing.T) {
 			t.Fatalf("connection %d of 2: got %v; want %v", i+1, got, want)
 		}
 	}
-	if got := m.connections(); got != 2 {
+	if got := m.open.Load(); got != 2 {
 		t.Errorf("%d open; want 2", got)
 	}
 	m.release()

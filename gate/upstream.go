@@ -95,17 +95,6 @@ func (u *upstreams) close() {
 	u.checks.Wait()
 }
 
-// healthy is how many are not passed over.
-func (u *upstreams) healthy() (n int) {
-	now := u.now().UnixNano()
-	for _, one := range u.all {
-		if one.isUp(now) {
-			n++
-		}
-	}
-	return n
-}
-
 // origin is who a dial is for, as a PROXY header tells it. The zero value tells
 // nobody.
 type origin struct{ Client, Dst netip.AddrPort }

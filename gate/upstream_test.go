@@ -63,6 +63,17 @@ func dialed(t *testing.T, u *upstreams) string {
 	return c.RemoteAddr().String()
 }
 
+// healthy is how many are not passed over.
+func (u *upstreams) healthy() (n int) {
+	now := u.now().UnixNano()
+	for _, one := range u.all {
+		if one.isUp(now) {
+			n++
+		}
+	}
+	return n
+}
+
 func TestUpstreamsInTurn(t *testing.T) {
 	a, _ := webServer(t, "tcp", "127.0.0.1:0")
 	b, _ := webServer(t, "tcp", "127.0.0.1:0")

@@ -1,5 +1,10 @@
 package registry
 
+import (
+	"iter"
+	"slices"
+)
+
 // Policy holds the answers to the questions that the documents leave open
 // (rule book §3), as an operator decided them, and the settings of an edge. The
 // zero value is the default of every knob. A Policy is a comparable value.
@@ -112,44 +117,49 @@ func (m Mode) String() string { return modeWords.of(uint8(m)) }
 // String returns the word of p.
 func (p MixedPolicy) String() string { return mixedWords.of(uint8(p)) }
 
-// KnobNames lists the knobs that Set knows, in the order of the rule book.
-func KnobNames() []string {
-	return append([]string(nil), knobWords...)
+// knobs are those of a Policy, in the order of the rule book.
+var knobs = []struct {
+	name   string
+	values words // the default first
+	set    func(p *Policy, value uint8)
+}{
+	{"gov", govWords, func(p *Policy, v uint8) { p.Gov = GovPolicy(v) }},
+	{"ip-literal", ipLiteralWords, func(p *Policy, v uint8) { p.IPLiteral = IPLiteralPolicy(v) }},
+	{"no-host", noHostWords, func(p *Policy, v uint8) { p.NoHost = NoHostPolicy(v) }},
+	{"pending-access", pendingAccessWords, func(p *Policy, v uint8) { p.PendingAccess = PendingAccessPolicy(v) }},
+	{"fail", failWords, func(p *Policy, v uint8) { p.Fail = FailPolicy(v) }},
+	{"mode", modeWords, func(p *Policy, v uint8) { p.Mode = Mode(v) }},
+	{"mixed", mixedWords, func(p *Policy, v uint8) { p.Mixed = MixedPolicy(v) }},
 }
 
-var knobWords = words{"gov", "ip-literal", "no-host", "pending-access", "fail", "mode", "mixed"}
+// Knobs goes through the knobs that Set knows, in the order of the rule book, each
+// with its values, the default first.
+func Knobs() iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		for _, k := range knobs {
+			if !yield(k.name, slices.Clone(k.values)) {
+				return
+			}
+		}
+	}
+}
 
 // Set gives knob the value of a word, for example Set("ip-literal", "block").
-// An unknown knob or word is refused with the legal ones.
+// An unknown knob or word is refused with the legal ones, and changes nothing.
 func (p *Policy) Set(knob, word string) error {
-	k, err := knobWords.parse("policy", knob)
-	if err != nil {
+	var names words
+	for _, k := range knobs {
+		if k.name != knob {
+			names = append(names, k.name)
+			continue
+		}
+		v, err := k.values.parse("value of "+knob, word)
+		if err == nil {
+			k.set(p, v)
+		}
 		return err
 	}
-	var i uint8
-	switch knobWords[k] {
-	case "gov":
-		i, err = govWords.parse("value of gov", word)
-		p.Gov = GovPolicy(i)
-	case "ip-literal":
-		i, err = ipLiteralWords.parse("value of ip-literal", word)
-		p.IPLiteral = IPLiteralPolicy(i)
-	case "no-host":
-		i, err = noHostWords.parse("value of no-host", word)
-		p.NoHost = NoHostPolicy(i)
-	case "pending-access":
-		i, err = pendingAccessWords.parse("value of pending-access", word)
-		p.PendingAccess = PendingAccessPolicy(i)
-	case "fail":
-		i, err = failWords.parse("value of fail", word)
-		p.Fail = FailPolicy(i)
-	case "mode":
-		i, err = modeWords.parse("value of mode", word)
-		p.Mode = Mode(i)
-	case "mixed":
-		i, err = mixedWords.parse("value of mixed", word)
-		p.Mixed = MixedPolicy(i)
-	}
+	_, err := names.parse("policy", knob)
 	return err
 }
 

@@ -52,8 +52,21 @@ func TestZeroPolicy(t *testing.T) {
 	if set != (registry.Policy{}) {
 		t.Errorf("the defaults written out: got %+v; want the zero value", set)
 	}
-	if got := registry.KnobNames(); len(got) != 7 {
-		t.Errorf("knobs: got %q; want 7", got)
+	n := 0
+	for knob, values := range registry.Knobs() {
+		n++
+		for i, value := range values {
+			var p registry.Policy
+			if err := p.Set(knob, value); err != nil || (p == registry.Policy{}) != (i == 0) {
+				t.Errorf("%s=%s: %v, %+v; want the first value to be the zero one, and no other", knob, value, err, p)
+			}
+			if err := p.Set(knob, value+"x"); err == nil || !strings.Contains(err.Error(), registry.AnyOf(values)) {
+				t.Errorf("%s=%sx: %v; want an error that names %q", knob, value, err, values)
+			}
+		}
+	}
+	if n != 7 {
+		t.Errorf("%d knobs; want 7", n)
 	}
 }
 

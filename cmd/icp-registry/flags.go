@@ -67,9 +67,13 @@ func completeWords(cmd *cobra.Command, flag string, words ...string) {
 
 // completePolicy offers every knob with its values.
 func completePolicy(cmd *cobra.Command) {
-	completeWords(cmd, "policy", "gov=strict", "gov=inherit", "ip-literal=allow", "ip-literal=filed-only", "ip-literal=block",
-		"no-host=allow", "no-host=block", "pending-access=block", "pending-access=allow", "fail=open", "fail=closed",
-		"mode=enforce", "mode=monitor", "mixed=strip", "mixed=block")
+	var all []string
+	for knob, values := range registry.Knobs() {
+		for _, v := range values {
+			all = append(all, knob+"="+v)
+		}
+	}
+	completeWords(cmd, "policy", all...)
 }
 
 // needArgs refuses a command line without arguments; what names them.

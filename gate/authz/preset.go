@@ -28,9 +28,6 @@ const (
 // presetPaths are where the presets are asked.
 var presetPaths = [...]string{"/auth/nginx", "/auth/forward", "/auth/envoy"}
 
-// String returns the word of p, the last part of its path.
-func (p Preset) String() string { return presetPaths[p][len("/auth/"):] }
-
 // PresetOf tells by the path of a request which way it comes; rest is what stands
 // behind the preset's own path.
 func PresetOf(path []byte) (p Preset, rest []byte, ok bool) {

@@ -88,17 +88,18 @@ func TestPresetEnvoyWithoutHost(t *testing.T) {
 }
 
 func TestPresetOf(t *testing.T) {
-	for path, want := range map[string]string{
-		"/auth/nginx": "nginx", "/auth/nginx?x": "nginx", "/auth/forward": "forward", "/auth/envoy": "envoy", "/auth/envoy/": "envoy",
-		"/auth/envoy/auth/nginx": "envoy", "/auth/envoy?": "envoy",
-		"/auth/nginx/": "", "/auth/nginxx": "", "/auth/forward/x": "", "/auth/envoyx": "", "/auth": "", "/": "", "": "", "/AUTH/nginx": "", "//auth/nginx": "",
+	const none authz.Preset = 255
+	for path, want := range map[string]authz.Preset{
+		"/auth/nginx": authz.Nginx, "/auth/nginx?x": authz.Nginx, "/auth/forward": authz.Forward, "/auth/envoy": authz.Envoy, "/auth/envoy/": authz.Envoy,
+		"/auth/envoy/auth/nginx": authz.Envoy, "/auth/envoy?": authz.Envoy,
+		"/auth/nginx/": none, "/auth/nginxx": none, "/auth/forward/x": none, "/auth/envoyx": none, "/auth": none, "/": none, "": none, "/AUTH/nginx": none, "//auth/nginx": none,
 	} {
-		got := ""
-		if p, _, ok := authz.PresetOf([]byte(path)); ok {
-			got = p.String()
+		got, _, ok := authz.PresetOf([]byte(path))
+		if !ok {
+			got = none
 		}
 		if got != want {
-			t.Errorf("%q: %q; want %q", path, got, want)
+			t.Errorf("%q: %d; want %d", path, got, want)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func BenchmarkLookup(b *testing.B) {
 		}
 		return as
 	}
-	merged, builtin := benchTable(b), place.Builtin()
+	merged, builtin := benchTable(b), table(b, place.Sources{})
 	for _, v6 := range []bool{false, true} {
 		family := "v4"
 		if v6 {

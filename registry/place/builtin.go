@@ -45,9 +45,3 @@ func countryCode(s string) string {
 // loadBuiltin has iploc unpack its IPv6 data, which it does at the first IPv6
 // look-up: 100 ms on a slow core that no client should wait for.
 var loadBuiltin = sync.OnceFunc(func() { iploc.IPCountry(netip.IPv6Unspecified()) })
-
-var builtin = sync.OnceValue(func() *Table { return mustTable(Sources{}) })
-
-// Builtin returns the table of an operator who gave no files: the built-in data
-// and the special-purpose registries.
-func Builtin() *Table { return builtin() }

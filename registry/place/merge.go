@@ -59,15 +59,6 @@ func (s Sources) merge(nat64 []netip.Prefix) *Table {
 	return t
 }
 
-// mustTable is Table for sources that cannot be wrong.
-func mustTable(s Sources) *Table {
-	t, err := s.Table()
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
-
 func (m *merger) insert(p netip.Prefix) {
 	e := m.judge(p)
 	i, ok := m.index[e]

@@ -57,6 +57,7 @@ func builtinAddr(t testing.TB, country string, v6 bool) netip.Addr {
 }
 
 func TestBuiltin(t *testing.T) {
+	builtin := table(t, place.Sources{})
 	for _, tt := range []struct {
 		country string
 		want    registry.Place
@@ -65,23 +66,24 @@ func TestBuiltin(t *testing.T) {
 		{"TW", registry.Taiwan}, {"DE", registry.Overseas}, {"US", registry.Overseas},
 	} {
 		a := builtinAddr(t, tt.country, false)
-		if got := place.Builtin().Lookup(a); got != (place.Where{Place: tt.want}) {
+		if got := builtin.Lookup(a); got != (place.Where{Place: tt.want}) {
 			t.Errorf("Lookup(%s of %s) = %+v; want %v", a, tt.country, got, tt.want)
 		}
 		mapped := netip.AddrFrom16(a.As16())
-		if got := place.Builtin().Lookup(mapped).Place; got != tt.want {
+		if got := builtin.Lookup(mapped).Place; got != tt.want {
 			t.Errorf("Lookup(%s of %s) = %v; want %v", mapped, tt.country, got, tt.want)
 		}
 	}
 	for country, want := range map[string]registry.Place{"CN": registry.Mainland, "HK": registry.HongKong, "JP": registry.Overseas} {
 		a := builtinAddr(t, country, true)
-		if got := place.Builtin().Lookup(a).Place; got != want {
+		if got := builtin.Lookup(a).Place; got != want {
 			t.Errorf("Lookup(%s of %s) = %v; want %v", a, country, got, want)
 		}
 	}
 }
 
 func TestSpecialPurpose(t *testing.T) {
+	builtin := table(t, place.Sources{})
 	for _, s := range []string{
 		"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "169.254.169.254", "172.31.255.255",
 		"192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1",
@@ -90,16 +92,16 @@ func TestSpecialPurpose(t *testing.T) {
 		"fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1",
 		"::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::a00:1", "2002:a00:1::1", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
 	} {
-		if got := place.Builtin().Lookup(netip.MustParseAddr(s)).Place; got != registry.Private {
+		if got := builtin.Lookup(netip.MustParseAddr(s)).Place; got != registry.Private {
 			t.Errorf("Lookup(%s) = %v; want private", s, got)
 		}
 	}
 	for _, s := range []string{"192.0.0.9", "2001:1::1", "100.63.255.255", "100.128.0.0", "172.32.0.0", "198.20.0.0", "223.255.255.255", "4000::1"} {
-		if got := place.Builtin().Lookup(netip.MustParseAddr(s)).Place; got == registry.Private {
+		if got := builtin.Lookup(netip.MustParseAddr(s)).Place; got == registry.Private {
 			t.Errorf("Lookup(%s) = private; want another place", s)
 		}
 	}
-	if got := place.Builtin().Lookup(netip.Addr{}); got != (place.Where{}) {
+	if got := builtin.Lookup(netip.Addr{}); got != (place.Where{}) {
 		t.Errorf("Lookup of no address = %+v; want nothing", got)
 	}
 	if got := new(place.Table).Lookup(netip.MustParseAddr("192.0.2.1")); got != (place.Where{}) {
@@ -269,7 +271,7 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("warnings %q; want %q among them", got, want)
 		}
 	}
-	if got := place.Builtin().Warnings(); got != nil {
+	if got := table(t, place.Sources{}).Warnings(); got != nil {
 		t.Errorf("warnings of the built-in table: %q; want none", got)
 	}
 }

@@ -13,7 +13,6 @@ import (
 // engine is what differs between the databases: how they are opened, a few words
 // of their SQL, and the way in for many rows at once.
 type engine interface {
-	name() string
 	// open returns the pool that writes and the one that reads; they may be one.
 	open(ctx context.Context, o *Options) (write, read *sql.DB, err error)
 	// check refuses a server or library that is too old.

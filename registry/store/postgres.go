@@ -20,8 +20,6 @@ type postgres struct {
 	real bool // it is PostgreSQL itself
 }
 
-func (*postgres) name() string { return "postgres" }
-
 // oldestPostgres is the oldest major version that is tested.
 const oldestPostgres = 15
 

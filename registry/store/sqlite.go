@@ -25,8 +25,6 @@ type sqlite struct {
 	lock *os.File
 }
 
-func (*sqlite) name() string { return "sqlite" }
-
 // oldestSQLite is the first version without the loss of data when a write and a
 // checkpoint of two connections meet (WAL reset, 3.7.0 to 3.51.2).
 const oldestSQLite = "3.51.3"
