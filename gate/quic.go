@@ -208,9 +208,7 @@ func (l *quicLoop) meant() (list []quicMeant) {
 	for i, slot := range l.slots {
 		if f := slot.flow; f != nil {
 			m := quicMeant{loop: l, token: uint64(slot.number)<<32 | uint64(i), tuple: f.tuple, stray: f.stray}
-			for _, c := range f.conns {
-				m.asked = append(m.asked, c.asked)
-			}
+			m.asked = f.names()
 			list = append(list, m)
 		}
 	}

@@ -21,8 +21,10 @@ type quicFlow struct {
 	sock  *udp.Socket
 	slot  uint32
 	conns []*quicConn
-	begun time.Duration // or the upstream was changed
-	last  time.Duration // something came, either way
+	// former are the names of connections that are not looked at any more, and may go on.
+	former []asked
+	begun  time.Duration // or the upstream was changed
+	last   time.Duration // something came, either way
 	// settled: there is nothing to look at in what comes.
 	settled bool
 	heard   bool // the upstream has answered
@@ -45,6 +47,15 @@ type quicFlow struct {
 // settle notes whether there is something to look at.
 func (f *quicFlow) settle() {
 	f.settled = f.heard && !f.guest && !f.doubted && !slices.ContainsFunc(f.conns, func(c *quicConn) bool { return c.hello != nil })
+}
+
+// names are those that its client may mean.
+func (f *quicFlow) names() []asked {
+	list := slices.Clone(f.former)
+	for _, c := range f.conns {
+		list = append(list, c.asked)
+	}
+	return list
 }
 
 // conn is the connection that an id leads to.
@@ -200,6 +211,7 @@ func (l *quicLoop) known(f *quicFlow, c *quicConn, d []byte, scan *sniff.QUICDat
 	if f.heard && (scan.Types.Has(sniff.QUICHandshake) || !bytes.Equal(scan.First.DCID, c.first.bytes())) {
 		l.prove(f)
 	}
+	c.through = c.through || scan.Types.Has(sniff.QUICHandshake)
 	switch {
 	case c.unread:
 		l.forward(f, d, len(d))
@@ -255,7 +267,7 @@ func (l *quicLoop) spoiled(f *quicFlow, c *quicConn, d []byte, cause sniff.Cause
 
 // close deals with the end that a client has told of.
 func (l *quicLoop) close(f *quicFlow, c *quicConn) {
-	if len(f.conns) == 1 {
+	if len(f.conns) == 1 && len(f.former) == 0 {
 		l.end(f)
 		return
 	}

@@ -92,6 +92,33 @@ func TestQUICShared(t *testing.T) {
 	}
 }
 
+// TestQUICSharedOn: a client that uses one port for all its connections, of which
+// nobody sees that they have ended, begins as many as it likes; the first still goes
+// on, and ends with its name.
+func TestQUICSharedOn(t *testing.T) {
+	o := newQUICOrigin(t, quicOriginConfig{})
+	live := filedLive(t)
+	addr, g, reg := startQUICLive(t, "", live, o)
+	c := newQUICClient(t, addr, "cancelled.example")
+	kept, err := c.dial(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.CloseWithError(0, "")
+	h := h3(kept)
+	c.tls.ServerName = "filed.example"
+	for i := range 3 * 16 {
+		if got := c.came(t); got != "filed.example filed.example" {
+			t.Fatalf("connection %d: got %s", i, got)
+		}
+	}
+	if got := get3(t, h, "cancelled.example", "/"); got != "cancelled.example cancelled.example" {
+		t.Errorf("the first: got %s", got)
+	}
+	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
+	eventually(t, "the flow is ended with the first name", func() bool { return metric(t, reg, "icp_gate_ended_total") == 1 && g.Open() == 0 })
+}
+
 // TestQUICLossy: datagrams that are lost, late and doubled delay a connection, and
 // change nothing else.
 func TestQUICLossy(t *testing.T) {

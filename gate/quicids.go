@@ -48,6 +48,8 @@ type quicConn struct {
 	// hello reads what the client sends of its handshake; nil once that is over.
 	hello *sniff.QUICHello
 	begun time.Duration
+	// through: its client has sent a Handshake packet, and no Initial packet any more.
+	through bool
 	// passed: it went on to a server, which may still wait for the rest of it.
 	passed bool
 	// unread: nothing is read of it any more, since it passes whatever it holds.

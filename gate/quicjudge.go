@@ -3,6 +3,8 @@ package gate
 import (
 	"bytes"
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
 	"github.com/icpgate/icpgate/registry"
@@ -62,6 +64,7 @@ func (l *quicLoop) secret(f *quicFlow, d []byte, types sniff.QUICTypes) bool {
 			continue
 		}
 		if seen := c.hello.Feed(d, &l.work); seen.Opened > 0 {
+			c.through = true
 			l.more(f, c, d, &seen)
 			return true
 		}
@@ -230,10 +233,10 @@ func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
 	}
 }
 
-// join adds a connection to a flow. Those that have the same name and are past
-// their handshake make room.
+// join adds a connection to a flow. Where there are too many, one of those before
+// makes room.
 func (l *quicLoop) join(f *quicFlow, c *quicConn) bool {
-	if len(f.conns) >= maxFlowConns {
+	if len(f.conns) >= maxFlowConns && !l.makeRoom(f) {
 		l.counts.drop(quicTooMuch)
 		return false
 	}
@@ -246,6 +249,39 @@ func (l *quicLoop) join(f *quicFlow, c *quicConn) bool {
 	return true
 }
 
-// maxFlowConns is how many connections one flow may have: clients that use a
-// socket for all have one for each name and server.
-const maxFlowConns = 16
+const (
+	// maxFlowConns is how many connections one flow may have that are looked at:
+	// clients that use a socket for all have one for each server and name, and another
+	// for each that they have closed, which nobody sees.
+	maxFlowConns = 16
+	// maxFlowNames is how many names of others there may be.
+	maxFlowNames = 256
+)
+
+// makeRoom forgets a connection of a flow, but for its name: the oldest that is
+// through with its handshake, or has had the time for it.
+func (l *quicLoop) makeRoom(f *quicFlow) bool {
+	i := slices.IndexFunc(f.conns, func(c *quicConn) bool { return c.hello == nil || c.through })
+	if i < 0 && l.now-f.conns[0].begun >= flowConnTime {
+		i = 0
+	}
+	if i < 0 {
+		return false
+	}
+	c := f.conns[i]
+	name := c.asked
+	name.alpn = ""
+	if !slices.Contains(f.former, name) {
+		if len(f.former) >= maxFlowNames {
+			return false
+		}
+		f.former = append(f.former, name)
+	}
+	l.leave(c)
+	f.conns = slices.Delete(f.conns, i, i+1)
+	return true
+}
+
+// flowConnTime is how long a handshake may take before another connection of its
+// client may displace it.
+const flowConnTime = time.Second

@@ -42,7 +42,7 @@ func (q *quicStrays) end() { q.open.Add(-1) }
 // one of its connections; s is the service in force. Connections of a flow that is
 // unproven are not through with their handshake, and a stray cannot bring them there.
 func (q *quicStrays) leave(s *service, f *quicFlow, now time.Duration) {
-	if len(f.conns) == 0 || q.open.Load() == 0 && (f.doubted || len(s.quic.all) != 1) {
+	if len(f.conns)+len(f.former) == 0 || q.open.Load() == 0 && (f.doubted || len(s.quic.all) != 1) {
 		return
 	}
 	if enforces, exempt := s.treatment(f.tuple.addr()); !enforces || exempt {
@@ -54,8 +54,8 @@ func (q *quicStrays) leave(s *service, f *quicFlow, now time.Duration) {
 	if q.left[0] == nil {
 		q.left[0] = map[strayName]quicTuple{}
 	}
-	for _, c := range f.conns {
-		name := strayName{c.asked, f.tuple.local}
+	for _, a := range f.names() {
+		name := strayName{a, f.tuple.local}
 		name.asked.alpn = ""
 		if q.lost[0] = q.lost[0] || len(q.left[0]) == maxStrayNames; !q.lost[0] {
 			q.left[0][name] = f.tuple
