@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -33,12 +34,11 @@ func dialNarrow(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// TestSlowTaker: a client that takes a long body all the time, but for a piece of it
-// takes longer than the limit for idleness, is not let go of.
-func TestSlowTaker(t *testing.T) {
-	const idle = time.Second
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
+// endless is an origin whose body comes as fast as it is taken, and does not end.
+func endless(t *testing.T, start func(http.Handler) *httptest.Server) string {
+	t.Helper()
+	srv := start(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(int64(1)<<50))
 		for piece := make([]byte, 64<<10); ; {
 			if _, err := w.Write(piece); err != nil {
 				return
@@ -46,13 +46,36 @@ func TestSlowTaker(t *testing.T) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: srv.Listener.Addr().String()}).Addr())
+	return srv.Listener.Addr().String()
+}
+
+// TestSlowTaker: a client that takes a long body all the time, but for a piece of it
+// takes longer than the limit for idleness, is not let go of.
+func TestSlowTaker(t *testing.T) {
+	const idle = time.Second
+	c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)}).Addr())
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	b, got := make([]byte, 7<<10), 0
 	for begun := time.Now(); time.Since(begun) < 4*idle; <-tick.C {
+		n, err := c.Read(b)
+		if got += n; err != nil {
+			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+		}
+	}
+}
+
+// TestLongTransfer: TLS that is passed through goes on for longer than the limit for
+// idleness where bytes never stop, whoever the gate waits for when a deadline passes.
+func TestLongTransfer(t *testing.T) {
+	const idle = time.Second
+	l := serve(t, gate.TestService{Kind: "tls", Idle: idle, Upstream: endless(t, httptest.NewTLSServer)})
+	c := tls.Client(dialTCP(t, l.Addr()), &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true})
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+	b, got := make([]byte, 64<<10), 0
+	for begun := time.Now(); time.Since(begun) < 6*idle; {
 		n, err := c.Read(b)
 		if got += n; err != nil {
 			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)

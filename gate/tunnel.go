@@ -16,7 +16,8 @@ type relay struct {
 	client, up *side
 	ended      atomic.Int32 // directions
 	idle       time.Duration
-	last       atomic.Int64 // Unix nanoseconds of the last byte in either direction
+	last       atomic.Int64 // Unix nanoseconds of the last byte in either direction, or a little before
+	renewed    atomic.Int64 // the same, of when the deadlines were set
 	in, out    byteCounter
 	retry      retry // of TLS
 }
@@ -76,7 +77,7 @@ func (r *relay) direction(dst, src *side, count byteCounter) {
 // touch notes a byte. The deadlines are set anew once in a while only: a timer
 // costs more than a call of the system.
 func (r *relay) touch(now time.Time) {
-	if old := r.last.Load(); old == 0 || now.UnixNano()-old > int64(r.idle/8) {
+	if now.UnixNano()-r.renewed.Load() > int64(r.idle/8) {
 		r.renew(now)
 	}
 	if old := r.last.Load(); now.UnixNano()-old > int64(r.idle/64) {
@@ -85,6 +86,7 @@ func (r *relay) touch(now time.Time) {
 }
 
 func (r *relay) renew(now time.Time) {
+	r.renewed.Store(now.UnixNano())
 	t := now.Add(r.idle)
 	_ = r.client.SetDeadline(t)
 	_ = r.up.SetDeadline(t)
