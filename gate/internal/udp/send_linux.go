@@ -22,7 +22,7 @@ const (
 
 // Sender collects datagrams and sends them, those of one size to one peer as one
 // message that the kernel cuts. The zero value is ready; it is for one goroutine.
-// What is added must not change until Flush.
+// What is added must not change until Flush, and its sockets stay open.
 type Sender struct {
 	msgs   [sendMessages]mmsghdr
 	iovs   [sendPieces]unix.Iovec
@@ -30,7 +30,6 @@ type Sender struct {
 	ctl    [sendMessages][control]byte
 	groups [sendMessages]group
 	n, m   int // messages and pieces
-	to     *Socket
 
 	// Dropped counts datagrams that the system did not take, for whatever reason:
 	// QUIC sends them again. The owner may set it to zero.
@@ -39,6 +38,7 @@ type Sender struct {
 
 // group is what one message sends.
 type group struct {
+	by     *Socket
 	peer   Endpoint
 	local  [16]byte
 	size   int // of a datagram
@@ -49,27 +49,25 @@ type group struct {
 
 // Add adds data, which is a datagram or several of size bytes each, the last
 // perhaps shorter, to be sent by s: to peer, if s listens, from the address local
-// if that is not zero. It sends what was added before if that is another socket's.
+// if that is not zero. It sends what was added before if there is no more room.
 func (w *Sender) Add(s *Socket, peer Endpoint, local [16]byte, data []byte, size int) {
-	if s != w.to || w.m == sendPieces {
+	if w.m == sendPieces {
 		w.Flush()
-		w.to = s
 	}
 	if len(data) == 0 {
 		return
 	}
-	if w.n > 0 && w.join(peer, local, data, size) {
+	if w.n > 0 && w.join(s, peer, local, data, size) {
 		return
 	}
 	if w.n == sendMessages {
 		w.Flush()
-		w.to = s
 	}
 	if len(data) > size && (s.uncut.Load() || len(data) > maxCutBytes || len(data) > maxCut*size) {
 		w.addEach(s, peer, local, data, size)
 		return
 	}
-	w.groups[w.n] = group{peer: peer, local: local, size: size, first: w.m}
+	w.groups[w.n] = group{by: s, peer: peer, local: local, size: size, first: w.m}
 	w.n++
 	w.piece(data, size)
 }
@@ -84,9 +82,9 @@ func (w *Sender) addEach(s *Socket, peer Endpoint, local [16]byte, data []byte, 
 }
 
 // join adds data to the last message, if it fits there.
-func (w *Sender) join(peer Endpoint, local [16]byte, data []byte, size int) bool {
+func (w *Sender) join(s *Socket, peer Endpoint, local [16]byte, data []byte, size int) bool {
 	g := &w.groups[w.n-1]
-	if g.closed || w.to.uncut.Load() || g.size < size || len(data) > size && size != g.size ||
+	if g.by != s || g.closed || s.uncut.Load() || g.size < size || len(data) > size && size != g.size ||
 		g.bytes+len(data) > min(maxCutBytes, maxCut*g.size) || g.peer != peer || g.local != local {
 		return false
 	}
@@ -104,65 +102,78 @@ func (w *Sender) piece(data []byte, size int) {
 	g.closed = len(data)%size != 0
 }
 
-// Flush sends all.
+// Flush sends all: what came in turn for many sockets, as where each flow has its
+// own, in one go, so that whoever waits for it is not woken for each.
 func (w *Sender) Flush() {
-	if w.n == 0 {
-		return
-	}
-	if w.m == 1 && w.single() {
-		w.n, w.m, w.to = 0, 0, nil
-		return
-	}
-	for i := range w.n {
-		w.prepare(i)
-	}
 	for i := 0; i < w.n; {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&w.msgs[i])), uintptr(w.n-i), unix.MSG_DONTWAIT, 0, 0)
+		end := i + 1
+		for end < w.n && w.groups[end].by == w.groups[i].by {
+			end++
+		}
+		if end > i+1 || !w.single(i) {
+			w.run(i, end)
+		}
+		i = end
+	}
+	w.n, w.m = 0, 0
+}
+
+// run sends messages of one socket.
+func (w *Sender) run(i, end int) {
+	s := w.groups[i].by
+	for k := i; k < end; k++ {
+		w.prepare(k)
+	}
+	for i < end {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&w.msgs[i])), uintptr(end-i), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			i += int(n)
 		case errno == unix.EINTR:
-		case errno == unix.ECONNREFUSED && !w.to.refused.Load():
-			w.to.refused.Store(true) // of one before; this one was not sent
+		case errno == unix.ECONNREFUSED && !s.refused.Load():
+			s.refused.Store(true) // of one before; this one was not sent
 		default:
 			w.failed(i, errno)
 			i++
 		}
 	}
-	w.n, w.m, w.to = 0, 0, nil
 }
 
-// single sends what is one datagram of a dialled socket, as where each flow has one,
-// by a call that costs less, and reports whether the system took it.
-func (w *Sender) single() bool {
-	g := &w.groups[0]
-	if w.to.addr.IsValid() || g.bytes > g.size || g.local != [16]byte{} {
+// single sends a message that is one datagram of a dialled socket, as where each
+// flow has one, by a call that costs less, and reports whether the system took it.
+func (w *Sender) single(i int) bool {
+	g := &w.groups[i]
+	if g.by.addr.IsValid() || g.bytes > g.size || g.local != [16]byte{} || w.pieces(i) != 1 {
 		return false
 	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(w.to.fd), uintptr(unsafe.Pointer(w.iovs[0].Base)), uintptr(g.bytes), unix.MSG_DONTWAIT, 0, 0)
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(g.by.fd), uintptr(unsafe.Pointer(w.iovs[g.first].Base)), uintptr(g.bytes), unix.MSG_DONTWAIT, 0, 0)
 	if errno == unix.ECONNREFUSED {
-		w.to.refused.Store(true)
+		g.by.refused.Store(true)
 	}
 	return errno == 0
+}
+
+// pieces is how many a message has.
+func (w *Sender) pieces(i int) int {
+	if i+1 < w.n {
+		return w.groups[i+1].first - w.groups[i].first
+	}
+	return w.m - w.groups[i].first
 }
 
 // prepare writes what the system wants to know of a message.
 func (w *Sender) prepare(i int) {
 	g, h := &w.groups[i], &w.msgs[i].hdr
-	end := w.m
-	if i+1 < w.n {
-		end = w.groups[i+1].first
-	}
 	h.Iov = &w.iovs[g.first]
-	h.SetIovlen(end - g.first)
+	h.SetIovlen(w.pieces(i))
 	h.Name, h.Namelen = nil, 0
-	if w.to.addr.IsValid() {
+	if g.by.addr.IsValid() {
 		h.Name = (*byte)(unsafe.Pointer(&w.names[i]))
-		h.Namelen = w.to.name(&w.names[i], &g.peer)
+		h.Namelen = g.by.name(&w.names[i], &g.peer)
 	}
 	n := 0
 	if g.local != [16]byte{} {
-		n += w.to.from(w.ctl[i][n:], &g.local, g.peer.Zone)
+		n += g.by.from(w.ctl[i][n:], &g.local, g.peer.Zone)
 	}
 	if g.bytes > g.size {
 		n += cutAt(w.ctl[i][n:], g.size)
@@ -227,7 +238,7 @@ func (w *Sender) failed(i int, errno unix.Errno) {
 	switch errno {
 	case unix.EINVAL, unix.EMSGSIZE: // too large for the way to this one peer
 	case unix.EIO, unix.EOPNOTSUPP: // the device cannot do what cutting takes
-		w.to.uncut.Store(true)
+		g.by.uncut.Store(true)
 	default:
 		w.Dropped += count
 		return
@@ -237,7 +248,7 @@ func (w *Sender) failed(i int, errno unix.Errno) {
 	for _, p := range pieces {
 		for data := unsafe.Slice(p.Base, p.Len); len(data) > 0; {
 			n := min(g.size, len(data))
-			if !w.one(h, data[:n]) {
+			if !g.by.one(h, data[:n]) {
 				w.Dropped++
 			}
 			data = data[n:]
@@ -246,7 +257,7 @@ func (w *Sender) failed(i int, errno unix.Errno) {
 }
 
 // one sends a datagram to where a message goes.
-func (w *Sender) one(like *unix.Msghdr, data []byte) bool {
+func (s *Socket) one(like *unix.Msghdr, data []byte) bool {
 	h := *like
 	iov := unix.Iovec{Base: &data[0]}
 	iov.SetLen(len(data))
@@ -257,6 +268,6 @@ func (w *Sender) one(like *unix.Msghdr, data []byte) bool {
 	if h.Controllen == 0 {
 		h.Control = nil
 	}
-	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(w.to.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
 	return errno == 0
 }

@@ -153,6 +153,59 @@ func TestJoinedAndCut(t *testing.T) {
 	}
 }
 
+// TestInTurn: datagrams that are added for many sockets in turn go out by theirs, in
+// order, also beside one whose peer is not there, and more than a Sender holds.
+func TestInTurn(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0")
+	gone := dial(t, r.s.Addr().String()).LocalAddr().(*net.UDPAddr).AddrPort()
+	to := []netip.AddrPort{r.s.Addr(), r.s.Addr(), r.s.Addr(), gone} // which takes nothing but from r
+	var socks []*udp.Socket
+	for _, at := range to {
+		s, err := udp.Dial(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		socks = append(socks, s)
+	}
+	const each = 50
+	var w udp.Sender
+	for i := range each {
+		for k, s := range socks {
+			data := bytes.Repeat([]byte{byte(k), byte(i)}, 10+i%3)
+			for range 1 + i%4/3 { // now and then two, which are joined
+				w.Add(s, udp.Endpoint{}, [16]byte{}, data, len(data))
+			}
+		}
+	}
+	w.Flush()
+	if want := each + (each+1)/4; w.Dropped < 1 || w.Dropped > uint64(want) {
+		t.Errorf("%d dropped; want those of the last socket, at most %d", w.Dropped, want)
+	}
+	ports := map[uint16]byte{}
+	next := map[byte]int{}
+	for total := 0; total < 3*(each+each/4); {
+		r.read(t, func(p udp.Packet) {
+			for b := p.Data; len(b) > 0; b = b[min(p.Size, len(b)):] {
+				k := b[0]
+				if have, ok := ports[p.From.Port]; ok && have != k {
+					t.Fatalf("a datagram of socket %d came from that of %d", k, have)
+				}
+				ports[p.From.Port] = k
+				if got := int(b[1]); got < next[k] {
+					t.Fatalf("socket %d: datagram %d after %d", k, got, next[k])
+				} else {
+					next[k] = got
+				}
+				total++
+			}
+		})
+	}
+	if len(ports) != 3 {
+		t.Errorf("by %d sockets; want 3", len(ports))
+	}
+}
+
 // TestLargest: the largest datagram there is, and one that no way takes.
 func TestLargest(t *testing.T) {
 	r := newRig(t, "127.0.0.1:0")
