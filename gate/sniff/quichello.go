@@ -94,17 +94,14 @@ func (q *QUICHello) Version() uint32 { return q.version }
 
 // Held is how many bytes of memory the connection holds, without the QUICHello
 // itself and its ciphers, which are some 4 KB.
-func (q *QUICHello) Held() int { return cap(q.stream.held) + cap(q.stream.spare) }
+func (q *QUICHello) Held() int { return cap(q.stream.held) }
 
 // Shrink gives up buffers of more than max bytes, before a QUICHello is kept for
 // later. The next call must be Start.
 func (q *QUICHello) Shrink(max int) {
-	s := cryptoStream{held: q.stream.held[:0], spare: q.stream.spare[:0], spans: q.stream.spans[:0]}
+	s := cryptoStream{held: q.stream.held[:0], spans: q.stream.spans[:0]}
 	if cap(s.held) > max {
 		s.held = nil
-	}
-	if cap(s.spare) > max {
-		s.spare = nil
 	}
 	*q = QUICHello{stream: s}
 }
@@ -138,22 +135,30 @@ func (q *QUICHello) Feed(b []byte, w *QUICWork) (seen QUICSeen) {
 	if q.hello.Kind == Malformed { // it stays so
 		return QUICSeen{Hello: q.hello, Hellos: q.hellos, Cause: q.hello.Cause}
 	}
-	seen.Cause = ScanQUIC(b, 0).Cause
-	for seen.Cause == NoCause && len(b) > 0 {
-		var p QUICPacket
-		p, b, seen.Cause = NextQUIC(b, 0)
-		switch {
-		case seen.Cause != NoCause:
-		case p.Type == QUICInitial:
-			seen.Cause = q.packet(&p, w, &seen)
-		case p.Type == QUICRetry, p.Type == QUICNegotiate:
-			seen.Cause = NoInitial // clients send none
-		case p.Type == QUICOther:
-			seen.Cause = OtherVersion
-		}
+	p, rest, cause := QUICPacket{}, b, BadPacket
+	if len(b) > 0 {
+		p, rest, cause = NextQUIC(b, 0)
 	}
+	if cause == NoCause && len(rest) > 0 {
+		cause = ScanQUIC(b, 0).Cause // before anything of it is taken
+	}
+	for cause == NoCause {
+		switch p.Type {
+		case QUICInitial:
+			cause = q.packet(&p, w, &seen)
+		case QUICRetry, QUICNegotiate:
+			cause = NoInitial // clients send none
+		case QUICOther:
+			cause = OtherVersion
+		}
+		if cause != NoCause || len(rest) == 0 {
+			break
+		}
+		p, rest, cause = NextQUIC(rest, 0)
+	}
+	seen.Cause = cause
 	if q.hello.Kind != Malformed {
-		q.parse()
+		q.parse(w)
 	}
 	if seen.Cause == NoCause && q.hello.Kind == Malformed {
 		seen.Cause = q.hello.Cause
@@ -253,7 +258,7 @@ func (q *QUICHello) frames(b []byte, w *QUICWork, seen *QUICSeen) Cause {
 		}
 		switch f.kind {
 		case frameCrypto:
-			if cause = q.stream.add(f.offset, f.data); cause != NoCause {
+			if cause = q.stream.add(f.offset, f.data, len(rest), &w.ordered); cause != NoCause {
 				return cause
 			}
 		case frameClose:
@@ -266,7 +271,7 @@ func (q *QUICHello) frames(b []byte, w *QUICWork, seen *QUICSeen) Cause {
 
 // parse reads the hellos of the stream that are complete, if there is more of it
 // than before or it lies elsewhere.
-func (q *QUICHello) parse() {
+func (q *QUICHello) parse(w *QUICWork) {
 	have := q.stream.have()
 	if have == q.read && q.moved == q.stream.moved {
 		return
@@ -287,7 +292,7 @@ func (q *QUICHello) parse() {
 			return
 		}
 	}
-	b := q.stream.prefix()
+	b := q.stream.prefix(&w.ordered)
 	q.read, q.moved = have, q.stream.moved
 	q.hello, q.hellos = messages(b)
 }

@@ -154,6 +154,7 @@ type QUICWork struct {
 	mask, sample [sampleSize]byte
 	nonce        [nonceSize]byte
 	head, plain  []byte
+	ordered      []byte // into which streams are put in order, in turn
 
 	mac       macWork
 	secret    macState // of one side

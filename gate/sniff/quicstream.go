@@ -21,17 +21,21 @@ const maxSpans = 2 * (MaxQUICGaps + 1)
 // than was sent. The zero value is empty.
 type cryptoStream struct {
 	held  []byte // what came, in the order in which it came
-	spare []byte // the buffer into which held is put in order
 	spans []span // sorted by start; no two overlap, none is empty
 	gaps  int
 	moved int // how often held was put in order, and so in other memory
 }
 
+// moreSpans is for how many spans there is room when there are several: browsers
+// cut a hello into about as many pieces.
+const moreSpans = 16
+
 // span says where a piece of the stream is held.
 type span struct{ start, end, at int }
 
 // add takes the data of a frame. Where there was some before it must be the same.
-func (s *cryptoStream) add(offset uint64, data []byte) Cause {
+// more bytes of the packet follow it, which may have more data; spare is order's.
+func (s *cryptoStream) add(offset uint64, data []byte, more int, spare *[]byte) Cause {
 	if offset > MaxQUICCrypto || offset+uint64(len(data)) > MaxQUICCrypto {
 		return TooLong
 	}
@@ -53,21 +57,29 @@ func (s *cryptoStream) add(offset uint64, data []byte) Cause {
 			if i < len(s.spans) {
 				n = min(n, s.spans[i].start-start)
 			}
-			if i = s.insert(i, start, data[:n]); s.gaps > MaxQUICGaps {
+			if i = s.insert(i, start, data[:n], len(data)-n+more); s.gaps > MaxQUICGaps {
 				return TooManyGaps
 			}
 		}
 		start, data = start+n, data[n:]
 	}
 	if len(s.spans) > maxSpans {
-		s.order()
+		s.order(spare)
 	}
 	return NoCause
 }
 
 // insert puts new data before the i-th span, and returns the index behind it.
-func (s *cryptoStream) insert(i, start int, data []byte) int {
+func (s *cryptoStream) insert(i, start int, data []byte, more int) int {
 	x := span{start, start + len(data), len(s.held)}
+	if len(s.spans) > 0 { // there is a hello in pieces: room for those of this packet
+		if cap(s.held) < len(s.held)+len(data) {
+			s.held = slices.Grow(s.held, len(data)+more)
+		}
+		if cap(s.spans) == len(s.spans) {
+			s.spans = slices.Grow(s.spans, moreSpans)
+		}
+	}
 	s.held = append(s.held, data...)
 	before := 0
 	if i > 0 {
@@ -95,9 +107,10 @@ func (s *cryptoStream) insert(i, start int, data []byte) int {
 // follows reports whether what is held at a place is held right behind x.
 func (x span) follows(at int) bool { return x.at+x.end-x.start == at }
 
-// order puts what is held in the order of the stream, and joins the spans.
-func (s *cryptoStream) order() {
-	all, n := s.spare[:0], 0
+// order puts what is held in the order of the stream, and joins the spans. It puts
+// it into spare, and leaves there what held it before.
+func (s *cryptoStream) order(spare *[]byte) {
+	all, n := (*spare)[:0], 0
 	for _, x := range s.spans {
 		at := len(all)
 		all = append(all, s.held[x.at:][:x.end-x.start]...)
@@ -109,7 +122,7 @@ func (s *cryptoStream) order() {
 		n++
 	}
 	s.spans = s.spans[:n]
-	s.held, s.spare = all, s.held
+	s.held, *spare = all, s.held
 	s.moved++
 }
 
@@ -125,13 +138,14 @@ func (s *cryptoStream) have() (n int) {
 }
 
 // prefix returns the stream up to its first gap. It is valid until the next add.
-func (s *cryptoStream) prefix() []byte {
+// spare is order's.
+func (s *cryptoStream) prefix(spare *[]byte) []byte {
 	n := s.have()
 	if n == 0 {
 		return nil
 	}
 	if s.spans[0].end < n {
-		s.order()
+		s.order(spare)
 	}
 	return s.held[s.spans[0].at:][:n]
 }
