@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -325,9 +326,12 @@ func TestQUICHelloDoesNotAllocate(t *testing.T) {
 	}
 	feed()
 	// Two key schedules and the table of GCM, which the standard library keeps on
-	// the heap.
-	if n := testing.AllocsPerRun(100, feed); n > 3 {
-		t.Errorf("a connection allocates %v times; want 3", n)
+	// the heap; and where the race detector looks on, whatever a hash takes to be
+	// marshalled, of which there are ten, since the first secret is remembered.
+	hash, state := sha256.New().(encoding.BinaryAppender), make([]byte, 0, 200)
+	want := 3 + 10*testing.AllocsPerRun(100, func() { state, _ = hash.AppendBinary(state[:0]) })
+	if n := testing.AllocsPerRun(100, feed); n > want {
+		t.Errorf("a connection allocates %v times; want %v", n, want)
 	}
 	if n := testing.AllocsPerRun(100, func() { c.q.Feed(two, &c.w) }); n != 0 {
 		t.Errorf("a datagram allocates %v times; want none", n)
