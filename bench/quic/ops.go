@@ -19,9 +19,11 @@ type operation struct {
 
 // ops are in the order in which they are measured, and of the table.
 var ops = []operation{
-	{name: "blocked", title: "Initial of an unfiled name, answered", bar: "8", cost: blocked(false)},
+	{name: "silent", title: "Initial of an unfiled name, decided and told nothing", bar: "8", cost: silent(false)},
+	{name: "silent-two", title: "the same, a scrambled hello in two, each", bar: "8", cost: silent(true)},
+	{name: "blocked", title: "Initial of an unfiled name, decided and answered", bar: "8", cost: blocked(false)},
 	{name: "blocked-two", title: "the same, a scrambled hello in two, each", bar: "8", cost: blocked(true)},
-	{name: "filed", title: "Initial of a filed name, on a flow that is open", bar: "8", cost: filed(false)},
+	{name: "filed", title: "Initial of a filed name, decided and sent on, by a flow that is open", bar: "8", cost: filed(false)},
 	{name: "filed-two", title: "the same, a scrambled hello in two, each", bar: "8", cost: filed(true)},
 	{name: "flow", title: "Initial of a filed name, with the flow it opens, and its end", cost: opened},
 	{name: "relay-up", relay: true, cost: relayed("plain", up)},

@@ -19,10 +19,11 @@ import (
 // world is what is measured, and what stands behind it.
 type world struct {
 	gate *program
-	// Listeners of the gate: flows of brief end soon, those of bulk last, and flood
-	// is for floods.
-	brief, bulk, flood *net.UDPAddr
-	// origin stands behind the first two, and behind the relays.
+	// Listeners of the gate: flows of brief end soon, those of bulk last, flood is
+	// for floods, and mute tells those whom it blocks nothing.
+	brief, bulk, flood, mute *net.UDPAddr
+	admin                    *net.UDPAddr // its numbers are those of the admin port
+	// origin stands behind all of them but flood, and behind the relays.
 	origin *socket
 	web    *webOrigin
 	// relays are the bare ones, by how they are started; noRelay is why there are
@@ -98,17 +99,20 @@ func (o options) start(before []string) (w *world, err error) {
 // configure chooses ports and writes a configuration of the gate.
 func (w *world) configure(snapshot string) []byte {
 	var b bytes.Buffer
+	w.admin = freeAddr()
 	for _, l := range []struct {
 		addr     **net.UDPAddr
 		upstream string
+		icp      string
 		more     string
 	}{
-		{&w.brief, w.origin.addr().String(), "timeouts idle 1s"},
-		{&w.bulk, w.origin.addr().String(), ""},
-		{&w.flood, w.web.addr().String(), "limits connections 10000"},
+		{&w.brief, w.origin.addr().String(), "admin " + w.admin.String(), "timeouts idle 1s"},
+		{&w.bulk, w.origin.addr().String(), "", ""},
+		{&w.flood, w.web.addr().String(), "", "limits connections 10000"},
+		{&w.mute, w.origin.addr().String(), "", "block drop"},
 	} {
 		*l.addr = freeAddr()
-		fmt.Fprintf(&b, "quic://%s {\n    icp {\n        registry %s\n    }\n    serves mainland\n    upstream %s\n    %s\n}\n", *l.addr, snapshot, l.upstream, l.more)
+		fmt.Fprintf(&b, "quic://%s {\n    icp {\n        registry %s\n        %s\n    }\n    serves mainland\n    upstream %s\n    %s\n}\n", *l.addr, snapshot, l.icp, l.upstream, l.more)
 	}
 	return b.Bytes()
 }
