@@ -22,7 +22,7 @@ type world struct {
 	// Listeners of the gate: flows of brief end soon, those of bulk last, flood is
 	// for floods, and mute tells those whom it blocks nothing.
 	brief, bulk, flood, mute *net.UDPAddr
-	admin                    *net.UDPAddr // its numbers are those of the admin port
+	admin                    net.Addr // the admin port
 	// origin stands behind all of them but flood, and behind the relays.
 	origin *socket
 	web    *webOrigin
@@ -99,7 +99,7 @@ func (o options) start(before []string) (w *world, err error) {
 // configure chooses ports and writes a configuration of the gate.
 func (w *world) configure(snapshot string) []byte {
 	var b bytes.Buffer
-	w.admin = freeAddr()
+	w.admin = freePort()
 	for _, l := range []struct {
 		addr     **net.UDPAddr
 		upstream string
@@ -123,6 +123,14 @@ func freeAddr() *net.UDPAddr {
 	fatal(err)
 	defer c.Close()
 	return c.LocalAddr().(*net.UDPAddr)
+}
+
+// freePort is one of TCP that nobody listens on.
+func freePort() net.Addr {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	fatal(err)
+	defer l.Close()
+	return l.Addr()
 }
 
 // await waits until the gate lets a filed name pass.
