@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -239,6 +240,14 @@ func tryNginxBehind(t *testing.T, f fences) {
 	}
 	if err := handshake(web, "unfiled.example"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("an unfiled name: %v; want the alert", err)
+	}
+	// As nginx has it with less patience.
+	p.hang(t)
+	hasty := freePort(t)
+	serveAskingNginx(t, fences{"nginx.conf": strings.NewReplacer("listen "+web, "listen "+hasty, "proxy_timeout 75s", "proxy_timeout 500ms").Replace(f["nginx.conf"])}, hasty)
+	var late net.Error
+	if err := handshake(hasty, "filed.example"); err == nil || errors.As(err, &late) && late.Timeout() {
+		t.Errorf("the gate hangs: %v; want the end", err)
 	}
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
