@@ -39,7 +39,9 @@ func (o options) idleOf(p *proxy, port int) (each int64, files int, err error) {
 	if _, err := wrk(world.keepAliveScript)(o, port); err != nil { // what grows once has grown
 		return 0, 0, err
 	}
-	before, err := p.rssAnon()
+	// With what is about to be given back in it, the connections would seem to cost
+	// less by that.
+	_, before, err := p.settle()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -57,15 +59,14 @@ func (o options) idleOf(p *proxy, port int) (each int64, files int, err error) {
 		}
 		conns = append(conns, c)
 	}
-	files, err = p.settle()
+	files, after, err := p.settle()
 	if err != nil {
 		return 0, 0, err
 	}
 	if files < o.idle {
 		return 0, 0, fmt.Errorf("only %d descriptors are open for %d connections", files, o.idle)
 	}
-	after, err := p.rssAnon()
-	return (after - before) / int64(o.idle), files, err
+	return (after - before) / int64(o.idle), files, nil
 }
 
 func askOnce(port int, name string) (net.Conn, error) {
@@ -86,22 +87,27 @@ func askOnce(port int, name string) (net.Conn, error) {
 	return c, nil
 }
 
-// settle waits until the number of open files does not fall any more.
-func (p *proxy) settle() (int, error) {
-	const look, enough = 500 * time.Millisecond, 8
-	last, same := -1, 0
-	for range 120 {
+// settle waits until neither the number of open files nor the memory changes any
+// more, and returns both.
+func (p *proxy) settle() (files int, memory int64, err error) {
+	const look, enough = 500 * time.Millisecond, 12
+	same := 0
+	for range 240 {
 		list, err := os.ReadDir(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "fd"))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		if same++; len(list) != last {
-			last, same = len(list), 0
+		m, err := p.rssAnon()
+		if err != nil {
+			return 0, 0, err
+		}
+		if same++; len(list) != files || m != memory {
+			files, memory, same = len(list), m, 0
 		}
 		if same == enough {
-			return last, nil
+			return files, memory, nil
 		}
 		time.Sleep(look)
 	}
-	return 0, errors.New("its open files do not come to rest")
+	return 0, 0, errors.New("its open files and its memory do not come to rest")
 }
