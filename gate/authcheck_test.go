@@ -65,6 +65,9 @@ func TestCheck(t *testing.T) {
 		if got := checkedAs(x); got != tt.want || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %s, %s; want %s", tt.query, resp.Status, got, tt.want)
 		}
+		if told := strings.Contains(tt.query, "addr="); told != strings.Contains(body, `"addr":"`) {
+			t.Errorf("%s: the address that was told %t is in %s", tt.query, told, body)
+		}
 		if x.Revision.Rev != 7 || x.Title == "" || x.Advisories == nil {
 			t.Errorf("%s: no revision, title or advisories in %s", tt.query, body)
 		}

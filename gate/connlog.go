@@ -71,7 +71,7 @@ func (l *logLine) attrs() []slog.Attr {
 		slog.String("verdict", l.verdict.String()), slog.String("reason", l.verdict.Reason.String()), slog.String("mode", mode.String()),
 	}
 	if l.dest.IsValid() {
-		list = append(list, slog.String("address", l.dest.String()))
+		list = append(list, slog.String("addr", l.dest.String()))
 	}
 	if l.cause != sniff.NoCause {
 		list = append(list, slog.String("cause", l.cause.String()))

@@ -83,8 +83,8 @@ tls://127.0.0.1:0 {
 		if at, err := time.Parse(time.RFC3339Nano, m["time"]); err != nil || time.Since(at) > time.Minute {
 			t.Errorf("time %q: %v", m["time"], err)
 		}
-		if m["address"] != "127.0.0.1" || m["listener"] == "" {
-			t.Errorf("address %q, listener %q", m["address"], m["listener"])
+		if m["addr"] != "127.0.0.1" || m["listener"] == "" {
+			t.Errorf("addr %q, listener %q", m["addr"], m["listener"])
 		}
 	}
 	want := []string{

@@ -166,7 +166,7 @@ func (x *explaining) print(e edge.Explained) error {
 
 // listed is an explanation as rows, one an address.
 func listed(e edge.Explained) listing {
-	l := listing{whole: e, head: []string{"host", "address", "verdict", "reason", "filed", "title", "revision"}}
+	l := listing{whole: e, head: []string{"host", "addr", "verdict", "reason", "filed", "title", "revision"}}
 	if len(e.Addresses) == 0 {
 		l.rows = [][]string{{e.Host, "", e.Verdict, e.Reason.String(), e.Filed, e.Title, e.Revision.String()}}
 	}
@@ -175,7 +175,7 @@ func listed(e edge.Explained) listing {
 		if a.Verdict == e.Verdict && a.Reason == e.Reason {
 			title = e.Title
 		}
-		l.rows = append(l.rows, []string{e.Host, a.Address, a.Verdict, a.Reason.String(), e.Filed, title, e.Revision.String()})
+		l.rows = append(l.rows, []string{e.Host, a.Addr, a.Verdict, a.Reason.String(), e.Filed, title, e.Revision.String()})
 	}
 	return l
 }

@@ -60,7 +60,7 @@ was done is noted with "icp-registry sightings handle".`,
 		if err != nil {
 			return err
 		}
-		l := listing{whole: list, head: []string{"id", "name", "hosts", "address", "reason", "channel", "mode", "first", "last", "hits", "state", "who", "note"}}
+		l := listing{whole: list, head: []string{"id", "name", "hosts", "addr", "reason", "channel", "mode", "first", "last", "hits", "state", "who", "note"}}
 		for _, s := range list {
 			l.rows = append(l.rows, []string{
 				s.ID, s.Name, strings.Join(s.Hosts, " "), s.Addr, s.Reason, s.Channel, s.Mode, moment(s.First), moment(s.Last),

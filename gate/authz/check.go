@@ -72,8 +72,8 @@ var Tells = []Tell{TellPass, TellBlock, CannotTell}
 // Checked is the answer to a Check. It is made for JSON.
 type Checked struct {
 	// Host is the canonical form; as it was asked where there is none.
-	Host    string `json:"host"`
-	Address string `json:"address,omitempty"` // that was told
+	Host string `json:"host"`
+	Addr string `json:"addr,omitempty"` // that was told
 
 	Answer     Tell                `json:"answer"`
 	Verdict    string              `json:"verdict"` // what a gate would do
@@ -100,7 +100,7 @@ func NewChecked(c Check, e explain.Explanation) Checked {
 		Advisories: make([]registry.Advisory, 0, len(e.Advisories)), Revision: e.Revision,
 	}
 	if c.Addr.IsValid() {
-		x.Address = c.Addr.String()
+		x.Addr = c.Addr.String()
 	}
 	if e.Reason == registry.Undecided || e.Reason == registry.LocationUnknown {
 		x.Answer = CannotTell
@@ -126,7 +126,7 @@ func NewMalformed(c Check, rev registry.Revision) Checked {
 		Advisories: []registry.Advisory{}, Revision: rev,
 	}
 	if c.Addr.IsValid() {
-		x.Address = c.Addr.String()
+		x.Addr = c.Addr.String()
 	}
 	return x
 }

@@ -19,7 +19,7 @@ type Explained struct {
 
 // AddressVerdict is the verdict at one address.
 type AddressVerdict struct {
-	Address  string              `json:"address"`
+	Addr     string              `json:"addr"`
 	Place    registry.Place      `json:"place"`
 	Provider registry.ProviderID `json:"address_provider"`
 	Product  registry.Product    `json:"product"`
@@ -71,7 +71,7 @@ func (x Explained) WriteText(w io.Writer) error {
 		if owner == "" {
 			owner = "-"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", a.Address, a.Place, owner, a.Product, a.Verdict, a.Reason)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", a.Addr, a.Place, owner, a.Product, a.Verdict, a.Reason)
 	}
 	return t.Flush()
 }
