@@ -1,9 +1,11 @@
 package icp
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
@@ -33,6 +35,21 @@ func OpenForgetful(t testing.TB, cfg edge.Config, next plugin.Handler, zones ...
 	p.memo = nil
 	return p
 }
+
+// SOAPatience sets how long a zone's SOA record is waited for, for the time of the
+// test; 0 is what programs have.
+func SOAPatience(t testing.TB, d time.Duration) {
+	before := soaPatience
+	t.Cleanup(func() { soaPatience = before })
+	soaPatience = cmp.Or(d, programPatience)
+}
+
+// programPatience is the one of programs.
+var programPatience = soaPatience
+
+// NoHurry makes all tests wait for a zone's SOA record until they are told it: where
+// many programs share a processor, it may come late.
+func NoHurry() { soaPatience = time.Minute }
 
 // Refresh makes the handler look at its files.
 func (p *ICP) Refresh() { p.edge.Load().Refresh() }

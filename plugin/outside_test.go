@@ -12,17 +12,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-// freeAddr is an address of loopback that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // get asks an admin listener; headers are pairs.
 func get(t *testing.T, url string, headers ...string) (*http.Response, string) {
 	t.Helper()

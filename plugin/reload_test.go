@@ -2,7 +2,6 @@ package icp_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -36,10 +35,10 @@ func TestReloadUnderLoad(t *testing.T) {
 		"moves.test. 60 IN A 198.51.100.77", "grows.test. 60 IN A 192.0.2.77")
 	w.registry(t, filed()...)
 	w.file(t, "exempt", "# nobody\n")
-	// A port of its own: after a reload it must be the same one.
-	port := freePort(t)
+	// After a reload the address must be the same.
+	host, port := hostPort(freeAddr(t))
 	corefile := func(lines string) string {
-		return ".:" + port + " {\nSERVER\nICP(exempt ./exempt\n" + lines + ")\ncache\nforward . " + up.addr + "\n}"
+		return ".:" + port + " {\nbind " + host + "\nroot " + w.dir + "\nICP(exempt ./exempt\n" + lines + ")\ncache\nforward . " + up.addr + "\n}"
 	}
 	before := memory() // what the test itself holds
 	s := w.start(t, corefile(""))
@@ -98,26 +97,6 @@ func TestReloadUnderLoad(t *testing.T) {
 	if n := load.wrong.Load(); n != 0 {
 		t.Errorf("%d of %d answers were wrong, the first: %v", n, load.asked.Load(), load.first.Load())
 	}
-}
-
-// freePort returns a port on 127.0.0.1 that nobody uses by TCP or UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			u.Close()
-			_, port := hostPort(l.Addr().String())
-			return port
-		}
-	}
-	t.Fatal("no port on 127.0.0.1 is free for TCP and UDP")
-	return ""
 }
 
 // load asks for names whose verdict never changes.

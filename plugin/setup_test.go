@@ -2,7 +2,6 @@ package icp_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -84,12 +83,7 @@ func TestBlocks(t *testing.T) {
 // it is; all of them tell the same.
 func TestReadyOfAllBlocks(t *testing.T) {
 	w := newWorld(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := freeAddr(t)
 	ready := fmt.Sprintf("ready %s {\nmonitor continuously\n}", addr)
 	w.start(t, "a.test:0 {\nSERVER\n"+ready+"\nICP\nwhoami\n}\nb.test:0 {\nSERVER\n"+ready+"\nICP(fail closed)\nwhoami\n}")
 	wantStatus(t, addr, http.StatusOK)

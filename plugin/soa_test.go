@@ -15,6 +15,7 @@ import (
 // zone, holds no block answer back and brings nothing down.
 func TestZoneNotTold(t *testing.T) {
 	w := newWorld(t)
+	icp.SOAPatience(t, 0)
 	end := make(chan struct{})
 	defer close(end)
 	answers := answering{answer: []string{"www.unfiled.test. 300 IN A " + ours}, authoritative: true}.handler(t)

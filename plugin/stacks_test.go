@@ -8,7 +8,7 @@ import (
 
 // Where an icp runs, goroutines begin with a stack that a verdict fits into.
 func TestStacksBeginLarge(t *testing.T) {
-	newWorld(t).start(t, ". {\nSERVER\nICP\nwhoami\n}")
+	newWorld(t).start(t, ".:0 {\nSERVER\nICP\nwhoami\n}")
 	runtime.GC()
 	runtime.GC() // the first may have begun before the holders ran
 	size := []metrics.Sample{{Name: "/gc/stack/starting-size:bytes"}}

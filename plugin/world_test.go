@@ -11,6 +11,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 
+	icp "github.com/icpgate/icpgate/plugin"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/index"
@@ -129,6 +130,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv("XDG_STATE_HOME", dir)
+	icp.NoHurry()
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
