@@ -225,6 +225,9 @@ type lasting struct {
 func (w lasting) LocalAddr() net.Addr  { return w.local }
 func (w lasting) RemoteAddr() net.Addr { return w.remote }
 
+// Write takes what a plugin packed itself: it would go to the client otherwise.
+func (w lasting) Write([]byte) (int, error) { return 0, errNoMessage }
+
 // apex returns the best name for a made SOA record: for an authoritative answer
 // the owner of the zone's NS records, or the server block's zone; else the asked
 // name.

@@ -76,6 +76,41 @@ func TestZoneTold(t *testing.T) {
 	}
 }
 
+// TestZonePacked: what a plugin packs itself as the answer to the question for the
+// zone does not reach the client.
+func TestZonePacked(t *testing.T) {
+	w := newWorld(t)
+	next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+		m := new(dns.Msg).SetReply(r)
+		m.Authoritative, m.Answer = true, rrs(t, []string{"www.unfiled.test. 300 IN A " + ours})
+		b, err := m.Pack()
+		if err != nil {
+			t.Error(err)
+		}
+		_, err = w.Write(b)
+		return 0, err
+	})
+	client := &wireCounter{}
+	q := query{name: "www.unfiled.test", qtype: dns.TypeA, edns: true}
+	if _, err := icp.Open(t, w.cfg, next, ".").ServeDNS(t.Context(), client, q.msg()); err != nil {
+		t.Fatal(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(client.bytes); err != nil || client.n != 1 {
+		t.Fatalf("the client got %d messages (%v); want one", client.n, err)
+	}
+	wantBlocked(t, m, "not filed")
+}
+
+// wireCounter is a wire that counts what it is sent.
+type wireCounter struct {
+	wire
+	n int
+}
+
+func (w *wireCounter) Write(b []byte) (int, error) { w.n++; return w.wire.Write(b) }
+func (w *wireCounter) WriteMsg(m *dns.Msg) error   { w.n++; return w.wire.WriteMsg(m) }
+
 // TestUnaskedOPT: an OPT record that comes from behind, in whatever section, is
 // not handed to a client that sent none with an answer that was changed.
 func TestUnaskedOPT(t *testing.T) {
