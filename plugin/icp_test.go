@@ -174,6 +174,8 @@ func TestNameForms(t *testing.T) {
 		"a.gov.cn.":                          true,
 		"www.a.gov.cn.":                      true,
 		"b.a.gov.cn.":                        false,
+		"_8443._https.a.gov.cn.":             true, // the labels only name a service on it
+		"_8443._https.b.a.gov.cn.":           false,
 		"lower.deep.test.":                   true,
 		"x.lower.deep.test.":                 true,
 		"deep.test.":                         false,
