@@ -3,6 +3,7 @@ package edge_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -269,7 +270,13 @@ func TestAdminHidesSecrets(t *testing.T) {
 
 // TestAdminListens: the listener is there as long as one Edge names it.
 func TestAdminListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// A host of loopback that is this process's own, where there are such: of
+	// 127.0.0.1 anybody's connection might take the port when it is given up.
+	pid := os.Getpid()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64|pid>>16&63, pid>>8&255, pid&255))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
