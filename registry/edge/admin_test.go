@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/icpgate/icpgate/registry"
@@ -206,9 +207,13 @@ func TestAdminStatus(t *testing.T) {
 	}
 }
 
+// sightedBefore counts the runs of TestAdminSightings: sightings are the process's.
+var sightedBefore atomic.Int32
+
 func TestAdminSightings(t *testing.T) {
 	e := full(t)
-	e.Blocked(blocked("www.admin-sighted.example", "192.0.2.1"))
+	name := fmt.Sprintf("admin-sighted-%d.example", sightedBefore.Add(1))
+	e.Blocked(blocked("www."+name, "192.0.2.1"))
 	var s struct {
 		Sightings []struct {
 			Name, Addr, Reason, Channel, Mode string
@@ -221,7 +226,7 @@ func TestAdminSightings(t *testing.T) {
 	}
 	found := false
 	for _, r := range s.Sightings {
-		found = found || r.Name == "admin-sighted.example" && r.Addr == "203.0.113.1" && r.Reason == "unfiled" && r.Channel == "dns" &&
+		found = found || r.Name == name && r.Addr == "203.0.113.1" && r.Reason == "unfiled" && r.Channel == "dns" &&
 			r.Mode == "enforce" && len(r.Hosts) == 1 && r.Hits == 1
 	}
 	if !found {
