@@ -294,7 +294,17 @@ type life struct {
 	c *client
 }
 
-// publish publishes an import and waits until it is in force.
+// Limits of the wait for an import.
+const (
+	// askTime is how long the answer to one question may take.
+	askTime = time.Minute
+	// abandoned is how long nobody may publish an import that is not done: a service
+	// that begins again takes a moment until it goes on.
+	abandoned = 30 * time.Second
+)
+
+// publish publishes an import and waits until it is in force, or until the service
+// has given it up.
 func (l *life) publish(ctx context.Context, id string) (i api.Import, err error) {
 	if err := l.c.call(ctx, http.MethodPost, api.ImportsPath+"/"+id+"/publish", nil, &i); err != nil {
 		return i, err
@@ -303,21 +313,39 @@ func (l *life) publish(ctx context.Context, id string) (i api.Import, err error)
 	defer shown.done()
 	tick := time.NewTicker(polling)
 	defer tick.Stop()
-	for i.State != store.ImportDone {
+	goesOn := "when that is mended: icp-registry import publish " + id + " goes on"
+	for idle := 0; i.State != store.ImportDone; {
 		if i.Error != "" && !i.Running {
-			return i, withHint(fmt.Errorf("import %s: %s", id, i.Error), "when that is mended: icp-registry import publish "+id+" goes on")
+			return i, withHint(fmt.Errorf("import %s: %s", id, i.Error), goesOn)
+		}
+		if idle > int(abandoned/polling) {
+			return i, withHint(fmt.Errorf("import %s: nobody publishes it any more; %d of %d parts are in force", id, i.Done, i.Chunks), goesOn)
 		}
 		select {
 		case <-ctx.Done():
 			return i, withHint(fmt.Errorf("import %s: %w", id, ctx.Err()), "a service goes on with it; \"icp-registry import show "+id+"\" says how far it is, and \"import publish\" goes on")
 		case <-tick.C:
 		}
-		if err := l.c.call(ctx, http.MethodGet, api.ImportsPath+"/"+id, nil, &i); err != nil {
+		now, err := l.now(ctx, id)
+		if err != nil {
 			return i, err
 		}
+		idle++
+		if now.Running || now.Done != i.Done {
+			idle = 0
+		}
+		i = now
 		shown.at("publishing", i.Done, max(1, i.Chunks))
 	}
 	return i, nil
+}
+
+// now asks how far an import is. What the service leaves out of its answer is not so:
+// it must not be read into an earlier one.
+func (l *life) now(ctx context.Context, id string) (i api.Import, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	return i, l.c.call(ctx, http.MethodGet, api.ImportsPath+"/"+id, nil, &i)
 }
 
 // show prints imports.
