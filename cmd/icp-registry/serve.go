@@ -158,7 +158,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	edge.HandleMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	config := api.Config{
 		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
-		Failed: func(err error) { log.Error("a request failed", "error", err) },
+		Failed: failures(log),
 	}
 	if s.revoked != nil {
 		config.Revoked = s.revoked.Has
@@ -236,6 +236,18 @@ func (s *serving) publisher(ctx context.Context, db *store.Store, log *slog.Logg
 		log.Warn(w)
 	}
 	return p, err
+}
+
+// failures logs what is not the fault of who asks, and where a defect lies.
+func failures(log *slog.Logger) func(error) {
+	return func(err error) {
+		var p *api.Panic
+		if errors.As(err, &p) {
+			log.Error("a request met a defect of this program; please report it", "error", err, "stack", string(p.Stack))
+			return
+		}
+		log.Error("a request failed", "error", err)
+	}
 }
 
 // tells logs the beginning and the end of what is wrong.

@@ -226,7 +226,7 @@ func (j *jobs) begin(id string, do func(context.Context) error, explained func(e
 	j.id = id
 	delete(j.failed, id)
 	j.group.Go(func() {
-		err := do(j.ctx)
+		err := sound("publishing an import", func() error { return do(j.ctx) })
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.id = ""

@@ -2,10 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,62 +57,6 @@ func (m *metrics) kept(k Kept, err error) {
 		result = "error"
 	}
 	m.rounds.WithLabelValues(result).Inc()
-}
-
-// answering notes with which status a request is answered. It keeps what the writer
-// beneath can do: deadlines and flushes by Unwrap, sendfile by ReadFrom.
-type answering struct {
-	http.ResponseWriter
-	begun func(status int)
-	told  bool
-}
-
-// Unwrap is for http.ResponseController.
-func (w *answering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *answering) WriteHeader(status int) {
-	w.tell(status)
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *answering) Write(b []byte) (int, error) {
-	w.tell(http.StatusOK)
-	return w.ResponseWriter.Write(b)
-}
-
-// ReadFrom implements io.ReaderFrom.
-func (w *answering) ReadFrom(r io.Reader) (int64, error) {
-	w.tell(http.StatusOK)
-	return io.Copy(w.ResponseWriter, r)
-}
-
-func (w *answering) tell(status int) {
-	if !w.told && status >= 200 { // others come before the answer
-		w.told = true
-		w.begun(status)
-	}
-}
-
-// measured counts what a guard does.
-func (m *metrics) measured(g *guard, stream string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := time.Now()
-		pattern := g.pattern(r)
-		route := "other"
-		if _, path, ok := strings.Cut(pattern, " "); ok {
-			route = path
-		}
-		a := &answering{ResponseWriter: w, begun: func(status int) {
-			m.requests.WithLabelValues(route, strconv.Itoa(status/100)+"xx").Inc()
-		}}
-		g.serve(a, r, pattern)
-		a.tell(http.StatusOK)
-		if route != stream {
-			m.duration.WithLabelValues(route).Observe(time.Since(begun).Seconds())
-		}
-	})
 }
 
 // state collects how the registry and the edges are when it is asked for.

@@ -107,6 +107,7 @@ func New(cfg Config) *Service {
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{"application/json": plain, "json": plain}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":       {Type: "http", Scheme: "bearer", Description: "A token of icp-registry token; each has scopes."},
 		"certificate": {Type: "mutualTLS", Description: "A client's certificate, where the service asks for one: the scopes of an edge."},
@@ -132,7 +133,7 @@ func New(cfg Config) *Service {
 }
 
 // Handler serves the service.
-func (s *Service) Handler() http.Handler { return s.metrics.measured(s.guard, feed.FeedPath) }
+func (s *Service) Handler() http.Handler { return s.measured(feed.FeedPath) }
 
 // OpenAPI returns the description of the service, OpenAPI 3.1 as JSON.
 func (s *Service) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
