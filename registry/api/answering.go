@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -114,7 +116,12 @@ var plain = huma.Format{
 		_, _ = w.Write(b.Bytes()) // the client has gone where it fails
 		return nil
 	},
-	Unmarshal: json.Unmarshal,
+	Unmarshal: func(b []byte, v any) error {
+		if !utf8.Valid(b) { // encoding/json would take it, and put something else there
+			return errors.New("it is no UTF-8")
+		}
+		return json.Unmarshal(b, v)
+	},
 }
 
 // sound returns a panic of do as an error.

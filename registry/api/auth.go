@@ -165,6 +165,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 	case !who.Has(scope):
 		g.denied("scope")
 		writeProblem(w, http.StatusForbidden, fmt.Sprintf("the token does not have the scope %q", scope))
+	case unfitQuery(r.URL.RawQuery) != nil:
+		writeProblem(w, http.StatusUnprocessableEntity, unfitQuery(r.URL.RawQuery).Error())
 	default:
 		g.routes.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
 	}

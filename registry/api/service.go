@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"time"
 
@@ -271,6 +272,9 @@ func register[I, O any](s *Service, scope string, op huma.Operation, do func(con
 	}
 	op.BodyReadTimeout = bodyTime
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		if err := unfitIn(reflect.ValueOf(in), "the request"); err != nil {
+			return nil, s.asProblem(err)
+		}
 		out, err := do(ctx, in)
 		return out, s.asProblem(err)
 	})

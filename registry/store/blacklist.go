@@ -27,7 +27,9 @@ func (e *Edit) Blacklist(d registry.Domain, why string) error {
 	if err != nil {
 		return err
 	}
-	why = tidy(why)
+	if why, err = prose("reason", why); err != nil {
+		return err
+	}
 	if was != nil && *was == why {
 		return nil
 	}
@@ -107,8 +109,12 @@ func (t *tx) listedWhy(d registry.Domain) (*string, error) {
 // blacklist, or with an empty reason takes it off.
 func (e *Edit) BlacklistEntity(number registry.Number, why string) error {
 	t, key := e.t, number.Entity().String()
+	why, err := prose("reason", why)
+	if err != nil {
+		return err
+	}
 	var was sql.NullString
-	err := t.row("SELECT listed_why FROM entity WHERE number = ?", key).Scan(&was)
+	err = t.row("SELECT listed_why FROM entity WHERE number = ?", key).Scan(&was)
 	if err == sql.ErrNoRows {
 		return fmt.Errorf("entity %q: %w", key, ErrNotFound)
 	}
@@ -127,10 +133,10 @@ func (e *Edit) BlacklistEntity(number registry.Number, why string) error {
 		before = map[string]string{"blacklisted": was.String}
 	}
 	if why != "" {
-		after = map[string]string{"blacklisted": tidy(why)}
+		after = map[string]string{"blacklisted": why}
 	}
 	t.note("entity", key, before, after)
-	return t.exec("UPDATE entity SET listed_why = ? WHERE number = ?", nullText(tidy(why)), key)
+	return t.exec("UPDATE entity SET listed_why = ? WHERE number = ?", nullText(why), key)
 }
 
 func (t *tx) namesOf(query string, args ...any) ([]registry.Domain, error) {

@@ -80,6 +80,13 @@ func (e *Edit) SetContact(number registry.Number, c Contact) error {
 	case erased.Valid:
 		return fmt.Errorf("%w: the personal data of entity %q was erased, and none is kept of it any more", ErrInvalid, key)
 	}
+	for what, text := range map[string]*string{
+		"person": &c.Person, "phone": &c.Phone, "mail": &c.Mail, "address": &c.Address, "certificate_type": &c.CertificateType, "certificate": &c.Certificate,
+	} {
+		if *text, err = prose(what, *text); err != nil {
+			return err
+		}
+	}
 	t.note("entity", key, nil, map[string]bool{"contact": true})
 	return t.exec("UPDATE entity SET contact = ? WHERE number = ?", t.s.seal.seal("contact "+key, shown(c)), key)
 }

@@ -100,8 +100,9 @@ func (o *ImportOptions) check() error {
 	case o.Remove && !o.Complete:
 		return fmt.Errorf("%w import: only a complete file tells what to remove", ErrInvalid)
 	}
-	o.Source = tidy(o.Source)
-	return nil
+	var err error
+	o.Source, err = prose("source of the import", o.Source)
+	return err
 }
 
 // ImportState is how far an import is. The zero value is none.
@@ -210,6 +211,10 @@ func scanImport(rows *sql.Rows) (i Import, err error) {
 		&first, &last, &i.ConfirmedBy.Who, &i.ConfirmedBy.Owner, &i.Undoes)
 	if err != nil {
 		return i, err
+	}
+	// It may be older than what is demanded of a reason, and must go on all the same.
+	if _, err := prose("reason", i.By.Why); err != nil {
+		i.By.Why = mended(i.By.Why)
 	}
 	i.Made, i.Base, i.First, i.Last = time.UnixMilli(made).UTC(), uint64(base), uint64(first.Int64), uint64(last.Int64)
 	return i, errors.Join(json.Unmarshal([]byte(options), &i.Options), json.Unmarshal([]byte(counts), &i.Counts))

@@ -20,19 +20,22 @@ type Person struct {
 
 // PutPerson records a person in place of the one of the same name.
 func (s *Store) PutPerson(ctx context.Context, by By, p Person) error {
-	p.Name = tidy(strings.TrimSpace(p.Name))
+	var err error
+	if p.Name, err = oneName("name of a person", p.Name); err != nil {
+		return err
+	}
 	if p.Name == "" {
 		return fmt.Errorf("%w person without a name", ErrInvalid)
 	}
 	for _, r := range p.Roles {
-		if r == "" || strings.ContainsAny(r, " \t\n") {
+		if word, err := oneName("role", r); err != nil || word != r || r == "" || strings.Contains(r, " ") {
 			return fmt.Errorf("%w person %q: role %q is no word", ErrInvalid, p.Name, r)
 		}
 	}
 	if !p.Ended.IsZero() {
 		p.Ended = p.Ended.UTC().Truncate(time.Millisecond)
 	}
-	_, err := s.write(ctx, by, func(t *tx) error {
+	_, err = s.write(ctx, by, func(t *tx) error {
 		was, err := s.persons(t.ctx, t, "WHERE name = ?", p.Name)
 		if err != nil {
 			return err

@@ -48,7 +48,12 @@ func (e *Edit) PutServer(v registry.Server) error {
 }
 
 func checkServer(v *registry.Server) error {
-	v.ID, v.Region, v.Account = tidy(strings.TrimSpace(v.ID)), tidy(strings.TrimSpace(v.Region)), tidy(strings.TrimSpace(v.Account))
+	for what, text := range map[string]*string{"id": &v.ID, "region": &v.Region, "account": &v.Account} {
+		var err error
+		if *text, err = oneName(what, *text); err != nil {
+			return err
+		}
+	}
 	if v.ID == "" {
 		return fmt.Errorf("it has no id")
 	}

@@ -61,7 +61,13 @@ func (e *Edit) AddServiceNumber(number, server, account string) error {
 	if v == nil {
 		return fmt.Errorf("server %q: %w", server, ErrNotFound)
 	}
-	n := ServiceNumber{Number: tidy(strings.TrimSpace(number)), Server: server, Account: tidy(account)}
+	n := ServiceNumber{Server: server}
+	if n.Number, err = oneName("service number", number); err != nil {
+		return err
+	}
+	if n.Account, err = oneName("account", account); err != nil {
+		return err
+	}
 	if n.Number == "" {
 		return fmt.Errorf("%w: an empty service number", ErrInvalid)
 	}
@@ -110,7 +116,10 @@ func (e *Edit) GiveServiceNumber(number, account string) error {
 		return err
 	}
 	n := *was
-	n.State, n.Account = NumberGiven, tidy(strings.TrimSpace(account))
+	n.State = NumberGiven
+	if n.Account, err = oneName("account", account); err != nil {
+		return err
+	}
 	return t.putServiceNumber(was, &n)
 }
 

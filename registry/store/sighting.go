@@ -307,8 +307,11 @@ func (s *Store) Handle(ctx context.Context, by By, state HandlingState, note str
 	if !slices.Contains(HandlingStates(), state) {
 		return fmt.Errorf("%w handling state %q; expect %v", ErrInvalid, state, HandlingStates())
 	}
-	note = tidy(strings.TrimSpace(note))
-	_, err := s.write(ctx, by, func(t *tx) error {
+	note, err := prose("note", note)
+	if err != nil {
+		return err
+	}
+	_, err = s.write(ctx, by, func(t *tx) error {
 		for _, id := range ids {
 			var was, old string
 			err := t.row("SELECT state, state_note FROM sighting WHERE id = ?", id).Scan(&was, &old)

@@ -62,7 +62,13 @@ const tokenPrefix = "icp_"
 // NewToken makes a token with the owner, note, scopes and end of k. The secret is
 // told this once.
 func (s *Store) NewToken(ctx context.Context, by By, k Token) (made Token, secret string, err error) {
-	k.Owner, k.Note, k.Until = tidy(strings.TrimSpace(k.Owner)), tidy(k.Note), k.Until.Truncate(time.Millisecond)
+	if k.Owner, err = oneName("owner", k.Owner); err != nil {
+		return Token{}, "", err
+	}
+	if k.Note, err = prose("note", k.Note); err != nil {
+		return Token{}, "", err
+	}
+	k.Until = k.Until.Truncate(time.Millisecond)
 	if err := k.check(s.o.Now()); err != nil {
 		return Token{}, "", err
 	}

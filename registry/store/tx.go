@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -20,7 +19,11 @@ type By struct {
 }
 
 func (b *By) check() error {
-	b.Who, b.Owner, b.Why = tidy(strings.TrimSpace(b.Who)), tidy(strings.TrimSpace(b.Owner)), tidy(strings.TrimSpace(b.Why))
+	b.Who, b.Owner = mended(b.Who), mended(b.Owner)
+	var err error
+	if b.Why, err = prose("reason", b.Why); err != nil {
+		return err
+	}
 	switch {
 	case b.Who == "":
 		return fmt.Errorf("%w: nobody is named who makes the change", ErrInvalid)
