@@ -18,8 +18,8 @@
 //
 // A CSV file has a header, in any order; headers of the public query's exports
 // (域名, 服务许可证号, 主办单位 …) are understood as well. Empty is unknown.
-// An apostrophe before a name that begins with =, +, - or @ is left out: it is what
-// keeps a spreadsheet from taking the name for a formula.
+// An apostrophe before a name that begins with =, +, - or @, in full width too, is
+// left out: it is what keeps a spreadsheet from taking the name for a formula.
 //
 //	domain         the filed name; several, separated by spaces, for sites from before 2019-04-22; an address for kind ip
 //	number         site number; one without an ordinal is taken for the entity's number

@@ -184,7 +184,7 @@ func (r *Report) refuse(p Problem) {
 		r.writeRefused("file", "line", "column", "value", "reason", "hint")
 	}
 	// The value is quoted as in Go, so that a spreadsheet takes no value for a formula.
-	r.writeRefused(p.File, strconv.Itoa(p.Line), p.Column, strconv.Quote(p.Value), p.Reason, p.Hint)
+	r.writeRefused(text(p.File), strconv.Itoa(p.Line), p.Column, strconv.Quote(p.Value), p.Reason, p.Hint)
 }
 
 // writeRefused leaves an error to the writer, which keeps it for closeRefused.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 
@@ -58,8 +59,16 @@ func plain(s string) string {
 	return s
 }
 
-// formula reports whether a spreadsheet takes a cell for a formula.
-func formula(s string) bool { return s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 }
+// formula reports whether a spreadsheet may take a cell for a formula: by a sign at its
+// beginning, in full width as Chinese keyboards write it too, which spaces and what
+// nobody sees may stand before, or by a control character.
+func formula(s string) bool {
+	if s == "" || strings.IndexByte("\t\r\n", s[0]) >= 0 {
+		return s != ""
+	}
+	r, _ := utf8.DecodeRuneInString(trim(s))
+	return strings.ContainsRune("=+-@＝＋－＠", r)
+}
 
 // rowsOf are the rows of a filing: the cells of Columns.
 func rowsOf(f *registry.Filing) (rows [][]string) {
