@@ -86,26 +86,31 @@ func (f *Filing) Check() error {
 			return err
 		}
 	}
-	if err := f.checkTimes(); err != nil {
-		return err
-	}
 	if err := f.checkAccesses(); err != nil {
 		return err
 	}
 	return f.checkCovers()
 }
 
-// checkTimes refuses what is no moment of the years 0 to 9999 wherever it is told:
-// RFC 3339 has no others, and a day of margin takes in all zones.
-func (f *Filing) checkTimes() error {
-	const first, last = -62_167_219_200 + 86_400, 253_402_300_799 - 86_400 // seconds since 1970
+// FirstTime and LastTime, in seconds since 1970, are the first and the last moment
+// that a date of a filing may be: of the years 0 to 9999 wherever it is told. RFC 3339
+// has no others, and a day of margin takes in all zones.
+const (
+	FirstTime = -62_167_219_200 + 86_400
+	LastTime  = 253_402_300_799 - 86_400
+)
+
+// CheckTimes refuses dates that cannot be told everywhere. It is for who records
+// filings; who reads those that are recorded must cope with what there is, so that
+// Check does not ask it.
+func (f *Filing) CheckTimes() error {
 	for _, t := range []time.Time{f.Site.FiledAt, f.UpdatedAt} {
-		if s := t.Unix(); s < first || s > last {
+		if s := t.Unix(); s < FirstTime || s > LastTime {
 			return fmt.Errorf("a filing dated %s; expect 0000-01-02 to 9999-12-30", t.UTC().Format(time.DateOnly))
 		}
 	}
 	for _, a := range f.Accesses {
-		if a.At < first || a.At > last {
+		if a.At < FirstTime || a.At > LastTime {
 			return fmt.Errorf("an access with %s of %s; expect 0000-01-02 to 9999-12-30", a.Provider, time.Unix(a.At, 0).UTC().Format(time.DateOnly))
 		}
 	}

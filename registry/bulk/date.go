@@ -3,6 +3,8 @@ package bulk
 import (
 	"strings"
 	"time"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // china is the zone of dates without one. There has been no summer time since
@@ -74,6 +76,9 @@ func (p *parser) date(col column, text string) (time.Time, *RowError) {
 			p.warn(WarnDate, col, text, "unusual spelling of a day", "read as "+t.Format(time.RFC3339))
 		}
 		t = t.In(china).Truncate(time.Second)
+		if s := t.Unix(); s < registry.FirstTime || s > registry.LastTime {
+			return time.Time{}, rowError(col, text, "is of no year from 0 to 9999 everywhere on earth", "expect a day until 9999-12-31; leave it empty where it is not known")
+		}
 		switch {
 		case !p.now.IsZero() && t.After(p.now.Add(24*time.Hour)):
 			p.warn(WarnDate, col, text, "is in the future", "check it: as updated_at it outdoes every other row")

@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/icpgate/icpgate/registry"
 )
 
-// checks are questions whose answer must be 0, and what is wrong if it is not.
-var checks = []struct{ query, wrong string }{
+// check is a question whose answer must be 0, and what is wrong if it is not.
+type check struct{ query, wrong string }
+
+var checks = []check{
 	{"SELECT (SELECT rev - base FROM meta) - (SELECT count(DISTINCT rev) FROM change WHERE rev > (SELECT base FROM meta))", "the log lacks revisions"},
 	{"SELECT (SELECT rev FROM meta) - (SELECT coalesce(max(rev), (SELECT rev FROM meta)) FROM change)", "the log does not end at the newest revision"},
 	{"SELECT count(*) FROM change c WHERE NOT EXISTS (SELECT 1 FROM revision r WHERE r.rev = c.rev)", "changes of no revision"},
@@ -23,7 +26,7 @@ var checks = []struct{ query, wrong string }{
 // Check looks whether the registry agrees with itself, which takes a while, and
 // returns what does not; nothing if it does.
 func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
-	for _, c := range checks {
+	for _, c := range slices.Concat(checks, untold) {
 		var n int64
 		if err := s.r.QueryRowContext(ctx, c.query).Scan(&n); err != nil {
 			return wrong, fmt.Errorf("%s: %w", c.wrong, err)

@@ -178,20 +178,6 @@ func (d *decoder) time() time.Time {
 	return fromUnix(sec)
 }
 
-// tellable refuses a time that JSON cannot tell, whatever zone it is told in: a list
-// with one such could not be read any more.
-func tellable(t time.Time) error {
-	if a, b := t.Add(-24*time.Hour).UTC().Year(), t.Add(24*time.Hour).UTC().Year(); a < 0 || b > 9999 {
-		return fmt.Errorf("the time is in the year %d; expect one until 9999", t.UTC().Year())
-	}
-	return nil
-}
-
-// china is the time zone in which filings are dated.
-var china = time.FixedZone("CST", 8*3600)
-
-func fromUnix(sec int64) time.Time { return time.Unix(sec, 0).In(china) }
-
 func (d *decoder) addr() netip.Addr {
 	n := d.byte()
 	if n == 0 {
@@ -235,7 +221,7 @@ func (d *decoder) filing() (f registry.Filing) {
 	}
 	for n := d.count(); n > 0 && !d.bad; n-- {
 		a := registry.Access{Provider: registry.ProviderID(d.text()), Status: registry.AccessStatus(d.enum(accessEnd))}
-		a.At = unzigzag(d.uint())
+		a.At = told(unzigzag(d.uint()))
 		f.Accesses = append(f.Accesses, a)
 	}
 	return f

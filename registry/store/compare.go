@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -78,7 +79,7 @@ func (c *comparer) add(f registry.Filing) error {
 		return err
 	}
 	tidyFiling(&f)
-	if err := f.Check(); err != nil {
+	if err := cmp.Or(f.Check(), f.CheckTimes()); err != nil {
 		c.refuse(&f, err)
 		return nil
 	}

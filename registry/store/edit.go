@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -50,7 +51,7 @@ func (e *Edit) Record(key string) (Record, error) {
 // with the same key. What Filing.Check refuses is an error.
 func (e *Edit) PutFiling(f registry.Filing) error {
 	tidyFiling(&f)
-	if err := f.Check(); err != nil {
+	if err := cmp.Or(f.Check(), f.CheckTimes()); err != nil {
 		return fmt.Errorf("%w filing %q: %w", ErrInvalid, KeyOf(&f), err)
 	}
 	return e.t.put(&f)

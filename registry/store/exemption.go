@@ -51,9 +51,9 @@ func scanExemption(rows *sql.Rows) (x Exemption, err error) {
 	}
 	name, x.Below = strings.CutPrefix(name, "*.")
 	if until != 0 {
-		x.Until = time.Unix(until, 0).UTC()
+		x.Until = fromUnix(until).UTC()
 	}
-	x.Authority, x.Made = authority != 0, time.UnixMilli(made).UTC()
+	x.Authority, x.Made = authority != 0, fromMilli(made)
 	x.Name, err = registry.ParseDomain(name)
 	return x, err
 }
@@ -78,6 +78,8 @@ func (e *Edit) Exempt(x Exemption) error {
 		return fmt.Errorf("%w exemption without a name", ErrInvalid)
 	case !x.Until.IsZero() && !x.Until.After(t.now):
 		return fmt.Errorf("%w exemption of %q: it ended at %s", ErrInvalid, x.key(), x.Until.Format(time.RFC3339))
+	case tellable(x.Until) != nil:
+		return fmt.Errorf("%w exemption of %q: %w", ErrInvalid, x.key(), tellable(x.Until))
 	}
 	was, err := t.exemption(x.key())
 	if err != nil {

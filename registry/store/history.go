@@ -150,7 +150,7 @@ func (s *Store) eventsAt(ctx context.Context, revs []any, fill func(*Event)) (ev
 			var e Event
 			var id sql.NullString
 			err := rows.Scan(&rev, &at, &e.Who, &e.Owner, &e.Why, &id)
-			e.Rev, e.At, e.Import = uint64(rev), time.UnixMilli(at).UTC(), id.String
+			e.Rev, e.At, e.Import = uint64(rev), fromMilli(at), id.String
 			if fill(&e); !seen[e.Rev] {
 				events = append(events, e)
 			}
@@ -213,7 +213,7 @@ func (s *Store) Journal(ctx context.Context, q JournalQuery) (events []Event, er
 		var rev sql.NullInt64
 		var was, is string
 		err := rows.Scan(&e.ID, &at, &rev, &e.Who, &e.Owner, &e.Why, &e.What, &e.Key, &was, &is)
-		e.At, e.Rev = time.UnixMilli(at).UTC(), uint64(rev.Int64)
+		e.At, e.Rev = fromMilli(at), uint64(rev.Int64)
 		e.Was, e.Is = raw(was), raw(is)
 		events = append(events, e)
 		return err

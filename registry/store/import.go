@@ -216,7 +216,7 @@ func scanImport(rows *sql.Rows) (i Import, err error) {
 	if _, err := prose("reason", i.By.Why); err != nil {
 		i.By.Why = mended(i.By.Why)
 	}
-	i.Made, i.Base, i.First, i.Last = time.UnixMilli(made).UTC(), uint64(base), uint64(first.Int64), uint64(last.Int64)
+	i.Made, i.Base, i.First, i.Last = fromMilli(made), uint64(base), uint64(first.Int64), uint64(last.Int64)
 	return i, errors.Join(json.Unmarshal([]byte(options), &i.Options), json.Unmarshal([]byte(counts), &i.Counts))
 }
 

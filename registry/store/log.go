@@ -110,7 +110,7 @@ func (s *Store) moreRevisions(ctx context.Context, q querier, since registry.Rev
 		if len(list) == 0 || list[len(list)-1].Revision.Rev != uint64(rev) {
 			list = append(list, Published{
 				Revision: registry.Revision{Epoch: since.Epoch, Rev: uint64(rev)},
-				At:       time.UnixMilli(at).UTC(), Import: id.String, Flips: uint64(flips),
+				At:       fromMilli(at), Import: id.String, Flips: uint64(flips),
 			})
 		}
 		if err := list[len(list)-1].read(body); err != nil {

@@ -140,7 +140,7 @@ func (u *unpacking) site(x *fields) error {
 func (*unpacking) domain(x *fields, r *record) error { return r.addDomain(string(x.next())) }
 
 func (u *unpacking) access(x *fields, r *record) error {
-	a := registry.Access{Provider: u.provider(x.next()), Status: registry.AccessStatus(x.int()), At: x.int()}
+	a := registry.Access{Provider: u.provider(x.next()), Status: registry.AccessStatus(x.int()), At: told(x.int())}
 	r.f.Accesses = append(r.f.Accesses, a)
 	return nil
 }

@@ -82,7 +82,7 @@ func (s *Store) persons(ctx context.Context, q querier, where string, args ...an
 		var made int64
 		var ended sql.NullInt64
 		err := rows.Scan(&p.Name, &p.Hash, &roles, &made, &ended)
-		p.Roles, p.Made, p.Ended = strings.Fields(roles), time.UnixMilli(made).UTC(), unmilli(ended)
+		p.Roles, p.Made, p.Ended = strings.Fields(roles), fromMilli(made), unmilli(ended)
 		list = append(list, p)
 		return err
 	})

@@ -400,7 +400,7 @@ func scanAccess(rows *sql.Rows, id *int64, a *registry.Access) error {
 	var provider string
 	var status uint8
 	err := rows.Scan(id, &provider, &status, &a.At)
-	a.Provider, a.Status = registry.ProviderID(provider), registry.AccessStatus(status)
+	a.Provider, a.Status, a.At = registry.ProviderID(provider), registry.AccessStatus(status), told(a.At)
 	return err
 }
 

@@ -165,7 +165,7 @@ func (s *Store) addSightings(ctx context.Context, b *SightingBatch, rows []Sight
 	for i := range rows {
 		r := &rows[i]
 		all = append(all, []any{r.ID, r.Name.String(), addrText(r.Addr), r.Reason.String(), r.Channel.String(), r.Mode.String(),
-			r.First.Unix(), r.Last.Unix(), int64(r.Hits), string(HandlingOpen), "", ""})
+			told(r.First.Unix()), told(r.Last.Unix()), int64(r.Hits), string(HandlingOpen), "", ""})
 	}
 	if err := t.insert("sighting", sightingTable, sightingConflict, all...); err != nil {
 		return false, err
@@ -284,7 +284,7 @@ func scanSighting(rows *sql.Rows) (r Sighting, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.First, r.Last, r.Hits = time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC(), uint64(hits)
+	r.First, r.Last, r.Hits = fromUnix(first).UTC(), fromUnix(last).UTC(), uint64(hits)
 	r.State, r.At = HandlingState(state), unmilli(at)
 	var errs [5]error
 	if name != "" {

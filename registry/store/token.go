@@ -116,21 +116,6 @@ func tokenHash(secret string) []byte {
 	return sum[:]
 }
 
-// milli is a time in Unix milliseconds; 0 is the zero time.
-func milli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func unmilli(ms sql.NullInt64) time.Time {
-	if ms.Int64 == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms.Int64).UTC()
-}
-
 const tokenColumns = "id, owner, note, scopes, made_at, until, revoked_at, used_at"
 
 func scanToken(rows *sql.Rows, more ...any) (k Token, err error) {
