@@ -107,7 +107,7 @@ elsewhere. While upstream is away, a relay serves what it has.`,
 	f.StringVar(&s.cert, "cert", "", "the certificate `FILE`, PEM; read again when it changes")
 	f.StringVar(&s.certKey, "key", "", "the `FILE` of its key")
 	f.StringVar(&s.clientCA, "client-ca", "", "the `FILE` of the authorities that sign edges' certificates")
-	f.StringVar(&s.clientRevoked, "client-revoked", "", "the `FILE` of edges' certificates that are not good any more: revocation lists of the authorities, PEM, or serial numbers in hexadecimal, one a line; read again when it changes")
+	f.StringVar(&s.clientRevoked, "client-revoked", "", "the `FILE` of edges' certificates, and those of authorities between, that are not good any more: revocation lists of the authorities, PEM, or serial numbers in hexadecimal, one a line; read again when it changes")
 	f.IntVar(&s.downloads, "downloads", feed.DefaultDownloads, "how many snapshots go out at a time; others are told when to come again")
 	s.relaying.flags(f)
 	s.keeping.flags(f)
@@ -161,7 +161,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 		Failed: failures(log),
 	}
 	if s.revoked != nil {
-		config.Revoked = s.revoked.Has
+		config.Revoked = s.revoked.Ends
 	}
 	var c center
 	if s.upstream != "" {

@@ -84,8 +84,8 @@ func (s *serving) tls() (*tls.Config, error) {
 	}
 	// Of sessions that are resumed as well.
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) > 0 && s.revoked.Has(state.PeerCertificates[0]) {
-			return errors.New("the client's certificate was revoked")
+		if s.revoked.Ends(state.VerifiedChains) {
+			return errors.New("the client's certificate, or that of an authority above it, was revoked")
 		}
 		return nil
 	}

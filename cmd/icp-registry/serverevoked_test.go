@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net/http"
@@ -161,5 +164,90 @@ func TestServeRevoked(t *testing.T) {
 	}
 	if err := asks("one"); err != nil {
 		t.Errorf("not on the list any more: %v", err)
+	}
+}
+
+// below makes an authority between this one and certificates.
+func (a *authority) below(name string) *authority {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return &authority{t: a.t, cert: cert, key: key}
+}
+
+// TestServeRevokedBetween: with the certificate of an authority between, all that it
+// has signed is not let in any more, and what is open ends.
+func TestServeRevokedBetween(t *testing.T) {
+	a, dir := newAuthority(t), t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	between := a.below("an authority between")
+	a.pair("first.test", file("server.pem"), file("server.key"))
+	a.pair("two", file("two.pem"), file("two.key"))
+	between.pair("one", file("one.pem"), file("one.key"))
+	leaf, err := os.ReadFile(file("one.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := append(leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: between.cert.Raw})...)
+	if err := os.WriteFile(file("one.pem"), chain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	revoked := file("revoked")
+	a.list(revoked)
+	_, url := startServe(t, "--dir", file("registry"), "--listen", "127.0.0.1:0", "--cert", file("server.pem"), "--key", file("server.key"),
+		"--client-ca", a.file, "--client-revoked", revoked)
+	url = "https" + strings.TrimPrefix(url, "http")
+	keys, err := feed.OpenKeys(file("registry/signing.pub.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(name string) *feed.Client {
+		t.Helper()
+		c, err := feed.Access{CA: a.file, Cert: file(name + ".pem"), Key: file(name + ".key")}.Open(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	one := open("one")
+	m, _, err := one.Manifest(t.Context(), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stream, err := one.Feed(ctx, m.Revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	a.list(revoked, between.cert.SerialNumber)
+	if _, _, err := open("one").Manifest(t.Context(), keys); err == nil {
+		t.Error("what the authority between has signed is let in")
+	}
+	if _, _, err := open("two").Manifest(t.Context(), keys); err != nil {
+		t.Errorf("an edge of the authority itself: %v", err)
+	}
+	for {
+		if _, err := feed.ReadFrame(stream, nil); err != nil {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		t.Error("the stream goes on")
 	}
 }

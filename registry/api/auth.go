@@ -24,7 +24,7 @@ type Identity struct {
 	// Until is when it ends by itself; zero is never.
 	Until time.Time
 
-	cert *x509.Certificate // that was shown; nil: a token was
+	chains [][]*x509.Certificate // the verified chains of what was shown; nil: a token was
 }
 
 // Has reports whether who asks may be served under a scope.
@@ -92,16 +92,16 @@ var (
 
 // identify tells who asks: by a token or, without one, by the certificate that the
 // server has verified.
-func identify(r *http.Request, by Authenticator, revoked func(*x509.Certificate) bool) (Identity, error) {
+func identify(r *http.Request, by Authenticator, revoked func([][]*x509.Certificate) bool) (Identity, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 			cert := r.TLS.VerifiedChains[0][0]
-			if revoked(cert) { // since the connection began
+			if revoked(r.TLS.VerifiedChains) { // since the connection began
 				return Identity{}, errRevoked
 			}
 			if name := cert.Subject.CommonName; name != "" {
-				return Identity{ID: certPrefix + name, Owner: name, Scopes: EdgeScopes, Until: cert.NotAfter, cert: cert}, nil
+				return Identity{ID: certPrefix + name, Owner: name, Scopes: EdgeScopes, Until: cert.NotAfter, chains: r.TLS.VerifiedChains}, nil
 			}
 		}
 		return Identity{}, errNoToken
@@ -117,7 +117,7 @@ func identify(r *http.Request, by Authenticator, revoked func(*x509.Certificate)
 // else: without a valid token nothing is told, not even which routes there are.
 type guard struct {
 	by      Authenticator
-	revoked func(*x509.Certificate) bool
+	revoked func([][]*x509.Certificate) bool
 	routes  *http.ServeMux
 	scopes  map[string]string // by the pattern of the route
 	free    map[string]bool   // patterns that need no token

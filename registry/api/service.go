@@ -49,8 +49,9 @@ type Config struct {
 	// Frank: who asks is told of errors that are not theirs, such as those of the
 	// database. It is for a service within one's own process.
 	Frank bool
-	// Revoked tells which certificates of clients are not good any more. Optional.
-	Revoked func(*x509.Certificate) bool
+	// Revoked tells of the verified chains of a client's certificate whether none of
+	// them is good any more. Optional.
+	Revoked func(chains [][]*x509.Certificate) bool
 	// Recheck is how often it is looked whether the tokens of open streams are still
 	// good; 0 is DefaultRecheck.
 	Recheck time.Duration
@@ -100,7 +101,7 @@ func New(cfg Config) *Service {
 		s.cfg.Failed = func(error) {}
 	}
 	if cfg.Revoked == nil {
-		s.cfg.Revoked = func(*x509.Certificate) bool { return false }
+		s.cfg.Revoked = func([][]*x509.Certificate) bool { return false }
 	}
 	s.guard.revoked = s.cfg.Revoked
 	s.lasts = newLasting(&s.cfg, &s.jobs, func() { s.metrics.denied.WithLabelValues("ended").Inc() })

@@ -21,7 +21,7 @@ const DefaultRecheck = 10 * time.Second
 type lasting struct {
 	jobs   *jobs
 	by     Authenticator
-	gone   func(*x509.Certificate) bool // was revoked
+	gone   func([][]*x509.Certificate) bool // was revoked
 	now    func() time.Time
 	every  time.Duration
 	failed func(error)
@@ -208,7 +208,7 @@ func (l *lasting) check(ctx context.Context, all []*lastingOne) (n int) {
 	}
 	now := l.now()
 	for _, one := range all {
-		if bad[one.who.ID] || one.who.over(now) || one.who.cert != nil && l.gone(one.who.cert) {
+		if bad[one.who.ID] || one.who.over(now) || one.who.chains != nil && l.gone(one.who.chains) {
 			l.drop(one)
 			n++
 		}

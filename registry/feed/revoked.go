@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -55,10 +56,23 @@ func OpenRevoked(path, authorities string, failed func(error)) (*Revoked, error)
 	return r, err
 }
 
-// Has reports whether a certificate was revoked.
-func (r *Revoked) Has(c *x509.Certificate) bool {
+// Ends reports whether the verified chains of a certificate are good for nothing any
+// more: each of them has a certificate that was revoked, be it the last, that of an
+// authority between or the root.
+func (r *Revoked) Ends(chains [][]*x509.Certificate) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.look()
+	for _, chain := range chains {
+		if !slices.ContainsFunc(chain, r.has) {
+			return false
+		}
+	}
+	return len(chains) > 0
+}
+
+// look reads the file again if it has changed.
+func (r *Revoked) look() {
 	if now := stampOf(r.path); !sameFile(now, r.stamp) && (now != nil || r.stamp != nil) {
 		r.stamp = now
 		serial, err := r.read()
@@ -69,6 +83,10 @@ func (r *Revoked) Has(c *x509.Certificate) bool {
 			r.failed(err)
 		}
 	}
+}
+
+// has reports whether a certificate was revoked.
+func (r *Revoked) has(c *x509.Certificate) bool {
 	serial := c.SerialNumber.Text(16)
 	return r.serial[revokedKey{"", serial}] || r.serial[revokedKey{string(c.RawIssuer), serial}]
 }

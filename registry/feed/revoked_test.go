@@ -62,7 +62,7 @@ func TestRevokedFile(t *testing.T) {
 		t.Errorf("a bad line: %v", err)
 	}
 	write(path, "serial=00AB\n")
-	if r, err := feed.OpenRevoked(path, authorities, nil); err != nil || !r.Has(&x509.Certificate{SerialNumber: big.NewInt(0xab)}) {
+	if r, err := feed.OpenRevoked(path, authorities, nil); err != nil || !r.Ends([][]*x509.Certificate{{{SerialNumber: big.NewInt(0xab)}}}) {
 		t.Errorf("as openssl writes it: %v", err)
 	}
 	if _, err := feed.OpenRevoked(filepath.Join(dir, "none"), authorities, nil); err == nil {
@@ -75,10 +75,27 @@ func TestRevokedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	of := func(serial int64, subject []byte) bool {
-		return r.Has(&x509.Certificate{SerialNumber: big.NewInt(serial), RawIssuer: subject})
+		return r.Ends([][]*x509.Certificate{{{SerialNumber: big.NewInt(serial), RawIssuer: subject}}})
 	}
 	if !of(0xabcd, ca.RawSubject) || !of(0xabcd, []byte("another")) || of(0xab, ca.RawSubject) {
 		t.Error("by serial numbers")
+	}
+	// Each of the chains has to hold one that was revoked, wherever it stands.
+	good, bad := &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{SerialNumber: big.NewInt(0xabcd)}
+	for _, tt := range []struct {
+		chains [][]*x509.Certificate
+		want   bool
+	}{
+		{nil, false},
+		{[][]*x509.Certificate{{good, good, good}}, false},
+		{[][]*x509.Certificate{{good, bad, good}}, true},
+		{[][]*x509.Certificate{{good, good, bad}}, true},
+		{[][]*x509.Certificate{{good, bad}, {good, good}}, false},
+		{[][]*x509.Certificate{{good, bad}, {bad}}, true},
+	} {
+		if got := r.Ends(tt.chains); got != tt.want {
+			t.Errorf("%d chains: got %v; want %v", len(tt.chains), got, tt.want)
+		}
 	}
 	write(path, block("X509 CRL", list))
 	if !of(0xabc, ca.RawSubject) || of(0xabc, []byte("another")) || of(0xabcd, ca.RawSubject) || of(0xdef, ca.RawSubject) {
