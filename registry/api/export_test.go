@@ -2,6 +2,9 @@ package api
 
 import (
 	"fmt"
+	"net/http"
+	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -24,3 +27,14 @@ func (s *Service) Mismatch(path string, answer any) (problems []string, err erro
 
 // Take begins something of which only one may be under way; release ends it.
 func (s *Service) Take(what string) (release func(), err error) { return s.jobs.take(what, 1) }
+
+// Moves serves what takes long to anybody, and SetLeast lets a test do with less of it.
+func (s *Service) Moves(do func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.moves(do)
+}
+
+func SetLeast(t testing.TB, rate int, d time.Duration) {
+	r, l := leastRate, leastTime
+	leastRate, leastTime = rate, d
+	t.Cleanup(func() { leastRate, leastTime = r, l })
+}
