@@ -172,7 +172,9 @@ func (m *replica) follow() {
 		}
 		for _, p := range list {
 			for _, c := range p.Changes {
-				m.at[c.Name.String()] = said(c.Filings)
+				if m.at[c.Name.String()] = said(c.Filings); len(c.Filings) == 0 {
+					delete(m.at, c.Name.String())
+				}
 			}
 			m.rev = p.Revision
 		}
