@@ -86,6 +86,13 @@ func OpenPublisher(ctx context.Context, s *store.Store, dir string, o PublisherO
 		r.Close()
 		return nil, warnings, err
 	}
+	if !r.SignedBy(feed.Trust(o.Signer)) {
+		// The key has changed: who begins with the new one alone cannot read what the
+		// old one has signed since the snapshot.
+		if err := r.Compact(ctx); err != nil {
+			warnings = append(warnings, fmt.Sprintf("the key that signs is another one than before, and a new snapshot could not be made, so that edges that begin need both: %v", err))
+		}
+	}
 	debug.FreeOSMemory() // what opening took; the service goes on for months
 	p.release()
 	return p, warnings, nil

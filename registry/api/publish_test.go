@@ -206,3 +206,47 @@ func TestSnapshots(t *testing.T) {
 		t.Errorf("the snapshot before is not served any more: %v", err)
 	}
 }
+
+// TestChangedKey: with another key that signs comes a snapshot, so that an edge that
+// begins with the new one alone needs nothing of the old one; with the same key none.
+func TestChangedKey(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, "registry.db"))
+	served := filepath.Join(dir, "served")
+	snapshotBy := func(signer *feed.Signer) registry.Revision {
+		t.Helper()
+		_, url, stop := publisher(t, s, served, signer)
+		defer stop()
+		c, err := feed.NewClient(url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _, err := c.Manifest(context.Background(), feed.Trust(signer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Revision
+	}
+	var signers [2]*feed.Signer
+	for i := range signers {
+		var err error
+		if signers[i], err = feed.GenerateSigner(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := snapshotBy(signers[0])
+	file(t, s, "a.test", registry.StatusNormal)
+	last := file(t, s, "b.test", registry.StatusNormal)
+	if got := snapshotBy(signers[0]); got != first {
+		t.Errorf("with the same key the snapshot is of %s; want %s, as before", got, first)
+	}
+	if got := snapshotBy(signers[1]); got != last {
+		t.Errorf("with another key the snapshot is of %s; want %s", got, last)
+	}
+	file(t, s, "c.test", registry.StatusNormal)
+	for range 2 { // the frame of c.test comes with the first
+		if got := snapshotBy(signers[1]); got != last {
+			t.Errorf("with that key again the snapshot is of %s; want %s", got, last)
+		}
+	}
+}

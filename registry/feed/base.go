@@ -190,3 +190,20 @@ func fileOf(path string) (File, error) {
 	n, err := io.Copy(h, f)
 	return File{hex.EncodeToString(h.Sum(nil)), n}, err
 }
+
+// SignedBy reports whether one of keys has signed what came after the newest snapshot.
+// Keys change when a program starts: of the frames since, the oldest tells.
+func (r *Replica) SignedBy(keys *Keys) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log == nil || r.live.View().Revision() == r.base.Revision {
+		return true
+	}
+	reader := ReadLog(r.log.dir, r.base.Revision)
+	defer reader.Close()
+	b, err := reader.Next()
+	if err == nil {
+		_, err = ParseFrame(b, keys)
+	}
+	return err == nil
+}
