@@ -47,8 +47,8 @@ func explainCommand(e env) *cobra.Command {
 with its reference, and what the site's owner and staff do next. NAME may be an
 address, and carry a port or a path. The snapshot is --registry, else that of
 the variable ` + registryVariable + `, else ` + defaultRegistry + ` in the working directory. With --dir or --db
-it is judged by the registry of record and its lists; with --server a service judges,
-by its own policy and lists.
+it is judged by the registry of record and its lists; with --server (or, where no
+snapshot is named, the variable ` + serverVariable + `) a service judges, by its own policy and lists.
 
 Without --ip the name is judged as if it pointed at a mainland address of the
 provider. With several, the worst verdict is explained, and each is listed.
@@ -125,11 +125,11 @@ func (x *explaining) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return usageError(cmd, err)
 	}
-	if x.record.given() {
+	if x.record.given() || x.registry == "" && x.getenv(registryVariable) == "" && x.getenv(serverVariable) != "" {
 		if x.registry != "" {
 			return usageError(cmd, errors.New("--registry and --server, --dir or --db; name one of them"))
 		}
-		if x.record.server != "" {
+		if x.record.server != "" || x.record.dir == "" && x.record.database == "" {
 			return x.elsewhere(cmd, name, asked)
 		}
 		return x.ofRecord(cmd, asked)

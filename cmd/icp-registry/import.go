@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +74,12 @@ waits for somebody's word; 1 nothing was written.`,
   icp-registry import approve 0f3a5b7c9d1e2f40 --why "compared with the list" --dir /var/lib/icp-registry`,
 		Args: needArgs("file to import"),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if im.record.given() || im.output == "" && e.getenv(serverVariable) != "" {
+			told := im.record.told(cmd)
+			if im.record.given() || e.getenv(serverVariable) != "" && (im.output == "" || told != "" || slices.Contains(outputs, im.output)) {
 				return im.intoRecord(cmd, files)
+			}
+			if told != "" {
+				return usageError(cmd, withHint(fmt.Errorf("--%s goes with a registry of record", told), "name it with --server or --dir; without --"+told+" the files become a snapshot"))
 			}
 			if im.output == "" {
 				return usageError(cmd, withHint(fmt.Errorf("no snapshot to write"),

@@ -53,6 +53,16 @@ func (r *recording) flags(cmd *cobra.Command) {
 	completeWords(cmd, "part", "all", "filings", "accesses")
 }
 
+// told is the first flag given that means nothing for a snapshot; "" is none.
+func (r *recording) told(cmd *cobra.Command) string {
+	for _, flag := range []string{"dry-run", "complete", "part", "provider", "remove", "allow-shrink", "yes", "why", "source"} {
+		if cmd.Flags().Changed(flag) {
+			return flag
+		}
+	}
+	return ""
+}
+
 // intoRecord imports files into the registry of record.
 func (im *importing) intoRecord(cmd *cobra.Command, files []string) error {
 	r := &im.record
@@ -117,9 +127,14 @@ func next(w io.Writer, i api.Import) {
 		fmt.Fprintln(w, "nothing was changed; without --dry-run it is staged")
 	case i.State == store.ImportWaiting:
 		fmt.Fprintf(w, "it changes what edges decide of %d of %d filings, so a second person must look at it:\n  icp-registry import approve %s --why …\nand then: icp-registry import publish %s\n", i.Counts.Flips, i.Counts.Before, i.ID, i.ID)
+	case i.State == store.ImportPublishing && i.Done > 0:
+		fmt.Fprintf(w, "a part of it is in force; to go on: icp-registry import publish %s\nto take it back: icp-registry import undo %s --why …\n", i.ID, i.ID)
 	case i.State == store.ImportStaged || i.State == store.ImportPublishing:
 		fmt.Fprintf(w, "to bring it into force: icp-registry import publish %s\nto give it up: icp-registry import drop %s --why …\n", i.ID, i.ID)
 	case i.State == store.ImportDone:
+		if i.Counts.Skipped > 0 {
+			fmt.Fprintf(w, "%d filings that others have changed meanwhile stay as they are\n", i.Counts.Skipped)
+		}
 		fmt.Fprintf(w, "it is in force; to take it back: icp-registry import undo %s --why …\n", i.ID)
 	}
 }
