@@ -45,7 +45,9 @@ func TestEvasionsQUIC(t *testing.T) {
 			return q.sent(quicInitial("filed.example", make([]byte, 7))) + ", " + q.sent(quicInitial("filed.example", make([]byte, 21)))
 		}, "nothing, nothing"},
 		"Q14": {longTokens, "nothing, passed 1"},
-		"Q16": {earlyData, "all, early true, then error 0x170"},
+		"Q16": {func(t *testing.T) string {
+			return earlyData(t) + "; " + earlyBehind(t, "filed.example") + "; " + earlyBehind(t, "unfiled.example")
+		}, "all, early true, then error 0x170; 1200 1122 1250; close"},
 		"Q17": {fromNowhere, "nothing, nothing, passed 1, close"},
 		"Q19": {func(t *testing.T) string {
 			b := quicInitial("filed.example", rawID)
@@ -168,6 +170,35 @@ func earlyData(t *testing.T) string {
 	p.writeRegistry(t, 2, filing("elsewhere.example", registry.Tencent))
 	p.log.await(t, `msg="files read anew" data=registry`)
 	return got + ", then " + sentEarly(t, c)
+}
+
+// earlyBehind sends a datagram of early data between the two of a hello, and tells
+// what the server gets, by their sizes.
+func earlyBehind(t *testing.T, name string) string {
+	q, msg := newQUICRaw(t, ""), quicMessage(name)
+	early := append(initial.Header(initial.V1, 1, rawID, nil), initial.Varint(1100)...)
+	datagrams := [][]byte{
+		initial.Packet{DCID: rawID, Payload: initial.Crypto(0, msg[:40]), Size: 1200}.Seal(),
+		append(early, make([]byte, 1100)...),
+		initial.Packet{DCID: rawID, Number: 1, Payload: initial.Crypto(40, msg[40:]), Size: 1250}.Seal(),
+	}
+	if name != "filed.example" {
+		return q.sent(datagrams...)
+	}
+	for _, d := range datagrams {
+		if _, err := q.client.Write(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for range datagrams {
+		n, _, err := q.server.ReadFrom(make([]byte, 2000))
+		if err != nil {
+			return err.Error()
+		}
+		got = append(got, fmt.Sprint(n))
+	}
+	return strings.Join(got, " ")
 }
 
 // sentEarly sends some datagrams of early data, and tells what came of them.
