@@ -33,6 +33,8 @@ type Replica struct {
 	heard time.Time // until when the registry is known to be at Revision
 	brake brake
 
+	heardFile *disk.File // where the last heartbeat is kept; nil before the first
+
 	unwritten [][]byte // frames in force that the log does not have
 	waiting   int      // bytes of them
 
@@ -96,6 +98,7 @@ func OpenReplica(dir string, o ReplicaOptions) (r *Replica, warnings []string, e
 		more, err := r.start(&bases[i])
 		warnings = append(warnings, more...)
 		if err == nil {
+			r.heard = later(r.heard, heardIn(dir, r.live.View().Revision()))
 			return r, warnings, nil
 		}
 		warnings = append(warnings, err.Error())
@@ -189,6 +192,10 @@ func (r *Replica) restartLog(after registry.Revision) error {
 func (r *Replica) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.heardFile != nil {
+		_ = r.heardFile.Close() // it was not synced either
+		r.heardFile = nil
+	}
 	if r.log == nil {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (r *Replica) Apply(f *Frame, b []byte) error {
 		return ErrEmpty
 	}
 	if f.Type == FrameHeartbeat {
-		return r.hear(f, at)
+		return r.hear(f, b, at)
 	}
 	if err := next(f.Revision, at); err != nil {
 		return err
@@ -137,7 +137,7 @@ func next(rev, at registry.Revision) error {
 }
 
 // hear takes in a heartbeat.
-func (r *Replica) hear(f *Frame, at registry.Revision) error {
+func (r *Replica) hear(f *Frame, b []byte, at registry.Revision) error {
 	switch {
 	case f.Revision.Epoch != at.Epoch || f.Revision.Rev < at.Rev:
 		return fmt.Errorf("heartbeat at %s: this copy is at %s: %w", f.Revision, at, ErrOlder)
@@ -148,6 +148,7 @@ func (r *Replica) hear(f *Frame, at registry.Revision) error {
 	}
 	if f.Time.After(r.heard) {
 		r.heard = f.Time
+		r.keepHeard(b)
 	}
 	return nil
 }

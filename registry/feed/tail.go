@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -21,6 +23,7 @@ type Tail struct {
 	lists  *Lists
 	reader *LogReader
 	heard  time.Time
+	beat   time.Time // when the file of heartbeats was changed that was read
 }
 
 // NewTail returns a tail of a replica's directory. Of the options, Live and
@@ -69,6 +72,7 @@ func (t *Tail) Next() (news bool, err error) {
 	for {
 		b, err := t.reader.Next()
 		if errors.Is(err, io.EOF) {
+			t.hear()
 			again, err := t.renew()
 			if !again || err != nil {
 				return news, err
@@ -87,6 +91,16 @@ func (t *Tail) Next() (news bool, err error) {
 		}
 		news = true
 	}
+}
+
+// hear looks for a heartbeat.
+func (t *Tail) hear() {
+	info, err := os.Stat(filepath.Join(t.dir, heardName))
+	if err != nil || info.ModTime().Equal(t.beat) {
+		return
+	}
+	t.beat = info.ModTime()
+	t.heard = later(t.heard, heardIn(t.dir, t.live.View().Revision()))
 }
 
 func (t *Tail) take(b []byte) error {
@@ -108,7 +122,7 @@ func (t *Tail) take(b []byte) error {
 		}
 		changed[e.List] = true
 	}
-	t.heard = f.Time
+	t.heard = later(t.heard, f.Time)
 	tell(t.o.Changed, changed)
 	return nil
 }
