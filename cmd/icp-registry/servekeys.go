@@ -65,7 +65,7 @@ func (s *serving) tls() (*tls.Config, error) {
 	if s.clientCA == "" && s.clientRevoked != "" {
 		return nil, errors.New("--client-revoked goes with --client-ca")
 	}
-	pair, err := feed.OpenKeyPair(s.cert, s.certKey)
+	pair, err := feed.OpenKeyPair(s.cert, s.certKey, tells(s.log, "the certificate or its key has changed but cannot be used; what was in force stays", "the certificate can be used again"))
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (a Access) Open(service string) (*Client, error) {
 		}
 	}
 	if a.Cert != "" {
-		pair, err := OpenKeyPair(a.Cert, a.Key)
+		pair, err := OpenKeyPair(a.Cert, a.Key, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -71,15 +71,21 @@ func ReadAuthorities(path string) (*x509.CertPool, error) {
 // cannot be read leaves the old one in force. It is safe for concurrent use.
 type KeyPair struct {
 	cert, key string
+	failed    func(error)
 
 	mu     sync.Mutex
 	stamps [2]os.FileInfo
 	pair   *tls.Certificate
+
+	failing bool
+	bad     [2]os.FileInfo // of the files then
 }
 
-// OpenKeyPair reads a certificate and its key.
-func OpenKeyPair(cert, key string) (*KeyPair, error) {
-	k := &KeyPair{cert: cert, key: key, stamps: [2]os.FileInfo{stampOf(cert), stampOf(key)}}
+// OpenKeyPair reads a certificate and its key. Failed, if not nil, is told once of
+// files that have changed and cannot be used, with the pair's lock held, and with nil
+// when they can again.
+func OpenKeyPair(cert, key string, failed func(error)) (*KeyPair, error) {
+	k := &KeyPair{cert: cert, key: key, failed: failed, stamps: [2]os.FileInfo{stampOf(cert), stampOf(key)}}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	k.pair = &pair
 	return k, err
@@ -93,10 +99,25 @@ func (k *KeyPair) Get() *tls.Certificate {
 	if sameFile(stamps[0], k.stamps[0]) && sameFile(stamps[1], k.stamps[1]) {
 		return k.pair
 	}
-	if pair, err := tls.LoadX509KeyPair(k.cert, k.key); err == nil {
+	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	if err == nil {
 		k.pair, k.stamps = &pair, stamps
 	}
+	k.tell(stamps, err)
 	return k.pair
+}
+
+// tell tells of files that cannot be used, once, and of those that can again; k.mu
+// is held.
+func (k *KeyPair) tell(stamps [2]os.FileInfo, err error) {
+	same := func(a, b os.FileInfo) bool { return sameFile(a, b) || a == nil && b == nil }
+	again := k.failing && same(stamps[0], k.bad[0]) && same(stamps[1], k.bad[1])
+	if err == nil && !k.failing || err != nil && again {
+		return
+	}
+	if k.failing, k.bad = err != nil, stamps; k.failed != nil {
+		k.failed(err)
+	}
 }
 
 // stampOf is what tells that a file is another; nil is none.
