@@ -167,9 +167,34 @@ func (s *Service) secure(op *huma.Operation, scope string) {
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
-	for status, what := range map[string]string{"401": "No valid token.", "403": "The token lacks the scope."} {
-		op.Responses[status] = &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/problem+json": {}}}
+	for status, what := range map[string]string{"401": "No valid token.", "403": "The token lacks the scope.", "default": "Why it was not done, as RFC 9457 has it."} {
+		op.Responses[status] = problemResponse(what)
 	}
+}
+
+// problemResponse describes the answer of writeProblem.
+func problemResponse(what string) *huma.Response {
+	text := &huma.Schema{Type: huma.TypeString}
+	return &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{
+		Type: huma.TypeObject, Properties: map[string]*huma.Schema{"title": text, "status": {Type: huma.TypeInteger}, "detail": text}, Required: []string{"title", "status"},
+	}}}}
+}
+
+// also adds what else a route of the feed answers to what it answers.
+func also(list map[string]*huma.Response, others ...string) map[string]*huma.Response {
+	all := map[string]*huma.Response{
+		"206": {Description: "The range that was asked for."},
+		"304": {Description: "What the client has is the newest."},
+		"404": problemResponse("There is no such file, or no more."),
+		"409": problemResponse("The registry is at another revision."),
+		"410": problemResponse("The frames after this revision are not kept, or it is of another epoch: fetch a snapshot."),
+		"429": problemResponse("Too many downloads are under way; Retry-After says when to come again."),
+		"503": problemResponse("No registry is loaded yet."),
+	}
+	for _, status := range others {
+		list[status] = all[status]
+	}
+	return list
 }
 
 // deadlines gives a request that is no stream its time.
@@ -195,26 +220,26 @@ func (s *Service) streams(mux *http.ServeMux) {
 	const frames, revision = "application/vnd.icpgate.frames", "A revision, MILLISECONDS-RANDOM:NUMBER."
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "snapshot", Method: http.MethodGet, Path: feed.SnapshotPath, Summary: "The signed manifest of the newest snapshot",
-		Responses: octets("The manifest.", "application/json"),
+		Responses: also(octets("The manifest.", "application/json"), "304", "503"),
 	}, deadlines(hub, answerTime))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "snapshot-file", Method: http.MethodGet, Path: feed.SnapshotPath + "/{sha256}", Summary: "A file of a snapshot, whole or a range",
 		Parameters: []*huma.Param{{Name: "sha256", In: "path", Required: true, Description: "As the manifest has it.", Schema: &huma.Schema{Type: "string"}}},
-		Responses:  octets("The file, which never changes.", "application/octet-stream"),
+		Responses:  also(octets("The file, which never changes.", "application/octet-stream"), "206", "304", "404", "429"),
 	}, deadlines(s.lasts.handler(hub, false), fileTime))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "feed", Method: http.MethodGet, Path: feed.FeedPath, Summary: "The frames after a revision, without end",
-		Parameters: []*huma.Param{query("from", revision)}, Responses: octets("Frames and heartbeats.", frames),
+		Parameters: []*huma.Param{query("from", revision)}, Responses: also(octets("Frames and heartbeats.", frames), "410", "503"),
 		Description: "It ends when the token that it is asked with is revoked or expires.",
 	}, s.lasts.handler(hub, true))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "digest", Method: http.MethodGet, Path: feed.DigestPath, Summary: "The digests of the registry",
-		Responses: octets("A heartbeat and the digests at its revision.", frames),
+		Responses: also(octets("A heartbeat and the digests at its revision.", frames), "503"),
 	}, deadlines(hub, answerTime))
 	s.route(mux, store.ScopeFeed, huma.Operation{
 		OperationID: "repair", Method: http.MethodGet, Path: feed.RepairPath, Summary: "All that lies in some buckets of the digest",
 		Parameters: []*huma.Param{query("at", revision), query("buckets", "Numbers of buckets between commas.")},
-		Responses:  octets("Frames of repair.", frames),
+		Responses:  also(octets("Frames of repair.", frames), "409", "429", "503"),
 	}, deadlines(s.lasts.handler(hub, false), fileTime))
 	coverage := feed.CoverageHandler(s.cfg.Hub.Replica().Live().View, refuse)
 	s.route(mux, store.ScopeCoverage, huma.Operation{
