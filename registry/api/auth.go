@@ -25,6 +25,7 @@ type Identity struct {
 	Until time.Time
 
 	chains [][]*x509.Certificate // the verified chains of what was shown; nil: a token was
+	unsure bool                  // it was good, and cannot be looked up at the moment
 }
 
 // Has reports whether who asks may be served under a scope.
@@ -116,7 +117,7 @@ func identify(r *http.Request, by Authenticator, revoked func([][]*x509.Certific
 // guard lets through who may use the route that a request leads to, and nobody
 // else: without a valid token nothing is told, not even which routes there are.
 type guard struct {
-	by      Authenticator
+	by      *known
 	revoked func([][]*x509.Certificate) bool
 	routes  *http.ServeMux
 	scopes  map[string]string // by the pattern of the route
@@ -162,6 +163,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 		writeProblem(w, http.StatusMethodNotAllowed, r.Method+" is not served here")
 	case !known:
 		writeProblem(w, http.StatusNotFound, "nothing is served at this path")
+	case !who.Has(scope) && who.unsure:
+		writeProblem(w, http.StatusServiceUnavailable, "tokens cannot be looked up at the moment")
 	case !who.Has(scope):
 		g.denied("scope")
 		writeProblem(w, http.StatusForbidden, fmt.Sprintf("the token does not have the scope %q", scope))

@@ -89,7 +89,7 @@ func New(cfg Config) *Service {
 		cfg.Now = time.Now
 	}
 	mux := http.NewServeMux()
-	s := &Service{cfg: cfg, guard: &guard{by: cfg.Tokens, routes: mux, scopes: map[string]string{}, free: map[string]bool{}}}
+	s := &Service{cfg: cfg, guard: &guard{by: &known{Authenticator: cfg.Tokens, now: cfg.Now}, routes: mux, scopes: map[string]string{}, free: map[string]bool{}}}
 	s.edges.byName = map[string]Edge{}
 	s.metrics = newMetrics(s, cfg.Metrics)
 	s.guard.denied = func(lack string) { s.metrics.denied.WithLabelValues(lack).Inc() }

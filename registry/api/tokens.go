@@ -54,6 +54,7 @@ func (s *Service) tokenRoutes() {
 	}) (*struct{}, error) {
 		err := s.cfg.Store.RevokeToken(ctx, by(ctx, "token revoked"), in.ID)
 		if err == nil {
+			s.guard.by.forget(in.ID)
 			s.lasts.endAll(in.ID)
 		}
 		return nil, err
