@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/icpgate/icpgate/registry/disk"
+	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/index"
 )
 
@@ -34,6 +35,16 @@ func (s *service) begun() {
 		_ = disk.Remove(filepath.Join(s.state.dir, beginningName)) // if it stays, the next start waits in vain for as long as the service is away
 		s.beginning.Store(false)
 	}
+}
+
+// massChange is feed.MassLimit for a copy that is in force. One that begins takes what
+// has come, however much of it came within minutes: nobody decides by what it would
+// lose, and stopped there it would never be in force.
+func (s *service) massChange(filings int) int {
+	if s.beginning.Load() {
+		return -1
+	}
+	return feed.MassLimit(filings)
 }
 
 // view is the registry in force; nil without one, and while beginning.

@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -8,8 +9,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/feed"
 )
 
 // held is an answer of which no more than some frames go out, of all answers
@@ -99,4 +103,41 @@ func TestServiceBeginning(t *testing.T) {
 	if e = open(t, c); !filedAt(e, "b.test") {
 		t.Error("once it has begun it does not start from its files")
 	}
+}
+
+// TestServiceBeginningMassChange: what was lost within minutes, by changes that were
+// too small each to be announced, stops an edge that has it in force, and none that
+// begins.
+func TestServiceBeginningMassChange(t *testing.T) {
+	p := newPublishing(t)
+	const half = 6000
+	change := func(of, to int, status registry.Status) (last registry.Revision) {
+		for n := of; n < to; {
+			f := &feed.Frame{Time: time.Now()}
+			for ; n < to && len(f.Changes) < 2000; n++ {
+				d := registry.MustParseDomain(fmt.Sprintf("n%d.test", n))
+				f.Changes = append(f.Changes, registry.Change{Kind: registry.ChangeFilings, Name: d, Filings: []registry.Filing{{Status: status, Site: registry.Site{Domains: []registry.Domain{d}}}}})
+			}
+			if err := p.hub.Publish(f); err != nil {
+				t.Fatal(err)
+			}
+			last = f.Revision
+		}
+		return last
+	}
+	change(0, half, registry.StatusNormal)
+	filed := change(half, 2*half, registry.StatusNormal)
+	old := open(t, p.config(t.TempDir()))
+	p.await("what is filed", func() bool { return old.View().Revision() == filed })
+	change(0, half, registry.StatusCancelled)
+	last := change(half, 2*half, registry.StatusCancelled)
+	e := open(t, p.config(t.TempDir()))
+	p.await("all that has come", func() bool { return e.View().Revision() == last })
+	p.await("the edge before to stop", func() bool { return old.Status().Registry.Feed.Stopped })
+	if at := old.View().Revision(); at.Compare(last) >= 0 {
+		t.Errorf("an edge that had it in force is at %s", at)
+	}
+	// What it took then does not count against what comes.
+	next := change(2*half-1, 2*half, registry.StatusNormal)
+	p.await("one more", func() bool { return e.View().Revision() == next })
 }

@@ -122,7 +122,7 @@ func (s *service) refresh(ctx context.Context) {
 
 // lead makes this process the one that follows.
 func (s *service) lead() error {
-	r, warnings, err := feed.OpenReplica(s.dir(), feed.ReplicaOptions{Keys: s.keys, Live: &s.live, Changed: s.changed})
+	r, warnings, err := feed.OpenReplica(s.dir(), feed.ReplicaOptions{Keys: s.keys, Live: &s.live, Changed: s.changed, MassChange: s.massChange})
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		return err
 	}

@@ -57,6 +57,12 @@ func (b *brake) check(f *Frame, v *index.View, now time.Time) error {
 	if _, announced := b.flips[f.Import]; announced && f.Import != "" {
 		return nil
 	}
+	filings := v.Info().Filings
+	limit := b.limit(filings)
+	if limit < 0 {
+		b.recent = nil
+		return nil
+	}
 	flips := 0
 	for i := range f.Changes {
 		flips += flipsOf(v, &f.Changes[i])
@@ -70,8 +76,7 @@ func (b *brake) check(f *Frame, v *index.View, now time.Time) error {
 		}
 	}
 	b.recent = kept
-	filings := v.Info().Filings
-	if limit := b.limit(filings); sum > limit {
+	if sum > limit {
 		return fmt.Errorf("revision %s: %d of %d filings would flip within %v, at most %d may: %w; stopped here", f.Revision, sum, filings, flipWindow, limit, ErrMassChange)
 	}
 	if flips > 0 {

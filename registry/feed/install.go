@@ -113,7 +113,7 @@ func (r *Replica) braked(m *Manifest, old, now *index.View, back bool) error {
 		return nil
 	}
 	flips, limit := flipsBetween(old, now), r.brake.limit(old.Info().Filings)
-	if flips > limit {
+	if limit >= 0 && flips > limit {
 		return fmt.Errorf("snapshot of revision %s: %d of %d filings would flip, at most %d may: %w", m.Revision, flips, old.Info().Filings, limit, ErrMassChange)
 	}
 	return nil

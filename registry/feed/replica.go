@@ -53,7 +53,8 @@ type ReplicaOptions struct {
 	// Served: the checksums of snapshots are computed, so that they can be served.
 	Served bool
 	// MassChange is how many flips within ten minutes are taken unannounced, of so
-	// many filings; nil is MassLimit.
+	// many filings; nil is MassLimit. It may say otherwise at every call; less than 0
+	// is any number, of which none counts later.
 	MassChange func(filings int) int
 	// Kept is how many snapshots stay beside the newest; 0 is 2.
 	Kept int
