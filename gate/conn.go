@@ -22,10 +22,14 @@ type conn struct {
 	begun time.Time
 	head  []byte // what was read before it was served, as behind a PROXY header
 
+	// Of the goroutine that serves it.
+	introduced bool      // it counts as one of its client's
+	resting    *httpConn // it rests, or is to; nil else
+
 	// Of use to whom ends connections.
 	mu     sync.Mutex
 	asked  asked  // whom the client means at the moment
-	hello  asked  // whom it meant in the hello of TLS that is ended here
+	hello  *asked // whom it meant in the hello of TLS that is ended here; nil is nobody
 	tunnel bool   // bytes go both ways, unread
 	ended  func() // closes what must be closed to end it
 	told   func() // tells the client that it is to go; nil where that is not said
@@ -58,16 +62,17 @@ func (c *conn) meant() (a asked, tunnel bool) {
 // noteHello records the name in the hello of TLS that is ended here, which has to
 // pass beside that of each request. A hello without a name says nothing.
 func (c *conn) noteHello(a asked) {
+	hello := &a
 	if a.host.Kind() == registry.NoHost {
-		a = asked{}
+		hello = nil
 	}
 	c.mu.Lock()
-	c.hello = a
+	c.hello = hello
 	c.mu.Unlock()
 }
 
-// helloName returns what noteHello recorded.
-func (c *conn) helloName() asked {
+// helloName returns what noteHello recorded; nil is none.
+func (c *conn) helloName() *asked {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.hello

@@ -49,6 +49,16 @@ func (c *crew) serve(f func()) {
 	}
 }
 
+// aside has f, which only waits, run in a goroutine that is new, and has the little
+// stack they begin with.
+func (c *crew) aside(f func()) {
+	c.all.Add(1)
+	go func() { // without defer, which would take some of the stack
+		f()
+		c.all.Done()
+	}()
+}
+
 // end lets those go that wait; what runs, runs to its end.
 func (c *crew) end() { close(c.done) }
 

@@ -168,8 +168,8 @@ func (c *conn) sweep(w *sweeping) {
 	if now, _ := c.meant(); blocked && now != a {
 		blocked = false // the answer was waited for, and the client means another by now
 	}
-	if hello := c.helloName(); hello.known && !blocked {
-		blocked = w.blocks(hello, &c.route)
+	if hello := c.helloName(); hello != nil && hello.known && !blocked {
+		blocked = w.blocks(*hello, &c.route)
 	}
 	if !blocked {
 		if h := c.h2.Load(); h != nil {

@@ -12,12 +12,12 @@ import (
 // httpConn is a client's connection with HTTP/1: one request after the other,
 // each judged, each with its response, over one upstream connection of its own.
 // A request that stands in the pipeline waits for the end of the response before
-// it. While the client is idle nothing is held but its connection.
+// it. While the client is idle nothing is held but its connection, and of a client
+// that stays so, the goroutine is given back as well: it rests.
 type httpConn struct {
 	*conn
 	scheme string // "http", or "https" where TLS is ended here
-	sni    asked  // of the TLS connection; judged with every host
-	hasSNI bool
+	sni    *asked // of the TLS connection, judged with every host; nil without TLS
 
 	intake
 
@@ -26,6 +26,7 @@ type httpConn struct {
 	upBuf  *[]byte // what was read of the upstream and not forwarded
 	reused bool    // the upstream connection has answered before
 	upload *upload // the body that is on its way, beside the response
+	rested error   // how its rest ended; nil is with something to read
 }
 
 // serveHTTP serves a connection to its end.
@@ -39,7 +40,13 @@ func (h *httpConn) serve() {
 	h.alone = func() { h.client.Close() }
 	h.onEnd(h.alone)
 	defer h.close()
-	for deadline := h.begun.Add(h.s.timeouts.head); h.one(deadline); deadline = time.Now().Add(h.s.timeouts.head) {
+	h.requests(h.begun.Add(h.s.timeouts.head))
+}
+
+// requests serves requests, the first of which is to be there by the deadline,
+// until the connection ends or is to rest.
+func (h *httpConn) requests(deadline time.Time) {
+	for ; h.one(deadline); deadline = time.Now().Add(h.s.timeouts.head) {
 		if h.in == nil && !h.await() {
 			return
 		}
@@ -57,8 +64,11 @@ func (h *httpConn) one(deadline time.Time) bool {
 	return ok && h.request(&r)
 }
 
-// close gives back all that is held.
+// close gives back all that is held, unless the connection is to rest.
 func (h *httpConn) close() {
+	if h.resting != nil {
+		return
+	}
 	h.dropUpstream()
 	h.empty()
 	h.client.Close()
@@ -103,29 +113,53 @@ func (h *httpConn) next(deadline time.Time) (r sniff.Request, ok bool) {
 // two connections for one.
 const upstreamIdle = 2 * time.Second
 
-// await waits for the first byte of the next request; it is in the buffer then.
+// await waits for the first byte of the next request; it is in the buffer then. It
+// reports false where there is none: the connection ends, or is to rest.
 func (h *httpConn) await() bool {
 	h.idle.Store(true)
-	defer h.idle.Store(false)
 	if h.leaving.Load() {
+		h.idle.Store(false)
 		return false
 	}
 	now := time.Now()
-	end := now.Add(h.s.timeouts.idle)
-	if h.up != nil {
-		_ = h.client.SetReadDeadline(now.Add(min(upstreamIdle, h.s.timeouts.idle)))
-		_, err := h.client.read(&h.in)
-		if err == nil {
-			return true
-		}
+	_ = h.client.SetReadDeadline(now.Add(min(upstreamIdle, h.s.timeouts.idle)))
+	_, err := h.client.read(&h.in)
+	if isTimeout(err) {
 		h.dropUpstream()
-		if !isTimeout(err) {
+		_ = h.client.SetReadDeadline(now.Add(h.s.timeouts.idle))
+		if h.client.waits() {
+			h.resting = h
 			return false
 		}
+		_, err = h.client.read(&h.in)
 	}
-	_ = h.client.SetReadDeadline(end)
-	_, err := h.client.read(&h.in)
+	h.idle.Store(false)
 	return err == nil
+}
+
+// rest waits for the next request in place of the goroutine that has served the
+// last: that has a stack of 4 KiB at least, since stacks grow and hardly shrink, and
+// this one is new. What it calls must need no more than the 2 KiB it has, nor half of
+// them while it waits: the runtime begins all goroutines with twice what they use.
+func (h *httpConn) rest() {
+	h.rested = h.client.wait()
+	h.idle.Store(false)
+	h.crew.run(h.wake)
+}
+
+// wake goes on behind a rest.
+func (h *httpConn) wake() { h.run(afterRest) }
+
+func afterRest(c *conn) {
+	h := c.resting
+	c.resting = nil
+	defer h.close()
+	if h.rested != nil {
+		return
+	}
+	if _, err := h.client.read(&h.in); err == nil {
+		h.requests(time.Now().Add(h.s.timeouts.head))
+	}
 }
 
 // request judges a request and has it answered. It reports whether the
@@ -136,7 +170,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	h.s.metrics.sniffed(r.Kind, r.Cause)
 	switch {
 	// The preface is the first that a connection says, or somebody else has said it.
-	case r.Cause == sniff.HTTP2 && h.s.h2c && !h.hasSNI && !h.asked.known:
+	case r.Cause == sniff.HTTP2 && h.s.h2c && h.sni == nil && !h.asked.known:
 		h.toH2()
 		return false
 	case beginsProxy(b):
@@ -169,7 +203,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 }
 
 func (h *httpConn) channel() registry.Channel {
-	if h.hasSNI {
+	if h.sni != nil {
 		return registry.ChannelHTTPS
 	}
 	return registry.ChannelHTTP
@@ -188,8 +222,8 @@ func (h *httpConn) toH2() {
 // pass.
 func (h *httpConn) verdict(s *service, a asked) registry.Verdict {
 	v := s.judge(a, &h.route)
-	if h.hasSNI && h.sni != a && h.sni.host.Kind() != registry.NoHost {
-		v = v.Worse(s.judge(h.sni, &h.route))
+	if h.sni != nil && *h.sni != a && h.sni.host.Kind() != registry.NoHost {
+		v = v.Worse(s.judge(*h.sni, &h.route))
 	}
 	return v
 }

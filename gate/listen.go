@@ -67,11 +67,13 @@ func (l *listener) pause(d time.Duration) {
 func (l *listener) take(c net.Conn) {
 	l.open.open.Add(1)
 	l.taken.Add(1)
-	l.crew.run(func() {
-		defer l.taken.Add(-1)
-		defer l.open.open.Add(-1)
-		l.serve(c)
-	})
+	l.crew.run(func() { l.serve(c) })
+}
+
+// gone counts a connection that take has counted as one that has ended.
+func (l *listener) gone() {
+	l.open.open.Add(-1)
+	l.taken.Add(-1)
 }
 
 // over reports whether it has ended, and all its connections have.
@@ -116,7 +118,7 @@ func (l *listener) takeWaiting() {
 	}
 }
 
-// serve serves one connection. A panic ends it and nothing else.
+// serve serves one connection until it has ended, or rests.
 func (l *listener) serve(nc net.Conn) {
 	s := l.service.Load()
 	c := &conn{s: s, all: l.open, by: l, crew: l.crew, client: newSide(nc), begun: time.Now()}
@@ -125,27 +127,54 @@ func (l *listener) serve(nc net.Conn) {
 	if !s.limiter.acquire() {
 		s.metrics.total.Inc()
 		c.reset()
+		l.gone()
 		return
 	}
-	defer s.limiter.release()
 	l.open.add(c)
 	s.metrics.open.Inc()
+	c.run((*conn).serve)
+}
+
+// run does a part of what is to be done for a connection: all that is left of it,
+// or until it rests, and then another goroutine goes on. A panic ends the connection
+// and nothing else.
+func (c *conn) run(part func(*conn)) {
 	defer func() {
-		l.open.remove(c)
-		s.metrics.open.Dec()
 		if p := recover(); p != nil {
-			s.panicked(p, debug.Stack())
+			c.s.panicked(p, debug.Stack())
 			c.client.Close()
+			c.resting = nil
 		}
+		if c.resting != nil {
+			c.crew.aside(c.resting.rest)
+			return
+		}
+		c.gone()
 	}()
+	part(c)
+}
+
+// gone gives back what the connection was counted for, and kept in.
+func (c *conn) gone() {
+	if c.introduced {
+		c.s.limiter.releaseClient(c.from.Addr())
+	}
+	c.by.open.remove(c)
+	c.s.metrics.open.Dec()
+	c.s.limiter.release()
+	c.by.gone()
+}
+
+// serve serves a connection that has just been taken.
+func (c *conn) serve() {
+	l, nc := c.by, c.client.Conn
 	c.onEnd(func() { nc.Close() })
 	if l.open.over.Load() {
 		c.end()
 	}
-	if !c.introduce(l.kind) {
+	if c.introduced = c.introduce(l.kind); !c.introduced {
 		return
 	}
-	defer s.limiter.releaseClient(c.from.Addr())
 	switch l.kind {
 	case TLS:
 		c.tls()

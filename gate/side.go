@@ -20,7 +20,7 @@ type side struct {
 	err  error
 	// ready is read from the system's poller. It is made once, since it escapes.
 	ready func(fd uintptr) bool
-	look  func(fd uintptr) // made once, as well
+	look  func(fd uintptr) // made once, as well, by silent
 	still bool             // what it saw
 
 	// What is being written, how much of it was, and how: made once, as well.
@@ -37,7 +37,7 @@ func newSide(c net.Conn) *side {
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
-			s.ready, s.look, s.room = s.readReady, s.peek, s.writeReady
+			s.ready, s.room = s.readReady, s.writeReady
 		}
 	}
 	return s
@@ -58,6 +58,14 @@ func (s *side) read(b **[]byte) (n int, err error) {
 	s.want = nil
 	return s.n, s.err
 }
+
+// waits reports whether wait can be called: not where it would not be seen that
+// there is something to read.
+func (s *side) waits() bool { return s.raw != nil && sysCanWait }
+
+// wait waits until there is something to read, or the end, and reads nothing. It
+// takes little stack.
+func (s *side) wait() error { return s.raw.Read(sysReadable) }
 
 // readInto reads into the buffer that is there, or a lent one.
 func (s *side) readInto(b **[]byte) (int, error) {
@@ -132,6 +140,9 @@ func (s *side) silent() bool {
 	}
 	if s.raw == nil {
 		return true
+	}
+	if s.look == nil {
+		s.look = s.peek
 	}
 	return s.raw.Control(s.look) == nil && s.still
 }

@@ -17,6 +17,10 @@ func isAgain(error) bool { return false }
 
 func sysSilent(uintptr) bool { return true }
 
+const sysCanWait = false
+
+func sysReadable(uintptr) bool { return true }
+
 func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errors.ErrUnsupported }
 
 func sysAccept(uintptr) *os.File { return nil }

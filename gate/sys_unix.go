@@ -18,6 +18,12 @@ func sysSilent(fd uintptr) bool {
 	return n == 0 && err == nil
 }
 
+// sysCanWait: sysReadable tells.
+const sysCanWait = true
+
+// sysReadable reports whether there is something to read, or the end.
+func sysReadable(fd uintptr) bool { return !sysSilent(fd) }
+
 // sysAccept takes a connection that waits at a listening socket; nil where there is
 // none, or it cannot be taken.
 func sysAccept(fd uintptr) *os.File {

@@ -68,7 +68,7 @@ func (c *conn) endTLS(in *[]byte, a asked) {
 		c.serveH2(t, a, true)
 		return
 	}
-	h := &httpConn{conn: c, scheme: "https", sni: a, hasSNI: true}
+	h := &httpConn{conn: c, scheme: "https", sni: &a}
 	h.serve()
 }
 
