@@ -23,7 +23,7 @@ type cryptoStream struct {
 	held  []byte // what came, in the order in which it came
 	spans []span // sorted by start; no two overlap, none is empty
 	gaps  int
-	moved int // how often held was put in order, and so in other memory
+	moved int // how often held was put in order
 }
 
 // moreSpans is for how many spans there is room when there are several: browsers
@@ -107,8 +107,9 @@ func (s *cryptoStream) insert(i, start int, data []byte, more int) int {
 // follows reports whether what is held at a place is held right behind x.
 func (x span) follows(at int) bool { return x.at+x.end-x.start == at }
 
-// order puts what is held in the order of the stream, and joins the spans. It puts
-// it into spare, and leaves there what held it before.
+// order puts what is held in the order of the stream, and joins the spans. It does so
+// by way of spare, which stays whose it is: in turn with others that one would leave
+// the memory of the largest stream to each.
 func (s *cryptoStream) order(spare *[]byte) {
 	all, n := (*spare)[:0], 0
 	for _, x := range s.spans {
@@ -122,7 +123,7 @@ func (s *cryptoStream) order(spare *[]byte) {
 		n++
 	}
 	s.spans = s.spans[:n]
-	s.held, *spare = all, s.held
+	s.held, *spare = append(s.held[:0], all...), all
 	s.moved++
 }
 
