@@ -198,9 +198,11 @@ func (l *quicLoop) end(f *quicFlow) {
 	l.l.open.open.Add(-1)
 }
 
-// leave forgets a connection of a flow.
+// leave forgets a connection of a flow. That its handshake seems to be over may be
+// what its client wants to have believed: its server may wait for more of it all the
+// same, and so its ids begin nothing.
 func (l *quicLoop) leave(c *quicConn) {
-	l.l.ids.release(c, c.hello != nil, l.now)
+	l.l.ids.release(c, c.hello != nil || l.now-c.begun < lateQUIC, l.now)
 	l.pending.giveBack(c.hello)
 	c.hello = nil
 }

@@ -259,8 +259,12 @@ const (
 )
 
 // makeRoom forgets a connection of a flow, but for its name: the oldest that is
-// through with its handshake, or has had the time for it.
+// through with its handshake, or has had the time for it. Before the upstream has
+// answered none is; and that of a guest is needed until it is known.
 func (l *quicLoop) makeRoom(f *quicFlow) bool {
+	if !f.heard || f.guest {
+		return false
+	}
 	i := slices.IndexFunc(f.conns, func(c *quicConn) bool { return c.hello == nil || c.through })
 	if i < 0 && l.now-f.conns[0].begun >= flowConnTime {
 		i = 0

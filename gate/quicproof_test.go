@@ -95,3 +95,37 @@ func TestQUICPushedOut(t *testing.T) {
 		}
 	}
 }
+
+// TestQUICDisplaced: a connection that made room for others of its port, and whose
+// client seemed to be through with its handshake, is not begun by another hello: its
+// server may still wait for more of the first.
+func TestQUICDisplaced(t *testing.T) {
+	q := newQUICRaw(t, "")
+	b := make([]byte, 65536)
+	begin := func(id []byte) (from net.Addr) {
+		t.Helper()
+		for _, d := range [][]byte{quicInitial("filed.example", id), quicShort(string(id), 100)} {
+			if _, err := q.client.Write(d); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if _, from, err = q.server.ReadFrom(b); err != nil {
+				t.Fatalf("%q: %v", id, err)
+			}
+		}
+		return from
+	}
+	from := begin(rawID)
+	if _, err := q.server.WriteTo(quicShort("", 100), from); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.client.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	for i := range byte(16) {
+		begin([]byte{i, 'a', 'n', 'o', 't', 'h', 'e', 'r'})
+	}
+	if got := q.sent(quicInitial("www.filed.example", rawID)); got != "nothing" {
+		t.Errorf("another hello with the same id: %s; want nothing", got)
+	}
+}
