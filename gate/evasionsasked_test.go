@@ -15,7 +15,7 @@ import (
 func TestEvasionsIntegration(t *testing.T) {
 	tryListed(t, "integration", map[string]evasionCase{
 		"I01": {nginxNever500, "redirect: 200 403, status 451: 200 403"},
-		"I02": {forwardedTwice, "200 403, two 403, a list 403, another beside it 403, of a stranger 403"},
+		"I02": {forwardedTwice, "200 403, two 403 403 403, a list 403, another beside it 403, of a stranger 403"},
 		"I04": {envoyWithoutName, "ok pass no-host, denied block no-host-refused"},
 		"I05": {framesRefused, "13 farewells, beside them false pass accessed"},
 		"I07": {caddyCopies, "200, 403 with the page, 302 to https://notice.example.com/icp?host=unfiled.example&reason=unfiled"},
@@ -63,8 +63,8 @@ func forwardedTwice(t *testing.T) string {
 		return curl(t, append(args, "http://"+addr+"/auth/forward")...)
 	}
 	const filed, unfiled = "X-Forwarded-Host: filed.example", "X-Forwarded-Host: unfiled.example"
-	return fmt.Sprintf("%s %s, two %s, a list %s, another beside it %s, of a stranger %s", asked("-H", filed), asked("-H", unfiled),
-		asked("-H", filed, "-H", unfiled), asked("-H", filed+", unfiled.example"), asked("-H", filed, "-H", "X-Original-Host: unfiled.example"),
+	return fmt.Sprintf("%s %s, two %s %s %s, a list %s, another beside it %s, of a stranger %s", asked("-H", filed), asked("-H", unfiled),
+		asked("-H", filed, "-H", unfiled), asked("-H", unfiled, "-H", filed), asked("-H", filed, "-H", filed), asked("-H", filed+", unfiled.example"), asked("-H", filed, "-H", "X-Original-Host: unfiled.example"),
 		asked("--interface", "127.0.0.9", "-H", filed))
 }
 
