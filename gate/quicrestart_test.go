@@ -72,11 +72,12 @@ func load3(t testing.TB, addr string) (done func() int64, stop func() []string) 
 }
 
 // TestQUICRestart: SIGUSR2 puts another process in place, and then another, and no
-// connection is lost, neither those that are open nor those that begin.
+// connection is lost, neither those that are open nor those that begin. With two
+// upstreams nothing goes on as of a client that has moved.
 func TestQUICRestart(t *testing.T) {
-	o := newQUICOrigin(t, quicOriginConfig{})
+	o, other := newQUICOrigin(t, quicOriginConfig{}), newQUICOrigin(t, quicOriginConfig{})
 	addr := freeUDPPort(t)
-	p := start(t, 1, fmt.Sprintf("quic://%s {\nICP\nupstream %s\ntimeouts idle 2s drain 60s\n}\n", addr, o.addr), nil)
+	p := start(t, 1, fmt.Sprintf("quic://%s {\nICP\nupstream %s %s\ntimeouts idle 2s drain 60s\n}\n", addr, o.addr, other.addr), nil)
 	client := newQUICClient(t, addr, "filed.example")
 	client.tls.NextProtos = []string{"doq"}
 	client.conf.KeepAlivePeriod = 300 * time.Millisecond
