@@ -38,3 +38,10 @@ func SetLeast(t testing.TB, rate int, d time.Duration) {
 	leastRate, leastTime = rate, d
 	t.Cleanup(func() { leastRate, leastTime = r, l })
 }
+
+// SetPatience lets a test wait less for a database.
+func SetPatience(t testing.TB, d time.Duration) {
+	p := patience
+	patience = d
+	t.Cleanup(func() { patience = p })
+}

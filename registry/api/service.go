@@ -105,6 +105,7 @@ func New(cfg Config) *Service {
 	}
 	s.guard.revoked = s.cfg.Revoked
 	s.lasts = newLasting(&s.cfg, &s.jobs, func() { s.metrics.denied.WithLabelValues("ended").Inc() })
+	s.lasts.forget = s.guard.by.forget
 	c := huma.DefaultConfig("icp-registry", cfg.Version)
 	c.Info.Description = "The registry of ICP filings: what edges follow, and what people ask it."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil

@@ -25,7 +25,8 @@ type lasting struct {
 	now    func() time.Time
 	every  time.Duration
 	failed func(error)
-	ended  func() // is told of each that ends so
+	ended  func()          // is told of each that ends so
+	forget func(id string) // is told of each token that is found to have ended
 
 	mu   sync.Mutex
 	open map[*lastingOne]struct{}
@@ -56,8 +57,9 @@ func (l *lasting) handler(h http.Handler, whole bool) http.Handler {
 		defer end(nil)
 		one := &lastingOne{who: IdentityOf(r.Context()), end: end}
 		defer l.join(one)()
-		// It may have been revoked between the guard and here.
-		if l.check(ctx, []*lastingOne{one}) > 0 {
+		// It may have been revoked between the guard and here. Where the guard could not
+		// ask, asking again would only take time.
+		if !one.who.unsure && l.check(ctx, []*lastingOne{one}) > 0 {
 			writeProblem(w, http.StatusUnauthorized, errEnded.Error())
 			return
 		}
@@ -205,6 +207,11 @@ func (l *lasting) check(ctx context.Context, all []*lastingOne) (n int) {
 	bad, err := l.by.Ended(ctx, who)
 	if err != nil && ctx.Err() == nil {
 		l.failed(err)
+	}
+	for id, ended := range bad {
+		if ended {
+			l.forget(id)
+		}
 	}
 	now := l.now()
 	for _, one := range all {
