@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -80,5 +81,18 @@ func TestLongTransfer(t *testing.T) {
 		if got += n; err != nil {
 			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
 		}
+	}
+}
+
+// TestNoTaker: of a body for a client that takes nothing for longer than the limit
+// for idleness the system keeps nothing: the connection is reset.
+func TestNoTaker(t *testing.T) {
+	l := serve(t, gate.TestService{Idle: 200 * time.Millisecond, Upstream: endless(t, httptest.NewServer)})
+	c := dialNarrow(t, l.Addr())
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+	eventually(t, "it is let go of", func() bool { return l.Open() == 0 })
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v; want a reset", err)
 	}
 }

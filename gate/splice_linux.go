@@ -90,6 +90,7 @@ func splice(dst, src *side, limit int64, moved func(int64) error) (total int64, 
 			switch took := int64(had - s.n); {
 			case err == nil:
 			case took == 0 || !isTimeout(err):
+				dst.late(err)
 				return total, &writeError{err}
 			default:
 				// A pipe holds more than a slow taker may take in the time it has: this
