@@ -64,7 +64,10 @@ func (r *Revoked) Ends(chains [][]*x509.Certificate) bool {
 	defer r.mu.Unlock()
 	r.look()
 	for _, chain := range chains {
-		if !slices.ContainsFunc(chain, r.has) {
+		// A serial number alone does not mean the root, which is trusted by its file: it
+		// may bear that of an edge, of whom another authority made it.
+		below := chain[:max(1, len(chain)-1)]
+		if !slices.ContainsFunc(below, r.has) && !r.listed(chain[len(chain)-1]) {
 			return false
 		}
 	}
@@ -87,8 +90,12 @@ func (r *Revoked) look() {
 
 // has reports whether a certificate was revoked.
 func (r *Revoked) has(c *x509.Certificate) bool {
-	serial := c.SerialNumber.Text(16)
-	return r.serial[revokedKey{"", serial}] || r.serial[revokedKey{string(c.RawIssuer), serial}]
+	return r.serial[revokedKey{"", c.SerialNumber.Text(16)}] || r.listed(c)
+}
+
+// listed reports whether a certificate stands on the revocation list of its issuer.
+func (r *Revoked) listed(c *x509.Certificate) bool {
+	return r.serial[revokedKey{string(c.RawIssuer), c.SerialNumber.Text(16)}]
 }
 
 func (r *Revoked) read() (map[revokedKey]bool, error) {

@@ -81,7 +81,7 @@ func TestRevokedFile(t *testing.T) {
 		t.Error("by serial numbers")
 	}
 	// Each of the chains has to hold one that was revoked, wherever it stands.
-	good, bad := &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{SerialNumber: big.NewInt(0xabcd)}
+	good, bad := &x509.Certificate{SerialNumber: big.NewInt(1), RawIssuer: ca.RawSubject}, &x509.Certificate{SerialNumber: big.NewInt(0xabcd), RawIssuer: ca.RawSubject}
 	for _, tt := range []struct {
 		chains [][]*x509.Certificate
 		want   bool
@@ -89,9 +89,9 @@ func TestRevokedFile(t *testing.T) {
 		{nil, false},
 		{[][]*x509.Certificate{{good, good, good}}, false},
 		{[][]*x509.Certificate{{good, bad, good}}, true},
-		{[][]*x509.Certificate{{good, good, bad}}, true},
-		{[][]*x509.Certificate{{good, bad}, {good, good}}, false},
-		{[][]*x509.Certificate{{good, bad}, {bad}}, true},
+		{[][]*x509.Certificate{{good, good, bad}}, false}, // the root's number alone
+		{[][]*x509.Certificate{{good, bad, good}, {good, good}}, false},
+		{[][]*x509.Certificate{{good, bad, good}, {bad}}, true},
 	} {
 		if got := r.Ends(tt.chains); got != tt.want {
 			t.Errorf("%d chains: got %v; want %v", len(tt.chains), got, tt.want)
