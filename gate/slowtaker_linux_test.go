@@ -57,7 +57,7 @@ func TestSlowTaker(t *testing.T) {
 	c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)}).Addr())
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	b, got := make([]byte, 7<<10), 0
 	for begun := time.Now(); time.Since(begun) < 4*idle; <-tick.C {
