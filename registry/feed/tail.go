@@ -99,8 +99,12 @@ func (t *Tail) hear() {
 	if err != nil || info.ModTime().Equal(t.beat) {
 		return
 	}
+	at := heardIn(t.dir, t.live.View().Revision())
+	if at.IsZero() {
+		return // half written, or of a revision that is read next
+	}
 	t.beat = info.ModTime()
-	t.heard = later(t.heard, heardIn(t.dir, t.live.View().Revision()))
+	t.heard = later(t.heard, at)
 }
 
 func (t *Tail) take(b []byte) error {
@@ -144,7 +148,7 @@ func (t *Tail) open() error {
 		t.Close()
 		t.live.Swap(nil)
 		t.live.Swap(x)
-		t.base, t.lists, t.heard = *b, lists, b.Time
+		t.base, t.lists, t.heard, t.beat = *b, lists, b.Time, time.Time{}
 		t.reader = ReadLog(logDir(t.dir, b.Revision.Epoch), b.Revision)
 		tell(t.o.Changed, everyList())
 		return nil
