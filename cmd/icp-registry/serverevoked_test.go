@@ -54,6 +54,18 @@ func serialOf(t *testing.T, path string) *big.Int {
 	return c.SerialNumber
 }
 
+// edge is a client of the service at url with the certificate and key of a pair, whose
+// files begin with file.
+func (a *authority) edge(t *testing.T, url, file string) *feed.Client {
+	t.Helper()
+	c, err := feed.Access{CA: a.file, Cert: file + ".pem", Key: file + ".key"}.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
 // TestServeRevoked: an edge whose certificate is revoked while it follows is not let
 // in any more, neither on the connection that it has nor on another one, and its
 // stream ends; one that was not goes on.
@@ -75,15 +87,7 @@ func TestServeRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(name string) *feed.Client {
-		t.Helper()
-		c, err := feed.Access{CA: a.file, Cert: file(name + ".pem"), Key: file(name + ".key")}.Open(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		return c
-	}
+	open := func(name string) *feed.Client { t.Helper(); return a.edge(t, url, file(name)) }
 	asks := func(name string) error {
 		t.Helper()
 		_, _, err := open(name).Manifest(t.Context(), keys)
@@ -214,15 +218,7 @@ func TestServeRevokedBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func(name string) *feed.Client {
-		t.Helper()
-		c, err := feed.Access{CA: a.file, Cert: file(name + ".pem"), Key: file(name + ".key")}.Open(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(c.Close)
-		return c
-	}
+	open := func(name string) *feed.Client { t.Helper(); return a.edge(t, url, file(name)) }
 	one := open("one")
 	m, _, err := one.Manifest(t.Context(), keys)
 	if err != nil {
