@@ -97,3 +97,8 @@ func Unzip(b []byte) ([]byte, error) {
 	}
 	return io.ReadAll(z)
 }
+
+// PackedQueries are those of SQLite that give many rows as one.
+func PackedQueries() []string {
+	return []string{sqlitePacking.sites, sqlitePacking.domains, sqlitePacking.accesses}
+}

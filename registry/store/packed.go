@@ -22,15 +22,15 @@ type packing struct {
 
 // sqlitePacking: the driver takes about 0.15 µs for each column of each row.
 var sqlitePacking = &packing{
-	sites: `SELECT CAST(group_concat(x, '') AS BLOB) FROM (SELECT id || char(0) || (kind | (nature << 8) | (status << 16) | (restricted << 24) | (accesses_known << 25)) || char(0)
+	sites: `SELECT CAST(group_concat(x, '' ORDER BY id) AS BLOB) FROM (SELECT id, id || char(0) || (kind | (nature << 8) | (status << 16) | (restricted << 24) | (accesses_known << 25)) || char(0)
 			|| ifnull(filed_at, '') || char(0) || ifnull(updated_at, '') || char(0) || number || char(0) || ifnull(entity_number, '') || char(0)
 			|| entity_name || char(0) || name || char(0) || CASE WHEN addr IS NULL AND filed_addr IS NULL AND covers = '' THEN ''
 			ELSE ifnull(addr, '') || '|' || ifnull(filed_addr, '') || '|' || covers END || char(0) AS x
 		FROM site WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)`,
-	domains: `SELECT CAST(group_concat(x, '') AS BLOB)
-		FROM (SELECT site_id || char(0) || name || char(0) AS x FROM domain WHERE site_id > ? AND site_id <= ? ORDER BY site_id, pos)`,
-	accesses: `SELECT CAST(group_concat(x, '') AS BLOB)
-		FROM (SELECT site_id || char(0) || provider || char(0) || status || char(0) || at || char(0) AS x FROM access WHERE site_id > ? AND site_id <= ? ORDER BY site_id, pos)`,
+	domains: `SELECT CAST(group_concat(x, '' ORDER BY site_id, pos) AS BLOB)
+		FROM (SELECT site_id, pos, site_id || char(0) || name || char(0) AS x FROM domain WHERE site_id > ? AND site_id <= ?)`,
+	accesses: `SELECT CAST(group_concat(x, '' ORDER BY site_id, pos) AS BLOB)
+		FROM (SELECT site_id, pos, site_id || char(0) || provider || char(0) || status || char(0) || at || char(0) AS x FROM access WHERE site_id > ? AND site_id <= ?)`,
 }
 
 // sitesFields is how many fields packing.sites gives of each site.
