@@ -178,7 +178,7 @@ func TestImportApproval(t *testing.T) {
 		w.staged(t, "00000000000000b1", "", "x.csv", table(many(0, 30)...))
 		w.published(t, "00000000000000b1")
 		const id = "00000000000000b2"
-		if status, text := w.upload(t, "import", id, "why=x&complete=true", false, "x.csv", table("n1.test")); status != 422 || !strings.Contains(text, "is the file whole") {
+		if status, text := w.upload(t, "import", id, "why=x&complete=true", false, "x.csv", table("n1.test")); status != 422 || !strings.Contains(text, "whether the file is whole") {
 			t.Errorf("a file that is too short: %d %s", status, text)
 		}
 		const id2 = "00000000000000b3"

@@ -194,9 +194,9 @@ func (o *ImportOptions) refuse(c *Counts) error {
 	}
 	switch {
 	case c.Read == 0:
-		return fmt.Errorf("%w: the files hold no filing, so all %d would be gone", ErrRefused, c.Before)
+		return fmt.Errorf("%w: the files hold no filing, and a complete list without any would end all %d that are there; see whether it is the right file, and whole. Such a list is never taken", ErrRefused, c.Before)
 	case c.Read*2 < c.Before && !o.AllowShrink:
-		return fmt.Errorf("%w: the files hold %d filings and the registry %d; is the file whole? To cancel so many, allow it to shrink", ErrRefused, c.Read, c.Before)
+		return fmt.Errorf("%w: the files hold %d filings and the registry %d; see whether the file is whole. If so many are to end, say so with allow_shrink (--allow-shrink); a second person has to approve it then", ErrRefused, c.Read, c.Before)
 	}
 	return nil
 }

@@ -195,9 +195,9 @@ func TestBrakes(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		before := many(0, 1_200)
 		w.load(complete, before...)
-		for _, few := range []int{0, 599} {
-			if i, err := w.s.Stage(background, staff, complete, of(before[:few]...)); !errors.Is(err, store.ErrRefused) || i.State != store.ImportDropped {
-				t.Errorf("%d of 1,200: got %v, %s; want ErrRefused, dropped", few, err, i.State)
+		for few, hint := range map[int]string{0: "never taken", 599: "--allow-shrink"} {
+			if i, err := w.s.Stage(background, staff, complete, of(before[:few]...)); !errors.Is(err, store.ErrRefused) || i.State != store.ImportDropped || !strings.Contains(err.Error(), hint) {
+				t.Errorf("%d of 1,200: got %v, %s; want ErrRefused with %q, dropped", few, err, i.State, hint)
 			}
 		}
 		shrink := complete
