@@ -142,7 +142,12 @@ func (g *guard) pattern(r *http.Request) string {
 
 // serve serves or refuses a request that leads to a route.
 func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
+	unfit := problemOfQuery(r.URL.RawQuery)
 	if g.free[pattern] {
+		if unfit != nil {
+			writeProblem(w, unfit.Status, unfit.Detail)
+			return
+		}
 		g.routes.ServeHTTP(w, r)
 		return
 	}
@@ -168,8 +173,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 	case !who.Has(scope):
 		g.denied("scope")
 		writeProblem(w, http.StatusForbidden, fmt.Sprintf("the token does not have the scope %q", scope))
-	case unfitQuery(r.URL.RawQuery) != nil:
-		writeProblem(w, http.StatusUnprocessableEntity, unfitQuery(r.URL.RawQuery).Error())
+	case unfit != nil:
+		writeProblem(w, unfit.Status, unfit.Detail)
 	default:
 		g.routes.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,11 +25,12 @@ func unfit(s string) string {
 	return ""
 }
 
-// unfitQuery refuses parameters.
+// unfitQuery refuses parameters. Those that cannot be read are refused here, for every
+// route: url.URL.Query leaves them out, and what is asked then is something else.
 func unfitQuery(raw string) error {
 	q, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil // whoever reads it says so
+		return failure{http.StatusBadRequest, fmt.Errorf("the query cannot be read: %w", err)}
 	}
 	for name, values := range q {
 		for _, v := range append(values, name) {
@@ -38,6 +40,19 @@ func unfitQuery(raw string) error {
 		}
 	}
 	return nil
+}
+
+// problemOfQuery is what unfitQuery has against parameters; nil for nothing.
+func problemOfQuery(raw string) *Problem {
+	if raw == "" {
+		return nil
+	}
+	var f failure
+	if !errors.As(unfitQuery(raw), &f) {
+		return nil
+	}
+	p := problemOf(f.status, f.Error())
+	return &p
 }
 
 // unfitIn refuses texts of an operation's input.

@@ -93,3 +93,20 @@ func TestTexts(t *testing.T) {
 		w.call(t, "write", "PUT", api.ServersPath, good, nil, 200)
 	})
 }
+
+// TestQueriesThatCannotBeRead: every route refuses a query of which it would read a part
+// alone, as a problem, and one with what no text may hold.
+func TestQueriesThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	for route := range w.described(t) {
+		method, path, _ := strings.Cut(route, " ")
+		path = strings.NewReplacer("{sha256}", strings.Repeat("0", 64), "{id}", "0123456789abcdef", "{list}", "networks").Replace(path)
+		for query, want := range map[string]int{"a=%zz": 400, "a=%00&b=%zz": 400, "a=1;b=2": 400, "%": 400, "a=%00": 422, "%ff=1": 422} {
+			status, kind, text := w.ask(t, method, path+"?"+query, w.bearer("all"), "")
+			var p api.Problem
+			if err := json.Unmarshal([]byte(text), &p); err != nil || status != want || kind != "application/problem+json" || p.Status != want || p.Detail == "" {
+				t.Errorf("%s ?%s: got %d %s %s; want %d", route, query, status, kind, text, want)
+			}
+		}
+	}
+}
