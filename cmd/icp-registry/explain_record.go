@@ -58,14 +58,14 @@ func (x *explaining) elsewhere(cmd *cobra.Command, name string, asked *question)
 	}
 	q := url.Values{"host": {name}, "addr": x.ips, "cname": x.cnames, "channel": {x.channel}, "lang": {asked.lang.String()}}
 	for key, s := range map[string]string{
-		"provider": x.provider, "address-provider": x.addressProvider, "product": x.product, "acceleration": x.acceleration, "origin": x.origin,
+		"provider": x.provider, "address_provider": x.addressProvider, "product": x.product, "acceleration": x.acceleration, "origin": x.origin,
 	} {
 		if s != "" {
 			q.Set(key, s)
 		}
 	}
 	if x.originPull {
-		q.Set("origin-pull", "true")
+		q.Set("origin_pull", "true")
 	}
 	return x.record.asked(cmd, func(ctx context.Context, c *client) error {
 		var e edge.Explained

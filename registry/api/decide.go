@@ -30,11 +30,11 @@ type Question struct {
 	Addrs           []string `query:"addr,explode" json:"addr,omitempty" maxItems:"32" doc:"Where it points. None: judged as if at a mainland address of the provider."`
 	Channel         string   `query:"channel" json:"channel,omitempty" doc:"dns, http, https or quic; http without it."`
 	Provider        string   `query:"provider" json:"provider,omitempty" doc:"Whose edge asks; the service's own setting without it."`
-	AddressProvider string   `query:"address-provider" json:"address-provider,omitempty" doc:"Whose the addresses are; as the lists say without it."`
+	AddressProvider string   `query:"address_provider" json:"address_provider,omitempty" doc:"Whose the addresses are; as the lists say without it."`
 	Product         string   `query:"product" json:"product,omitempty"`
 	Acceleration    string   `query:"acceleration" json:"acceleration,omitempty" doc:"mainland, global or overseas."`
 	Origin          string   `query:"origin" json:"origin,omitempty" doc:"this-provider-mainland, other-provider-mainland or overseas."`
-	OriginPull      bool     `query:"origin-pull" json:"origin-pull,omitempty" doc:"The request is a CDN's that fetches from the origin."`
+	OriginPull      bool     `query:"origin_pull" json:"origin_pull,omitempty" doc:"The request is a CDN's that fetches from the origin."`
 	CNAMEs          []string `query:"cname,explode" json:"cname,omitempty" maxItems:"16" doc:"Aliases on the way to the addresses, in order."`
 }
 
@@ -42,7 +42,7 @@ type Question struct {
 func (q *Question) read() (edge.Question, error) {
 	v := url.Values{"host": {q.Host}, "addr": q.Addrs, "cname": q.CNAMEs}
 	for name, s := range map[string]string{
-		"channel": q.Channel, "provider": q.Provider, "address-provider": q.AddressProvider, "product": q.Product,
+		"channel": q.Channel, "provider": q.Provider, "address_provider": q.AddressProvider, "product": q.Product,
 		"acceleration": q.Acceleration, "origin": q.Origin,
 	} {
 		if s != "" {
@@ -50,7 +50,7 @@ func (q *Question) read() (edge.Question, error) {
 		}
 	}
 	if q.OriginPull {
-		v.Set("origin-pull", "true")
+		v.Set("origin_pull", "true")
 	}
 	return edge.ReadQuestion(v, registry.ChannelHTTP)
 }

@@ -32,7 +32,7 @@ func TestDecide(t *testing.T) {
 		"host=b.test":                              "block unfiled",
 		"host=b.test&addr=192.0.2.1":               "pass not-public",
 		"host=www.a.test&provider=%21":             "",
-		"host=www.a.test&address-provider=tencent": "pass filed",
+		"host=www.a.test&address_provider=tencent": "pass filed",
 	} {
 		if want == "" {
 			if status, kind, text := w.ask(t, http.MethodGet, api.DecidePath+"?"+query, w.bearer("coverage"), ""); status != 422 || kind != "application/problem+json" || !strings.Contains(text, "provider") {
@@ -52,7 +52,7 @@ func TestDecide(t *testing.T) {
 	if d.Verdict != "block" || d.Reason != "unfiled" || len(d.Addresses) != 2 || d.Addresses[0].Provider != "aliyun" || d.Addresses[1].Verdict != "pass" {
 		t.Errorf("with a network of the registry's: %+v", d)
 	}
-	status, _, text := w.ask(t, http.MethodPost, api.DecidePath, w.bearer("coverage"), `{"questions":[{"host":"www.a.test","address-provider":"tencent"},{"host":"a..test"},{"host":"b.test","addr":["192.0.2.1"],"channel":"dns"}]}`)
+	status, _, text := w.ask(t, http.MethodPost, api.DecidePath, w.bearer("coverage"), `{"questions":[{"host":"www.a.test","address_provider":"tencent"},{"host":"a..test"},{"host":"b.test","addr":["192.0.2.1"],"channel":"dns"}]}`)
 	var many struct {
 		Revision  string
 		Decisions []api.Decision
@@ -75,7 +75,7 @@ func TestExplain(t *testing.T) {
 	w := newWorld(t)
 	for lang, want := range map[string]string{"en": "en", "zh": "zh", "": "en"} {
 		var x edge.Explained
-		path := api.ExplainPath + "?host=www.a.test&address-provider=tencent"
+		path := api.ExplainPath + "?host=www.a.test&address_provider=tencent"
 		if lang != "" {
 			path += "&lang=" + lang
 		}

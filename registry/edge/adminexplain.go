@@ -11,7 +11,7 @@ import (
 
 // explainParams are the parameters of /explain.
 var explainParams = []string{
-	"host", "addr", "channel", "provider", "address-provider", "product", "acceleration", "origin", "origin-pull", "cname", "block",
+	"host", "addr", "channel", "provider", "address_provider", "product", "acceleration", "origin", "origin_pull", "cname", "block",
 }
 
 // explained is the answer of /explain: an explanation, and by which block.

@@ -18,8 +18,8 @@ func FuzzAdmin(f *testing.F) {
 	full(f)
 	for _, query := range []string{
 		"host=www.example.com&addr=203.0.113.10&lang=zh", "host=%E4%BE%8B%E5%AD%90.example.com&cname=x.example", "host=[2001:db8::1]", "host=1.2.3.4:80",
-		"host=a..b", "host=a%00b", "host=xn--a&product=ecs&acceleration=global&origin=here&origin-pull=true", "block=1&host=a&addr=::ffff:203.0.113.1",
-		"host=a;b", "%zz", "channel=quic&host=*.a.test&provider=aliyun&address-provider=tencent", "addr=fe80::1%25eth0&host=a",
+		"host=a..b", "host=a%00b", "host=xn--a&product=ecs&acceleration=global&origin=here&origin_pull=true", "block=1&host=a&addr=::ffff:203.0.113.1",
+		"host=a;b", "%zz", "channel=quic&host=*.a.test&provider=aliyun&address_provider=tencent", "addr=fe80::1%25eth0&host=a",
 	} {
 		f.Add("/explain", query, "127.0.0.1:9154", "application/json", "zh;q=0.5,en;q=nan")
 	}

@@ -30,11 +30,11 @@ func ReadQuestion(params url.Values, ch registry.Channel) (q Question, err error
 		{"cname", q.addCNAME},
 		{"channel", func(s string) (err error) { q.Channel, err = registry.ParseChannel(s); return err }},
 		{"provider", func(s string) (err error) { q.Told.Provider, err = registry.ParseProviderID(s); return err }},
-		{"address-provider", func(s string) (err error) { q.Told.AddressProvider, err = registry.ParseProviderID(s); return err }},
+		{"address_provider", func(s string) (err error) { q.Told.AddressProvider, err = registry.ParseProviderID(s); return err }},
 		{"product", func(s string) (err error) { q.Told.Product, err = registry.ParseProduct(s); return err }},
 		{"acceleration", func(s string) (err error) { q.Told.Acceleration, err = registry.ParseAcceleration(s); return err }},
 		{"origin", func(s string) (err error) { q.Told.Origin, err = registry.ParseOrigin(s); return err }},
-		{"origin-pull", func(s string) (err error) { q.OriginPull, err = yes(s); return err }},
+		{"origin_pull", func(s string) (err error) { q.OriginPull, err = yes(s); return err }},
 	} {
 		for _, s := range params[read.param] {
 			if err := read.set(s); err != nil {
