@@ -52,8 +52,6 @@
 //	shell site          空壳网站              a filing with no active access anywhere
 //	PSB filing          公安联网备案           the separate public-security filing
 //
-// References in comments: A is the English filing page of the founding
-// documents, B§x section x of the Chinese product introduction (version
-// 20220517), TC and HW the public filing documents of Tencent Cloud and Huawei
-// Cloud, Rn and Pn the numbered requirements drawn from them.
+// The rule book is docs/rules.md: it says what the references in comments and in
+// explanations are, A, B§x, TC, HW, Rn and Pn.
 package registry

@@ -83,8 +83,8 @@ func (r *Reason) UnmarshalText(b []byte) (err error) {
 // Blocks reports whether r is a reason to block. It is false for Undecided.
 func (r Reason) Blocks() bool { return r >= firstBlock && r < reasonCount }
 
-// severity orders the block reasons from the worst (contracts: blacklisted
-// first, access trouble last); 0 is no block.
+// severity orders the block reasons from the worst (rule book §2.5: the
+// worst counts; blacklisted first, access trouble last); 0 is no block.
 func (r Reason) severity() int {
 	return int(severities[r%reasonCount])
 }
