@@ -2,23 +2,19 @@ package gate_test
 
 import (
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/icpgate/icpgate/gate"
 )
 
 // freeUDPPort is an address that nobody listens on by UDP.
 func freeUDPPort(t testing.TB) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
+	return gate.FreeUDPPort(t)
 }
 
 // load3 asks over an open connection, and over new ones, until stop is called.

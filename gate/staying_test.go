@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/icpgate/icpgate/gate"
 )
 
 // load asks for a filed name without end, over connections that are kept and
@@ -146,12 +148,7 @@ func TestReloadUnderLoad(t *testing.T) {
 // cannot be handed to another process, which is given the configuration's.
 func freePort(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return gate.FreePort(t)
 }
 
 // TestRestartUnderLoad: SIGUSR2 puts another process in place, and neither a
@@ -335,6 +332,6 @@ func dialTCP(t testing.TB, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return c
 }

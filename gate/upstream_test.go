@@ -32,19 +32,6 @@ func webServer(t *testing.T, network, addr string) (string, chan net.Conn) {
 	return addr, conns
 }
 
-// deadPort is an address that refuses connections: nobody listens there any
-// more.
-func deadPort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	return addr
-}
-
 func tcp(addrs ...string) (all []Upstream) {
 	for _, a := range addrs {
 		all = append(all, Upstream{Network: "tcp", Address: a})
@@ -99,7 +86,7 @@ func TestUpstreamsInTurn(t *testing.T) {
 func TestUpstreamsPassive(t *testing.T) {
 	live, _ := webServer(t, "tcp", "127.0.0.1:0")
 	now := time.Unix(1_800_000_000, 0)
-	u := newUpstreams(tcp(deadPort(t), live), time.Minute, time.Second, nil, func() time.Time { return now })
+	u := newUpstreams(tcp(FreePort(t), live), time.Minute, time.Second, nil, func() time.Time { return now })
 	defer u.close()
 	for range 3 {
 		if got := dialed(t, u); got != live {
@@ -118,7 +105,7 @@ func TestUpstreamsPassive(t *testing.T) {
 // TestUpstreamsAllDead: two are tried, both are named; and tried again though
 // none is healthy.
 func TestUpstreamsAllDead(t *testing.T) {
-	a, b := deadPort(t), deadPort(t)
+	a, b := FreePort(t), FreePort(t)
 	u := newUpstreams(tcp(a, b), time.Minute, time.Second, nil, nil)
 	defer u.close()
 	for range 2 {
@@ -247,7 +234,7 @@ func TestUpstreamTLS(t *testing.T) {
 // TestUpstreamCheck: a check marks what is dead before a client finds out, and
 // brings it back; close waits for the checks.
 func TestUpstreamCheck(t *testing.T) {
-	addr := deadPort(t)
+	addr := FreePort(t)
 	u := newUpstreams([]Upstream{{Network: "tcp", Address: addr, ProxyProtocol: 2, Check: time.Hour}}, time.Minute, time.Second, nil, nil)
 	one := u.all[0]
 	u.checkOnce(context.Background(), one)
@@ -305,7 +292,7 @@ func TestDialOriginal(t *testing.T) {
 	if _, ok := c.(*net.TCPConn); !ok {
 		t.Errorf("a %T; want a *net.TCPConn", c)
 	}
-	dead := deadPort(t)
+	dead := FreePort(t)
 	if c, err := dialOriginal(context.Background(), netip.MustParseAddrPort(dead), time.Minute, time.Second); err == nil || c != nil || !strings.Contains(err.Error(), dead) {
 		t.Errorf("a dead one: %v, %v; want an error that names it", c, err)
 	}
