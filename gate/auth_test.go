@@ -301,20 +301,22 @@ func TestAuthCounts(t *testing.T) {
 // TestAuthSlow: who does not come to the end of a head, or of a body that is
 // wanted, is told to go.
 func TestAuthSlow(t *testing.T) {
-	g, _, _ := startHere(t, "auth://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head 50ms idle 50ms\n}")
-	for text, want := range map[string]string{
-		"": "",
-		"GET /auth/nginx HTTP/1.1\r\nHost: icp\r\n":                                                             "HTTP/1.1 408",
-		"POST /v1/check HTTP/1.1\r\nHost: icp\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[": "HTTP/1.1 408",
-		"GET /auth/nginx HTTP/1.1\r\nHost: icp\r\nX-Forwarded-Host: filed.example\r\n\r\nGET /":                 "HTTP/1.1 204",
-	} {
-		c := dialTCP(t, only(g))
-		fmt.Fprint(c, text)
-		b, _ := io.ReadAll(c)
-		if !strings.HasPrefix(string(b), want) || want == "" && len(b) > 0 {
-			t.Errorf("%q: %q; want %s", text, b, want)
+	hasty(t, 50*time.Millisecond, func(t testing.TB, short time.Duration) {
+		g, _, _ := startHere(t, fmt.Sprintf("auth://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head %[1]s idle %[1]s\n}", short))
+		for text, want := range map[string]string{
+			"": "",
+			"GET /auth/nginx HTTP/1.1\r\nHost: icp\r\n":                                                             "HTTP/1.1 408",
+			"POST /v1/check HTTP/1.1\r\nHost: icp\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[": "HTTP/1.1 408",
+			"GET /auth/nginx HTTP/1.1\r\nHost: icp\r\nX-Forwarded-Host: filed.example\r\n\r\nGET /":                 "HTTP/1.1 204",
+		} {
+			c := dialTCP(t, only(g))
+			fmt.Fprint(c, text)
+			b, _ := io.ReadAll(c)
+			if !strings.HasPrefix(string(b), want) || want == "" && len(b) > 0 {
+				t.Errorf("%q: %q; want %s", text, b, want)
+			}
 		}
-	}
+	})
 }
 
 // TestAuthFollowsReload: connections that proxies keep go on over a reload, by the
@@ -412,12 +414,13 @@ func TestAuthUndecided(t *testing.T) {
 
 // TestAuthIdle: who asks and then says nothing is let go when its time is over.
 func TestAuthIdle(t *testing.T) {
-	g, _, _ := startHere(t, "auth://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts idle 50ms\n}")
-	c := dialTCP(t, only(g))
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	fmt.Fprint(c, "GET /auth/nginx HTTP/1.1\r\nHost: icp\r\nX-Forwarded-Host: filed.example\r\n\r\n")
-	b, err := io.ReadAll(c)
-	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 204") {
-		t.Errorf("%q, %v; want an answer and, in time, the end", b, err)
-	}
+	hasty(t, 50*time.Millisecond, func(t testing.TB, short time.Duration) {
+		g, _, _ := startHere(t, fmt.Sprintf("auth://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts idle %s\n}", short))
+		c := dialTCP(t, only(g))
+		fmt.Fprint(c, "GET /auth/nginx HTTP/1.1\r\nHost: icp\r\nX-Forwarded-Host: filed.example\r\n\r\n")
+		b, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 204") {
+			t.Errorf("%q, %v; want an answer and, in time, the end", b, err)
+		}
+	})
 }

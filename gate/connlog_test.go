@@ -22,7 +22,7 @@ import (
 // eventually asks until it is so, and fails when it does not come to that.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	within(t, 30*time.Second, what, so)
+	within(t, time.Minute, what, so)
 }
 
 // within waits until something is so, for d at most.

@@ -14,27 +14,27 @@ import (
 )
 
 // newRawOrigin serves every connection by hand.
-func newRawOrigin(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) string {
+func newRawOrigin(t testing.TB, serve func(c net.Conn, r *bufio.Reader)) string {
 	t.Helper()
 	return gate.LocalTCP(t, func(c net.Conn) {
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		serve(c, bufio.NewReader(c))
 	})
 }
 
-func dialGate(t *testing.T, l *gate.TestListener) (net.Conn, *bufio.Reader) {
+func dialGate(t testing.TB, l *gate.TestListener) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return c, bufio.NewReader(c)
 }
 
 // answered reads a response and returns its status and body.
-func answered(t *testing.T, r *bufio.Reader, method string) string {
+func answered(t testing.TB, r *bufio.Reader, method string) string {
 	t.Helper()
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
@@ -108,25 +108,27 @@ func TestHTTPEarlyResponse(t *testing.T) {
 // TestHTTPTooLarge: a client that goes on sending to an upstream that has
 // answered and closed sees the answer and its end.
 func TestHTTPTooLarge(t *testing.T) {
-	up := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
-		if _, err := http.ReadRequest(r); err == nil {
-			fmt.Fprint(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+	hurried(t, 2*time.Second, func(t testing.TB) { // that a client which was answered is listened to
+		up := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+			if _, err := http.ReadRequest(r); err == nil {
+				fmt.Fprint(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+			}
+		})
+		l := serve(t, gate.TestService{Upstream: up})
+		c, r := dialGate(t, l)
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 1000000\r\n\r\n")
+		if got := answered(t, r, "POST"); got != "413 big" {
+			t.Errorf("got %q; want 413 big", got)
+		}
+		for range 3 {
+			if _, err := c.Write(make([]byte, 10000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Errorf("got %v; want the end", err)
 		}
 	})
-	l := serve(t, gate.TestService{Upstream: up})
-	c, r := dialGate(t, l)
-	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 1000000\r\n\r\n")
-	if got := answered(t, r, "POST"); got != "413 big" {
-		t.Errorf("got %q; want 413 big", got)
-	}
-	for range 3 {
-		if _, err := c.Write(make([]byte, 10000)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := r.ReadByte(); err != io.EOF {
-		t.Errorf("got %v; want the end", err)
-	}
 }
 
 // TestHTTPUnasked101: a protocol that nobody asked for is refused while the body
@@ -159,26 +161,28 @@ func TestHTTPUnasked101(t *testing.T) {
 // TestHTTPSlowBody: an upstream may wait for the end of a body that takes longer
 // than a response may.
 func TestHTTPSlowBody(t *testing.T) {
-	up := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
+	hasty(t, time.Second, func(t testing.TB, short time.Duration) {
+		up := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			n, _ := io.Copy(io.Discard, req.Body)
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%d", n)
+		})
+		l := serve(t, gate.TestService{Upstream: up, Response: short})
+		c, r := dialGate(t, l)
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 15\r\n\r\n")
+		tick := time.NewTicker(short / 10)
+		defer tick.Stop()
+		for range 15 {
+			<-tick.C
+			fmt.Fprint(c, "x")
 		}
-		n, _ := io.Copy(io.Discard, req.Body)
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%d", n)
+		if got := answered(t, r, "POST"); got != "200 15" {
+			t.Errorf("got %q; want 200 15", got)
+		}
 	})
-	l := serve(t, gate.TestService{Upstream: up, Response: time.Second})
-	c, r := dialGate(t, l)
-	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 15\r\n\r\n")
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for range 15 {
-		<-tick.C
-		fmt.Fprint(c, "x")
-	}
-	if got := answered(t, r, "POST"); got != "200 15" {
-		t.Errorf("got %q; want 200 15", got)
-	}
 }
 
 // TestEndBeforeOpen: what a connection opens after it was ended is closed.
