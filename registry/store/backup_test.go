@@ -146,6 +146,10 @@ func TestBrokenBackup(t *testing.T) {
 	if _, err := w.s.Backup(background, &b); err != nil {
 		t.Fatal(err)
 	}
+	plain, err := store.Unzip(b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
 	to := filepath.Join(t.TempDir(), "to.db")
 	try := func(what string, broken []byte) {
 		t.Helper()
@@ -164,14 +168,14 @@ func TestBrokenBackup(t *testing.T) {
 		i := random.IntN(b.Len())
 		flipped := bytes.Clone(b.Bytes())
 		flipped[i] ^= 1 << random.IntN(8)
-		if i < 10 && i > 2 {
-			continue // time and system of gzip's header mean nothing
+		if same, err := store.Unzip(flipped); err == nil && bytes.Equal(same, plain) {
+			continue // time and system of gzip's header, and bits that fill up the last byte, mean nothing
 		}
 		try(fmt.Sprintf("byte %d flipped", i), flipped)
 		try(fmt.Sprintf("cut at %d", i), b.Bytes()[:i])
 	}
 	try("empty", nil)
-	_, err := store.Restore(background, to, store.Options{Key: store.NewKey()}, staff, false, func() (io.ReadCloser, error) {
+	_, err = store.Restore(background, to, store.Options{Key: store.NewKey()}, staff, false, func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
 	})
 	if err == nil || exists(to) {
