@@ -313,15 +313,16 @@ type life struct {
 const (
 	// askTime is how long the answer to one question may take.
 	askTime = time.Minute
-	// abandoned is how long nobody may publish an import that is not done: a service
-	// that begins again takes a moment until it goes on.
-	abandoned = 30 * time.Second
 )
 
-// publish publishes an import and waits until it is in force, or until the service
-// has given it up.
+// abandoned is how long nobody may publish an import that is not done: a service that
+// begins again takes a moment until it goes on. Only tests change it.
+var abandoned = 30 * time.Second
+
+// publish publishes an import and waits until it is in force, for as long as any node
+// of the service is at it. When none is any more it asks once that one goes on.
 func (l *life) publish(ctx context.Context, id string) (i api.Import, err error) {
-	if err := l.c.call(ctx, http.MethodPost, api.ImportsPath+"/"+id+"/publish", nil, &i); err != nil {
+	if i, err = l.begin(ctx, id); err != nil {
 		return i, err
 	}
 	shown := newBar(l.stderr, "publishing", int64(max(1, i.Chunks)), false)
@@ -329,12 +330,21 @@ func (l *life) publish(ctx context.Context, id string) (i api.Import, err error)
 	tick := time.NewTicker(polling)
 	defer tick.Stop()
 	goesOn := "when that is mended: icp-registry import publish " + id + " goes on"
+	asked := -1 // how many parts were in force when it was asked once more
 	for idle := 0; i.State != store.ImportDone; {
 		if i.Error != "" && !i.Running {
 			return i, withHint(fmt.Errorf("import %s: %s", id, i.Error), goesOn)
 		}
 		if idle > int(abandoned/polling) {
-			return i, withHint(fmt.Errorf("import %s: nobody publishes it any more; %d of %d parts are in force", id, i.Done, i.Chunks), goesOn)
+			if i.Done == asked {
+				return i, withHint(fmt.Errorf("import %s: nobody publishes it any more; %d of %d parts are in force", id, i.Done, i.Chunks), goesOn)
+			}
+			idle, asked = 0, i.Done
+			fmt.Fprintf(l.stderr, "nobody publishes import %s any more; asking the service to go on at part %d of %d\n", id, i.Done+1, i.Chunks)
+			if i, err = l.begin(ctx, id); err != nil {
+				return i, withHint(err, goesOn)
+			}
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -353,6 +363,11 @@ func (l *life) publish(ctx context.Context, id string) (i api.Import, err error)
 		shown.at("publishing", i.Done, max(1, i.Chunks))
 	}
 	return i, nil
+}
+
+// begin has an import published, or gone on with.
+func (l *life) begin(ctx context.Context, id string) (i api.Import, err error) {
+	return i, l.c.call(ctx, http.MethodPost, api.ImportsPath+"/"+id+"/publish", nil, &i)
 }
 
 // now asks how far an import is. What the service leaves out of its answer is not so:

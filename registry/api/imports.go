@@ -21,7 +21,7 @@ const ImportsPath = "/v1/imports"
 type Import struct {
 	store.Import
 	DryRun  bool          `json:"dry_run,omitempty" doc:"Only counted: nothing is staged."`
-	Running bool          `json:"running,omitempty" doc:"It is being published by this service."`
+	Running bool          `json:"running,omitempty" doc:"It is being published, by this node of the service or another one."`
 	Error   string        `json:"error,omitempty" doc:"Why publishing ended; publish it again and it goes on."`
 	Report  *ImportReport `json:"report,omitempty" doc:"What was found in its files; kept for some days by the node that read them."`
 }
@@ -114,10 +114,11 @@ func (s *Service) importRoutes(mux *http.ServeMux) {
 		Limit int `query:"limit" default:"20" minimum:"1" maximum:"1000"`
 	}) (*struct{ Body Imports }, error) {
 		list, err := s.cfg.Store.Imports(ctx, in.Limit)
-		out := &struct{ Body Imports }{Imports{make([]Import, len(list))}}
-		for i := range list {
-			out.Body.Imports[i] = s.view(list[i], false)
+		if err != nil {
+			return nil, err
 		}
+		out := &struct{ Body Imports }{}
+		out.Body.Imports, err = s.views(ctx, list...)
 		return out, err
 	})
 	register(s, store.ScopeRead, huma.Operation{
@@ -135,7 +136,7 @@ func (s *Service) importRoutes(mux *http.ServeMux) {
 	}, func(ctx context.Context, in *whyInput) (*importOutput, error) {
 		// Who has approved it already has lost the answer.
 		if i, err := s.cfg.Store.Import(ctx, in.ID); err == nil && i.State != store.ImportWaiting && i.ConfirmedBy.Who == IdentityOf(ctx).ID {
-			return &importOutput{s.view(i, true)}, nil
+			return s.whole(ctx, i)
 		}
 		if err := s.cfg.Store.Confirm(ctx, by(ctx, in.Body.Why), in.ID); err != nil {
 			return nil, err
@@ -155,7 +156,7 @@ func (s *Service) importRoutes(mux *http.ServeMux) {
 		OperationID: "import-drop", Method: http.MethodPost, Path: one + "/drop", Summary: "Give an import up of which nothing is in force",
 	}, func(ctx context.Context, in *whyInput) (*importOutput, error) {
 		if i, err := s.cfg.Store.Import(ctx, in.ID); err == nil && i.State == store.ImportDropped {
-			return &importOutput{s.view(i, true)}, nil
+			return s.whole(ctx, i)
 		}
 		if err := s.cfg.Store.Drop(ctx, by(ctx, in.Body.Why), in.ID); err != nil {
 			return nil, err
@@ -170,15 +171,29 @@ var (
 	problemContent = map[string]*huma.MediaType{"application/problem+json": {}}
 )
 
-// view adds what the service knows of an import.
-func (s *Service) view(i store.Import, whole bool) Import {
-	s.jobs.mu.Lock()
-	v := Import{Import: i, Running: s.jobs.id == i.ID, Error: s.jobs.failed[i.ID]}
-	s.jobs.mu.Unlock()
-	if whole {
-		v.Report = s.report(i.ID)
+// views adds what the service knows of imports.
+func (s *Service) views(ctx context.Context, list ...store.Import) ([]Import, error) {
+	elsewhere, err := s.cfg.Store.PublishedElsewhere(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return v
+	views := make([]Import, len(list))
+	s.jobs.mu.Lock()
+	defer s.jobs.mu.Unlock()
+	for n, i := range list {
+		views[n] = Import{Import: i, Running: s.jobs.id == i.ID || elsewhere[i.ID], Error: s.jobs.failed[i.ID]}
+	}
+	return views, nil
+}
+
+// whole is an import with what was found in its files.
+func (s *Service) whole(ctx context.Context, i store.Import) (*importOutput, error) {
+	views, err := s.views(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	views[0].Report = s.report(i.ID)
+	return &importOutput{views[0]}, nil
 }
 
 func (s *Service) importNow(ctx context.Context, in *importInput) (*importOutput, error) {
@@ -186,10 +201,10 @@ func (s *Service) importNow(ctx context.Context, in *importInput) (*importOutput
 	if err != nil {
 		return nil, err
 	}
-	return &importOutput{s.view(i, true)}, nil
+	return s.whole(ctx, i)
 }
 
-// publish begins to publish an import, unless that goes on already.
+// publish begins to publish an import, unless that goes on already, here or elsewhere.
 func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, error) {
 	i, err := s.cfg.Store.Import(ctx, in.ID)
 	switch {
@@ -200,7 +215,11 @@ func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, 
 	case i.State == store.ImportDropped || i.State == store.ImportStaging:
 		return nil, failure{http.StatusConflict, fmt.Errorf("import %q is %s", i.ID, i.State)}
 	}
-	if i.State != store.ImportDone {
+	elsewhere, err := s.cfg.Store.PublishedElsewhere(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i.State != store.ImportDone && !elsewhere[i.ID] {
 		if err := s.jobs.begin(i.ID, func(ctx context.Context) error {
 			_, err := s.cfg.Store.Publish(ctx, i.ID, nil)
 			return err
@@ -208,7 +227,7 @@ func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, 
 			return nil, err
 		}
 	}
-	return &importOutput{s.view(i, true)}, nil
+	return s.whole(ctx, i)
 }
 
 // begin publishes beside requests. One import is published at a time.
@@ -250,14 +269,14 @@ func (s *Service) undo(ctx context.Context, in *whyInput) (*importOutput, error)
 	}
 	for _, i := range all {
 		if i.Undoes == in.ID && i.State != store.ImportDropped && i.State != store.ImportStaging {
-			return &importOutput{s.view(i, false)}, nil
+			return s.whole(ctx, i)
 		}
 	}
 	i, err := s.cfg.Store.Undo(ctx, by(ctx, in.Body.Why), in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &importOutput{s.view(i, false)}, nil
+	return s.whole(ctx, i)
 }
 
 // kept is the path of something that is kept of an import for a while; "" for what

@@ -220,7 +220,11 @@ func (u *upload) there() (bool, error) {
 	case i.By.Owner != u.by.Owner || u.opts.DryRun || i.State == store.ImportStaging || i.State == store.ImportDropped:
 		return false, failure{http.StatusConflict, fmt.Errorf("there is an import %q, and it is %s; choose another id", u.id, i.State)}
 	}
-	return true, u.answer(u.s.view(i, true))
+	out, err := u.s.whole(u.r.Context(), i)
+	if err != nil {
+		return false, err
+	}
+	return true, u.answer(out.Body)
 }
 
 // receive puts the files that are sent into the directory.
@@ -335,8 +339,7 @@ func (u *upload) stage() (Import, error) {
 	if err = errors.Join(err, more.flush()); err != nil {
 		return Import{}, err
 	}
-	v := u.s.view(i, false)
-	v.DryRun = u.opts.DryRun
+	v := Import{Import: i, DryRun: u.opts.DryRun}
 	v.Report = reportOf(&report, &more)
 	return v, u.s.keepReport(&v, refused.Name())
 }

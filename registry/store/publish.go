@@ -33,6 +33,10 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 	default:
 		return i, fmt.Errorf("%w: import %q is %s", ErrInvalid, id, i.State)
 	}
+	if err := s.beAt(ctx, id); err != nil {
+		return i, err
+	}
+	defer s.leave(ctx, id)
 	p := &publisher{s: s, ctx: ctx, i: &i, checked: i.Base, names: map[registry.Domain]bool{}, addrs: map[netip.Addr]bool{}, keys: map[string]bool{}}
 	err = p.all(progress)
 	p.stopAhead()
@@ -40,6 +44,47 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 		debug.FreeOSMemory()
 	}
 	return i, errors.Join(err, p.endLoad())
+}
+
+// beAt enters that this program is at an import, for others on the database to see.
+// Where it is alone there are none. The column that says who stages an import is empty
+// once it is staged.
+func (s *Store) beAt(ctx context.Context, id string) error {
+	if s.e.alone() {
+		return nil
+	}
+	_, err := s.w.ExecContext(ctx, s.e.query("UPDATE import SET node = ? WHERE id = ?"), s.node, id)
+	return s.failed(err)
+}
+
+// leave takes back what beAt entered; where that fails it counts until the lease of
+// this program ends.
+func (s *Store) leave(ctx context.Context, id string) {
+	if s.e.alone() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseEvery)
+	defer cancel()
+	_, _ = s.w.ExecContext(ctx, s.e.query("UPDATE import SET node = '' WHERE id = ? AND node = ?"), id, s.node)
+}
+
+// PublishedElsewhere are the imports, by id, that other programs on the database are
+// publishing. One that died counts for up to 20 seconds more.
+func (s *Store) PublishedElsewhere(ctx context.Context) (ids map[string]bool, err error) {
+	if s.e.alone() {
+		return nil, nil
+	}
+	err = s.each(ctx, s.r, "SELECT i.id FROM import i JOIN node n ON n.id = i.node WHERE i.state IN (?, ?) AND n.id <> ? AND n.until >= ?",
+		[]any{string(ImportStaged), string(ImportPublishing), s.node, s.o.Now().UnixMilli()}, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			if ids == nil {
+				ids = map[string]bool{}
+			}
+			ids[id] = true
+			return err
+		})
+	return ids, err
 }
 
 // manyChunks leave some ten megabytes behind when they are published.

@@ -83,7 +83,11 @@ var importTable = []string{"id", "node", "made_at", "who", "owner", "why", "sour
 	"confirmed_who", "confirmed_owner", "undoes"}
 
 func (s *Store) importRow(i *Import) []any {
-	return []any{i.ID, s.node, i.Made.UnixMilli(), i.By.Who, i.By.Owner, i.By.Why, i.Options.Source, shown(i.Options), string(i.State), int64(i.Base),
+	node := "" // of one that is staged at once
+	if i.State == ImportStaging {
+		node = s.node
+	}
+	return []any{i.ID, node, i.Made.UnixMilli(), i.By.Who, i.By.Owner, i.By.Why, i.Options.Source, shown(i.Options), string(i.State), int64(i.Base),
 		shown(i.Counts), int64(i.Chunks), int64(i.Done), "", "", i.Undoes}
 }
 
@@ -361,7 +365,7 @@ func (c *comparison) keep(i *Import) error {
 	}
 	_, err = c.s.write(c.ctx, i.By, func(t *tx) error {
 		t.note("import", i.ID, nil, map[string]any{"state": i.State, "options": i.Options, "counts": i.Counts})
-		return t.exec("UPDATE import SET state = ?, base = ?, counts = ?, chunks = ? WHERE id = ?",
+		return t.exec("UPDATE import SET state = ?, node = '', base = ?, counts = ?, chunks = ? WHERE id = ?",
 			string(i.State), int64(i.Base), shown(i.Counts), int64(i.Chunks), i.ID)
 	})
 	return err
