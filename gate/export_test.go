@@ -32,8 +32,9 @@ type TestService struct {
 	H2C          bool
 	PageOnly     bool
 
-	Dial    func() (net.Conn, error) // in place of Upstream
-	Metrics *prometheus.Registry     // nil is one of its own
+	Dial    func() (net.Conn, error)        // in place of Upstream
+	Listen  func(net.Listener) net.Listener // in place of the listener; nil is that
+	Metrics *prometheus.Registry            // nil is one of its own
 }
 
 type dialTo string
@@ -90,6 +91,9 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		s.rpc.SetReady(s.edge.Ready())
 		go s.rpc.Run()
 	}
+	if t.Listen != nil {
+		ln = t.Listen(ln)
+	}
 	l := newListener(ln, kind, new(conns))
 	l.service.Store(s)
 	go l.accept()
@@ -117,6 +121,9 @@ func SPOEForTest(e *edge.Edge) func(frames []byte) {
 }
 
 func (t *TestListener) Addr() string { return t.l.Addr().String() }
+
+// End has it take no more connections.
+func (t *TestListener) End() { t.l.end() }
 
 func (t *TestListener) Open() int64 { return t.l.open.open.Load() }
 

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -21,19 +19,24 @@ type listener struct {
 	closing atomic.Bool
 	// handed: another process has it too, and takes what waits there.
 	handed atomic.Bool
-	deaf   atomic.Bool  // it takes no more
-	taken  atomic.Int64 // its connections
+	ending chan struct{} // closed when closing is set
+	deaf   chan struct{} // closed when accept takes no more
+	taken  atomic.Int64  // its connections
 	held   held
 }
 
+// newListener makes one; accept must run then.
 func newListener(ln net.Listener, kind Scheme, open *conns) *listener {
-	return &listener{Listener: ln, kind: kind, open: open, crew: newCrew()}
+	return &listener{
+		Listener: ln, kind: kind, open: open, crew: newCrew(),
+		ending: make(chan struct{}), deaf: make(chan struct{}),
+	}
 }
 
 // accept takes connections until the listener is closed. Where the process has
 // no descriptor left, it waits: the others must end first.
 func (l *listener) accept() {
-	defer l.deaf.Store(true)
+	defer close(l.deaf)
 	for pause := time.Duration(0); ; {
 		c, err := l.Listener.Accept()
 		switch {
@@ -59,7 +62,10 @@ const (
 func (l *listener) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	<-t.C
+	select {
+	case <-t.C:
+	case <-l.ending:
+	}
 }
 
 // take has a connection served. It counts as open from now on, so that nobody who
@@ -74,48 +80,6 @@ func (l *listener) take(c net.Conn) {
 func (l *listener) gone() {
 	l.open.open.Add(-1)
 	l.taken.Add(-1)
-}
-
-// over reports whether it has ended, and all its connections have.
-func (l *listener) over() bool { return l.deaf.Load() && l.taken.Load() == 0 }
-
-// end takes no more connections than those that have come already: closing resets
-// what waits to be accepted, and with it what its clients have asked.
-func (l *listener) end() {
-	if !l.closing.Swap(true) {
-		if !l.handed.Load() {
-			l.takeWaiting()
-		}
-		l.crew.end()
-	}
-	l.Close()
-}
-
-// mostWaiting bounds how many are taken at the end: Linux lets no more wait, unless
-// somebody has changed that (net.core.somaxconn).
-const mostWaiting = 4096
-
-// takeWaiting takes the connections that wait to be accepted. What comes behind the
-// last look is lost, as is all that no descriptor is left for.
-func (l *listener) takeWaiting() {
-	s, ok := l.Listener.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return
-	}
-	for range mostWaiting {
-		var f *os.File
-		if err := raw.Control(func(fd uintptr) { f = sysAccept(fd) }); err != nil || f == nil {
-			return
-		}
-		if c, err := net.FileConn(f); err == nil {
-			l.take(c)
-		}
-		f.Close()
-	}
 }
 
 // serve serves one connection until it has ended, or rests.

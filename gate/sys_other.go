@@ -24,3 +24,7 @@ func sysReadable(uintptr) bool { return true }
 func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errors.ErrUnsupported }
 
 func sysAccept(uintptr) *os.File { return nil }
+
+func sysDup(uintptr) int { return -1 }
+
+func sysClose(int) {}

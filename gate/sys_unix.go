@@ -39,3 +39,14 @@ func sysAccept(fd uintptr) *os.File {
 		}
 	}
 }
+
+// sysDup returns another descriptor of a socket; below 0 where there can be none.
+func sysDup(fd uintptr) int {
+	n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func sysClose(fd int) { _ = unix.Close(fd) }

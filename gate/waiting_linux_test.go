@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/icpgate/icpgate/gate"
 )
 
 // TestWaitingServed: who has connected and is not accepted yet, since no descriptor
@@ -42,5 +45,49 @@ func TestWaitingServed(t *testing.T) {
 				p.log.await(t, "msg=ended")
 			}
 		})
+	}
+}
+
+// lateListener is a listener to which a client comes when it is being closed, and
+// which accepts nobody.
+type lateListener struct {
+	*net.TCPListener
+	come   func()
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *lateListener) Close() error {
+	l.once.Do(func() {
+		l.come()
+		close(l.closed)
+	})
+	return l.TCPListener.Close()
+}
+
+// TestLateServed: who comes while a listener is being closed is served as well: the
+// last look is behind all else.
+func TestLateServed(t *testing.T) {
+	var c net.Conn
+	l := serve(t, gate.TestService{Upstream: newOrigin(t, new(seen)), Listen: func(ln net.Listener) net.Listener {
+		return &lateListener{TCPListener: ln.(*net.TCPListener), closed: make(chan struct{}), come: func() { c = dialTCP(t, ln.Addr().String()) }}
+	}})
+	l.End()
+	if c == nil {
+		t.Fatal("nobody came; this shows nothing")
+	}
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+	status, err := bufio.NewReader(c).ReadString('\n')
+	if !strings.HasPrefix(status, "HTTP/1.1 200 ") {
+		t.Errorf("got %q, %v; want an answer", status, err)
+	}
+	if late, err := net.Dial("tcp", l.Addr()); err == nil {
+		late.Close()
+		t.Error("somebody still listens")
 	}
 }
