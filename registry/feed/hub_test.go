@@ -82,6 +82,9 @@ func (s *service) follow(t testing.TB, dir, url string, o feed.FollowOptions) *e
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.Silence == 0 { // no hub of these tests beats by itself
+		o.Silence = 10 * time.Minute
+	}
 	o.Keys, o.BackOff, o.BackOffMost, o.Jitter, o.Report = feed.Trust(s.signer), time.Millisecond, 20*time.Millisecond, -1, -1
 	o.Changed = func(feed.FollowStatus) {
 		select {
@@ -106,7 +109,7 @@ func (e *edge) stop() {
 // await waits until the status is as wanted.
 func (e *edge) await(what string, ok func(feed.FollowStatus) bool) {
 	e.t.Helper()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(2 * time.Minute)
 	defer limit.Stop()
 	for !ok(e.f.Status()) {
 		select {
@@ -329,7 +332,7 @@ func TestHubSettles(t *testing.T) {
 	defer stuck.Body.Close()
 	for range 20 {
 		s.publish(3)
-		limit, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		limit, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		s.hub.Settle(limit, s.rev)
 		if limit.Err() != nil {
 			t.Fatal("the streams did not settle")
