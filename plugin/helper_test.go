@@ -1,15 +1,9 @@
 package icp_test
 
 import (
-	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"testing"
 
 	"github.com/miekg/dns"
 )
@@ -61,42 +55,3 @@ func trimID(s string) string {
 }
 
 func prefixOf(s string) netip.Prefix { return netip.MustParsePrefix(s) }
-
-// freeAddr is an address of loopback that nobody listens on, by TCP or UDP, and that
-// is given once. Where all of 127.0.0.0/8 is this machine, as on Linux, its host is
-// one of this process alone: on 127.0.0.1 anybody's connection might take the port
-// before who it is for.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	host := own()
-	for range 1000 {
-		addr := net.JoinHostPort(host, strconv.Itoa(20000+int(triedPorts.Add(1))))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		l.Close()
-		if u, err := net.ListenPacket("udp", addr); err == nil {
-			u.Close()
-			return addr
-		}
-	}
-	t.Fatalf("no port of %s is free for TCP and UDP", host)
-	return ""
-}
-
-// triedPorts is how many ports were tried, from a first one that the system gives
-// nobody by itself.
-var triedPorts atomic.Int32
-
-// own is a host of loopback for this process.
-var own = sync.OnceValue(func() string {
-	pid := os.Getpid()
-	host := netip.AddrFrom4([4]byte{127, byte(64 | pid>>16&63), byte(pid >> 8), byte(pid)}).String()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "127.0.0.1"
-	}
-	l.Close()
-	return host
-})

@@ -10,6 +10,8 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/internal/loopback"
 )
 
 // get asks an admin listener; headers are pairs.
@@ -38,7 +40,7 @@ func get(t *testing.T, url string, headers ...string) (*http.Response, string) {
 // says, for both blocks at one address.
 func TestAdmin(t *testing.T) {
 	w := newWorld(t)
-	admin := freeAddr(t)
+	admin := loopback.Free(t)
 	up := newUpstream(t, "www.admin-unfiled.test. 60 IN A "+ours)
 	s := w.start(t, `a.test:0 {
 		SERVER
@@ -86,7 +88,7 @@ func TestAdmin(t *testing.T) {
 // leaves it, and one to another address moves it.
 func TestAdminReload(t *testing.T) {
 	w := newWorld(t)
-	first, second := freeAddr(t), freeAddr(t)
+	first, second := loopback.Free(t), loopback.Free(t)
 	corefile := func(option string) caddy.Input {
 		return w.corefile(".:0 {\nSERVER\nICP(" + option + ")\nwhoami\n}")
 	}

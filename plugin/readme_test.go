@@ -8,6 +8,7 @@ import (
 
 	"github.com/coredns/caddy/caddyfile"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry/edge"
 )
 
@@ -38,7 +39,7 @@ func TestReadme(t *testing.T) {
 	for _, f := range fences {
 		// The examples listen on the usual port of every address.
 		corefile := strings.Replace(f[1], ". {", ".:0 {\nSERVER", 1)
-		s := w.start(t, strings.Replace(corefile, ":9154", freeAddr(t), 1))
+		s := w.start(t, strings.Replace(corefile, ":9154", loopback.Free(t), 1))
 		s.stop()
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	icp "github.com/icpgate/icpgate/plugin"
 	"github.com/icpgate/icpgate/registry"
 )
@@ -36,7 +37,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	w.registry(t, filed()...)
 	w.file(t, "exempt", "# nobody\n")
 	// After a reload the address must be the same.
-	host, port := hostPort(freeAddr(t))
+	host, port := hostPort(loopback.Free(t))
 	corefile := func(lines string) string {
 		return ".:" + port + " {\nbind " + host + "\nroot " + w.dir + "\nICP(exempt ./exempt\n" + lines + ")\ncache\nforward . " + up.addr + "\n}"
 	}

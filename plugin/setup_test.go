@@ -9,6 +9,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 	"github.com/icpgate/icpgate/registry/index"
@@ -83,7 +84,7 @@ func TestBlocks(t *testing.T) {
 // it is; all of them tell the same.
 func TestReadyOfAllBlocks(t *testing.T) {
 	w := newWorld(t)
-	addr := freeAddr(t)
+	addr := loopback.Free(t)
 	ready := fmt.Sprintf("ready %s {\nmonitor continuously\n}", addr)
 	w.start(t, "a.test:0 {\nSERVER\n"+ready+"\nICP\nwhoami\n}\nb.test:0 {\nSERVER\n"+ready+"\nICP(fail closed)\nwhoami\n}")
 	wantStatus(t, addr, http.StatusOK)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -134,8 +135,9 @@ func wantAddress(t *testing.T, m *dns.Msg, addr string) {
 // once that very process answers.
 func start(t *testing.T, coredns, dir, corefile string) string {
 	t.Helper()
-	port, token := freePort(t), filepath.Base(dir)+"-"+filepath.Base(filepath.Dir(dir))
-	writeFile(t, filepath.Join(dir, "Corefile"), strings.Replace(corefile, ". {", ".:"+port+" {\n\tbind 127.0.0.1\n\tchaos "+token, 1))
+	addr, token := loopback.Free(t), filepath.Base(dir)+"-"+filepath.Base(filepath.Dir(dir))
+	host, port, _ := net.SplitHostPort(addr) // it has both
+	writeFile(t, filepath.Join(dir, "Corefile"), strings.Replace(corefile, ". {", ".:"+port+" {\n\tbind "+host+"\n\tchaos "+token, 1))
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, coredns, "-quiet")
 	cmd.Dir = dir
@@ -147,7 +149,7 @@ func start(t *testing.T, coredns, dir, corefile string) string {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cancel(); <-ended })
-	for addr := "127.0.0.1:" + port; ; {
+	for {
 		q := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
 		q.Question[0].Qclass = dns.ClassCHAOS
 		if m, _, err := (&dns.Client{Timeout: time.Second}).Exchange(q, addr); err == nil && strings.Contains(m.String(), token) {
@@ -200,26 +202,6 @@ func startUpstream(t *testing.T, lines ...string) string {
 	go func() { _ = srv.ActivateAndServe(); close(done) }()
 	t.Cleanup(func() { conn.Close(); <-done })
 	return conn.LocalAddr().String()
-}
-
-// freePort returns a port on 127.0.0.1 that nobody uses by TCP or UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			u.Close()
-			_, port, _ := net.SplitHostPort(l.Addr().String())
-			return port
-		}
-	}
-	t.Fatal("no port on 127.0.0.1 is free for TCP and UDP")
-	return ""
 }
 
 func writeFile(t *testing.T, path, text string) {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
 )
@@ -275,13 +276,7 @@ func TestAdminHidesSecrets(t *testing.T) {
 
 // TestAdminListens: the listener is there as long as one Edge names it.
 func TestAdminListens(t *testing.T) {
-	// A host of loopback that is this process's own, where there are such: of
-	// 127.0.0.1 anybody's connection might take the port when it is given up.
-	pid := os.Getpid()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64|pid>>16&63, pid>>8&255, pid&255))
-	if err != nil {
-		l, err = net.Listen("tcp", "127.0.0.1:0")
-	}
+	l, err := net.Listen("tcp", loopback.Free(t))
 	if err != nil {
 		t.Fatal(err)
 	}
