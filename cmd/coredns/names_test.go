@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/icpgate/icpgate/bench/corpus"
+	"github.com/icpgate/icpgate/internal/loopback"
 )
 
 // TestNames drives thousands of names through the built programs: all filed,
@@ -34,7 +35,6 @@ func TestNames(t *testing.T) {
 	build(t, dir, "coredns", "icp-registry")
 	importNames(t, dir, names)
 	addr := startCoreDNS(t, dir, fmt.Sprintf(`. {
-	bind 127.0.0.1
 	icp {
 		registry %[1]s/registry.icp
 		mainland %[1]s/mainland.txt
@@ -197,9 +197,10 @@ func importNames(t *testing.T, dir string, names []string) {
 func startCoreDNS(t *testing.T, dir, corefile string, before func()) string {
 	t.Helper()
 	before()
-	port, token := freePort(t), fmt.Sprint(rand.Uint64())
+	addr, token := loopback.Free(t), fmt.Sprint(rand.Uint64())
+	host, port, _ := net.SplitHostPort(addr) // it has both
 	path := filepath.Join(dir, "Corefile")
-	corefile = strings.Replace(corefile, ". {", ".:"+port+" {\n\tchaos "+token, 1)
+	corefile = strings.Replace(corefile, ". {", ".:"+port+" {\n\tbind "+host+"\n\tchaos "+token, 1)
 	if err := os.WriteFile(path, []byte(corefile), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,6 @@ func startCoreDNS(t *testing.T, dir, corefile string, before func()) string {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { cancel(); <-ended })
-	addr := "127.0.0.1:" + port
 	client, who := &dns.Client{Timeout: time.Second}, new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
 	who.Question[0].Qclass = dns.ClassCHAOS
 	for {
@@ -227,26 +227,6 @@ func startCoreDNS(t *testing.T, dir, corefile string, before func()) string {
 		default:
 		}
 	}
-}
-
-// freePort returns a port on 127.0.0.1 that nobody uses by TCP or UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
-			u.Close()
-			_, port, _ := net.SplitHostPort(l.Addr().String())
-			return port
-		}
-	}
-	t.Fatal("no port on 127.0.0.1 is free for TCP and UDP")
-	return ""
 }
 
 // startUpstream answers every A and AAAA question with an address out of the
@@ -316,16 +296,7 @@ type answer struct {
 func (c *client) ask(t *testing.T, name string) (a answer) {
 	t.Helper()
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		q := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
-		q.SetEdns0(1232, false)
-		_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
-		if err := c.conn.WriteMsg(q); err != nil {
-			t.Fatal(err)
-		}
-		r, err := c.conn.ReadMsg()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		r := c.exchange(t, name, qtype)
 		for _, rr := range r.Answer {
 			if rr.Header().Rrtype == dns.TypeA || rr.Header().Rrtype == dns.TypeAAAA {
 				a.address = true
@@ -340,6 +311,32 @@ func (c *client) ask(t *testing.T, name string) (a answer) {
 		}
 	}
 	return a
+}
+
+// exchange asks one question, again where the answer to it is lost or comes after
+// CoreDNS has waited for the zone in vain.
+func (c *client) exchange(t *testing.T, name string, qtype uint16) *dns.Msg {
+	t.Helper()
+	for tries := 1; ; tries++ {
+		q := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
+		q.SetEdns0(1232, false)
+		begun := time.Now()
+		_ = c.conn.SetDeadline(begun.Add(20 * time.Second))
+		if err := c.conn.WriteMsg(q); err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.conn.ReadMsg()
+		for err == nil && r.Id != q.Id { // to an earlier one
+			r, err = c.conn.ReadMsg()
+		}
+		late := time.Since(begun) > patience
+		if err == nil && (r.Rcode != dns.RcodeServerFailure || !late) {
+			return r
+		}
+		if !late || tries == 6 {
+			t.Fatalf("%s: got %v, %v", name, r, err)
+		}
+	}
 }
 
 func readLines(t *testing.T, file string) (lines []string) {

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/icpgate/icpgate/internal/loopback"
 )
 
 // TestBehindRelay has CoreDNS follow a relay that follows a registry of record, all
@@ -41,7 +44,6 @@ func TestBehindRelay(t *testing.T) {
 	endRelay, relay := startRegistry(t, dir, asRelay...)
 	writeLines(t, file("mainland.txt"), []string{"203.0.113.0/24"})
 	coredns := startCoreDNS(t, dir, fmt.Sprintf(`. {
-	bind 127.0.0.1
 	icp {
 		registry %[2]s key %[1]s/origin/signing.pub.pem token %[3]s
 		state %[1]s/state
@@ -69,7 +71,7 @@ func TestBehindRelay(t *testing.T) {
 func startRegistry(t *testing.T, dir string, args ...string) (end func(), url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "icp-registry"), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "icp-registry"), append([]string{"serve", "--listen", net.JoinHostPort(loopback.Host(), "0")}, args...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
