@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
 )
@@ -42,7 +44,7 @@ func newChain(t *testing.T) *chain {
 		args := []string{"--dir", filepath.Join(in, "registry")}
 		token(t, in, "edge", "feed,coverage,sightings,status", args...)
 		token(t, in, "ann", "read,write,admin", args...)
-		args = append(args, "--admin", freeAddress(t), "--listen", "127.0.0.1:0")
+		args = append(args, "--admin", loopback.Free(t), "--listen", net.JoinHostPort(loopback.Host(), "0"))
 		if i > 0 {
 			args = append(args, "--upstream", c.at[i-1], "--upstream-key", c.keys(), "--upstream-token", filepath.Join(dir, name[i-1], "edge.txt"))
 		}
@@ -202,7 +204,7 @@ func TestGateBehindRelays(t *testing.T) {
 	gate := startGate(t, program, conf)
 	until := func(want int, when string) {
 		t.Helper()
-		limit := time.Now().Add(60 * time.Second)
+		limit := time.Now().Add(5 * time.Minute)
 		for {
 			got := askGate(t, gate, "www.example.com")
 			if got == want {

@@ -78,7 +78,7 @@ func TestASignalEndsTestRules(t *testing.T) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	kill := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := cmd.Wait(); err == nil || err.Error() != "signal: interrupt" {
 		t.Errorf("got %v; want it ended by the signal", err)

@@ -22,7 +22,8 @@ func TestPublishingFails(t *testing.T) {
 	token(t, dir, "ann", "read,import", where...)
 	_, url := startServe(t, append([]string{"--listen", "127.0.0.1:0"}, where...)...)
 	r := &remote{t, url, dir}
-	db, err := sql.Open("sqlite", filepath.Join(dir, "registry", "registry.db"))
+	// The service may be writing at the moment: this waits for it.
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "registry", "registry.db")+"?_pragma=busy_timeout(60000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestPublishingFails(t *testing.T) {
 	if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "icp-registry", "import", path, "--why", "a list", "--yes", "--server", url, "--token-file", filepath.Join(dir, "ann.txt"))
 	out, err := cmd.CombinedOutput()

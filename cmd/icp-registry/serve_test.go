@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/internal/loopback"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
 )
@@ -23,7 +23,7 @@ import (
 func TestServe(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "registry")
 	token := strings.TrimSpace(runOut(t, "token", "create", "edge-1", "--scope", "edge", "--dir", dir))
-	admin := freeAddress(t)
+	admin := loopback.Free(t)
 	cmd, url := startServe(t, "--dir", dir, "--listen", "127.0.0.1:0", "--admin", admin, "--pprof")
 	keys, err := feed.OpenKeys(filepath.Join(dir, "signing.pub.pem"))
 	if err != nil {
@@ -94,7 +94,7 @@ func startServing(t *testing.T, args ...string) (*exec.Cmd, string, <-chan strin
 // awaitLine reads a log up to a line that holds a text.
 func awaitLine(t *testing.T, said <-chan string, text string) string {
 	t.Helper()
-	limit := time.NewTimer(60 * time.Second)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	all := ""
 	for {
@@ -110,17 +110,6 @@ func awaitLine(t *testing.T, said <-chan string, text string) string {
 			t.Fatalf("the service did not say %q, but %s", text, all)
 		}
 	}
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // terminate ends a service in order.
@@ -174,7 +163,7 @@ func followAt(t *testing.T, url, token, dir string, keys *feed.Keys) (*feed.Repl
 // await waits until the edge is as wanted.
 func (e *following) await(what string, ok func() bool) {
 	e.t.Helper()
-	limit := time.NewTimer(60 * time.Second)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	for !ok() {
 		select {

@@ -98,7 +98,7 @@ func TestServeRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	stream, err := one.Feed(ctx, m.Revision)
 	if err != nil {
@@ -224,7 +224,7 @@ func TestServeRevokedBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	stream, err := one.Feed(ctx, m.Revision)
 	if err != nil {
