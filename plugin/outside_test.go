@@ -11,7 +11,7 @@ import (
 	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // get asks an admin listener; headers are pairs.

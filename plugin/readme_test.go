@@ -8,7 +8,7 @@ import (
 
 	"github.com/coredns/caddy/caddyfile"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 	"github.com/icpgate/icpgate/registry/edge"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 	icp "github.com/icpgate/icpgate/plugin"
 	"github.com/icpgate/icpgate/registry"
 )

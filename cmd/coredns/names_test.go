@@ -20,7 +20,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/icpgate/icpgate/bench/corpus"
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // TestNames drives thousands of names through the built programs: all filed,

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // TestBehindRelay has CoreDNS follow a relay that follows a registry of record, all

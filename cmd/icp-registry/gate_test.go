@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
 )

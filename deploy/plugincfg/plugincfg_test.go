@@ -17,7 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/index"
 )

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/icpgate/icpgate/internal/loopback"
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // TestFree: every address is another one, of loopback, and can be listened on by TCP
