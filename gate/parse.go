@@ -223,13 +223,13 @@ func (p *parser) note(what string) {
 }
 
 // errUsage is the error of a wrong number of arguments.
-func errUsage(name string, got int) error {
+func errUsage(name string, args []string) error {
 	for _, d := range directives {
 		if d.name == name {
-			return fmt.Errorf("%d arguments; expect %s %s", got, d.name, d.usage)
+			return fmt.Errorf("%s; expect %s %s", edge.Given(args), d.name, d.usage)
 		}
 	}
-	return fmt.Errorf("%d arguments", got)
+	return errors.New(edge.Given(args))
 }
 
 func (p *parser) join(path string) string {

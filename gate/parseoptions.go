@@ -18,7 +18,7 @@ import (
 func switchOption(field func(*Server) *bool, off, on string) func(*parser, []string) error {
 	return func(p *parser, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("%d arguments; expect %s or %s", len(args), off, on)
+			return fmt.Errorf("%s; expect %s or %s", edge.Given(args), off, on)
 		}
 		i, err := edge.Word(args[0], []string{off, on})
 		*field(&p.s) = i == 1
@@ -45,7 +45,7 @@ func (p *parser) serves(args []string) error {
 		}
 	}
 	if len(addrs) == 0 {
-		return errUsage("serves", len(addrs))
+		return errUsage("serves", addrs)
 	}
 	if addrs[0] == "mainland" {
 		if len(addrs) > 1 {
@@ -77,7 +77,7 @@ func (p *parser) servesAddrs(addrs []string) error {
 // peers reads who may ask.
 func (p *parser) peers(args []string) (err error) {
 	if len(args) == 0 {
-		return errUsage("peers", 0)
+		return errUsage("peers", nil)
 	}
 	p.s.Peers, err = prefixes(args)
 	return err
@@ -86,7 +86,7 @@ func (p *parser) peers(args []string) (err error) {
 // proxyProtocol reads which peers send a PROXY header.
 func (p *parser) proxyProtocol(args []string) (err error) {
 	if len(args) < 2 {
-		return errUsage("proxy-protocol", len(args))
+		return errUsage("proxy-protocol", args)
 	}
 	if _, err := edge.Word(args[0], []string{"require"}); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (p *parser) proxyProtocol(args []string) (err error) {
 // originalDst reads how connections are turned to the gate.
 func (p *parser) originalDst(args []string) error {
 	if len(args) == 0 {
-		return errUsage("original-dst", 0)
+		return errUsage("original-dst", nil)
 	}
 	i, err := edge.Word(args[0], originalWords)
 	if err != nil {
@@ -126,7 +126,7 @@ func (p *parser) originalDst(args []string) error {
 // tls reads one certificate.
 func (p *parser) tls(args []string) error {
 	if len(args) < 2 || len(args) > 3 {
-		return errUsage("tls", len(args))
+		return errUsage("tls", args)
 	}
 	if len(args) == 3 {
 		if _, err := edge.Word(args[2], []string{"page"}); err != nil {
@@ -158,7 +158,7 @@ func (p *parser) tls(args []string) error {
 // block reads what a blocked client gets.
 func (p *parser) block(args []string) error {
 	if len(args) == 0 {
-		return errUsage("block", 0)
+		return errUsage("block", nil)
 	}
 	i, err := edge.Word(args[0], blockWords)
 	if err != nil {
@@ -232,12 +232,12 @@ func (p *parser) established(args []string) (err error) {
 			return err
 		}
 	}
-	return errUsage("established", len(args))
+	return errUsage("established", args)
 }
 
 func (p *parser) upgrade(args []string) error {
 	if len(args) == 0 {
-		return errUsage("upgrade", 0)
+		return errUsage("upgrade", nil)
 	}
 	for _, token := range args {
 		i, err := edge.Word(token, []string{"websocket", "off"})
@@ -254,7 +254,7 @@ func (p *parser) upgrade(args []string) error {
 
 func (p *parser) forwarded(args []string) error {
 	if len(args) != 1 {
-		return errUsage("forwarded", len(args))
+		return errUsage("forwarded", args)
 	}
 	i, err := edge.Word(args[0], forwardedWords)
 	p.s.Forwarded = Forwarded(i)

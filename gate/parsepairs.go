@@ -30,7 +30,7 @@ type pair struct {
 // pairs reads a list of words with values, each word once in the block.
 func (p *parser) pairs(directive string, args []string, legal []pair) error {
 	if len(args) == 0 {
-		return errUsage(directive, 0)
+		return errUsage(directive, nil)
 	}
 	for len(args) > 0 {
 		i := slices.IndexFunc(legal, func(l pair) bool { return l.name == args[0] })

@@ -217,7 +217,7 @@ func parseUntil(s string) (int64, error) {
 // that name happens to lie there.
 func (p *parser) exempt(args []string) error {
 	if len(args) == 0 {
-		return errUsage("exempt", 0)
+		return errUsage("exempt", nil)
 	}
 	if strings.ContainsRune(args[0], '/') || strings.ContainsRune(args[0], filepath.Separator) {
 		return p.exemptFile(args)

@@ -47,7 +47,7 @@ const maxConfirm = 3
 
 func (p *parser) mainland(args []string) error {
 	if len(args) < 1 || len(args) > 2 {
-		return errUsage("mainland", len(args))
+		return errUsage("mainland", args)
 	}
 	full, err := p.file(args[0])
 	if err != nil {
@@ -66,7 +66,7 @@ func (p *parser) mainland(args []string) error {
 
 func (p *parser) nat64(args []string) error {
 	if len(args) == 0 {
-		return errUsage("nat64", 0)
+		return errUsage("nat64", nil)
 	}
 	for _, a := range args {
 		prefix, err := netip.ParsePrefix(a)
@@ -101,7 +101,7 @@ func (p *parser) confirm(args []string) error {
 
 func (p *parser) block(args []string) error {
 	if len(args) == 0 {
-		return errUsage("block", 0)
+		return errUsage("block", nil)
 	}
 	i, err := Word(args[0], actionWords)
 	if err != nil {
@@ -132,7 +132,7 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 func (p *parser) clients(args []string) error {
 	if len(args) < 2 {
-		return errUsage("clients", len(args))
+		return errUsage("clients", args)
 	}
 	i, err := Word(args[0], treatmentWords[1:])
 	if err != nil {

@@ -47,7 +47,7 @@ func (p *parser) cache(args []string) error {
 // registry reads where the registry comes from.
 func (p *parser) registry(args []string) error {
 	if len(args) == 0 {
-		return errUsage("registry", 0)
+		return errUsage("registry", nil)
 	}
 	if strings.Contains(args[0], "://") {
 		return p.service(args[0], args[1:])
@@ -147,7 +147,7 @@ func (p *parser) thinTimeout(args []string) error {
 
 func (p *parser) maxStale(args []string) (err error) {
 	if len(args) < 1 || len(args) > 2 {
-		return errUsage("max-stale", len(args))
+		return errUsage("max-stale", args)
 	}
 	if p.cfg.MaxStale, err = duration(args[0], "72h"); err != nil || len(args) == 1 {
 		return err

@@ -141,7 +141,7 @@ const (
 // structured reads CODE contact URI... [organisation TEXT] [lang TAG].
 func (p *parser) structured(args []string) error {
 	if len(args) == 0 {
-		return errUsage("structured-error", 0)
+		return errUsage("structured-error", nil)
 	}
 	code, err := Number("code", args[0], minOption, maxOption)
 	if err != nil {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,19 +128,31 @@ func (p *parser) once(what string) error {
 }
 
 // errUsage is the error of a wrong number of arguments.
-func errUsage(name string, got int) error {
+func errUsage(name string, args []string) error {
 	for _, o := range options {
 		if o.name == name {
-			return fmt.Errorf("%d arguments; expect %s %s", got, o.name, o.usage)
+			return fmt.Errorf("%s; expect %s %s", Given(args), o.name, o.usage)
 		}
 	}
-	return fmt.Errorf("%d arguments", got)
+	return errors.New(Given(args))
+}
+
+// Given quotes the arguments of a line for the error that refuses them.
+func Given(args []string) string {
+	if len(args) == 0 {
+		return "no argument"
+	}
+	s := "arguments"
+	if len(args) == 1 {
+		s = "argument"
+	}
+	return fmt.Sprintf("%s %q", s, args[:min(len(args), 4)])
 }
 
 // single returns the only argument.
 func single(name string, args []string) (string, error) {
 	if len(args) != 1 {
-		return "", errUsage(name, len(args))
+		return "", errUsage(name, args)
 	}
 	return args[0], nil
 }
@@ -172,7 +185,7 @@ func (p *parser) join(path string) string {
 func fileOption(field func(*Config) *string) func(*parser, []string) error {
 	return func(p *parser, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("%d arguments; expect one FILE", len(args))
+			return fmt.Errorf("%s; expect one FILE", Given(args))
 		}
 		full, err := p.file(args[0])
 		*field(&p.cfg) = full
@@ -189,7 +202,7 @@ const maxSeconds = 7 * 24 * 3600
 func secondsOption(field func(*Config) *uint32) func(*parser, []string) error {
 	return func(p *parser, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("%d arguments; expect one number of seconds", len(args))
+			return fmt.Errorf("%s; expect one number of seconds", Given(args))
 		}
 		n, err := Number("seconds", args[0], 1, maxSeconds)
 		*field(&p.cfg) = uint32(n)
@@ -210,17 +223,30 @@ func knobOption(knob string) func(*parser, []string) error {
 
 // policy reads one knob a line.
 func (p *parser) policy(args []string) error {
-	if len(args) != 2 {
-		return errUsage("policy", len(args))
+	if len(args) == 0 {
+		return errUsage("policy", nil)
 	}
 	knob := args[0]
 	if _, err := Word(knob, policyKnobs); err != nil {
 		return fmt.Errorf("unknown knob %q; expect %s", knob, registry.AnyOf(policyKnobs))
 	}
+	if len(args) != 2 {
+		return fmt.Errorf("%s: %s; expect %s", knob, Given(args[1:]), registry.AnyOf(valuesOf(knob)))
+	}
 	if err := p.cfg.Policy.Set(knob, args[1]); err != nil {
 		return err
 	}
 	return p.once("policy " + knob)
+}
+
+// valuesOf returns the words that a knob takes.
+func valuesOf(knob string) []string {
+	for name, values := range registry.Knobs() {
+		if name == knob {
+			return values
+		}
+	}
+	return nil
 }
 
 // policyKnobs are the knobs that a policy line sets; fail, mode and mixed have
