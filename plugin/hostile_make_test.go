@@ -40,7 +40,8 @@ var (
 	// ownNames are those whose addresses a filed name may have beside its own.
 	ownNames   = []string{"accessed.test.", "mail.accessed.test.", "WWW.Accessed.Test."}
 	addresses4 = []string{ours, abroad, theirs, nobodys, private, ourCDN}
-	addresses6 = []string{ours6, abroad6, mapped, "2002:cb00:7101::1", "::ffff:203.0.113.1", "64:ff9b:1:1::cb00:7101",
+	addresses6 = []string{ours6, abroad6, mapped, "2002:cb00:7101::1", "::ffff:203.0.113.1", "64:ff9b:1:1::cb00:7101", "64:ff9b:1:cb00:71:100::",
+		"64:ff9b:1:2:cb:71:100::",
 		"2001:0:0:0:0:0:34ff:8efe", "fd00::1", "2001:db8:86:ffff:ffff:ffff:ffff:ffff"}
 	askedTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY, dns.TypeMX, dns.TypeNS, dns.TypeSRV,
 		dns.TypeTXT, dns.TypeCNAME, dns.TypeSOA, dns.TypeDNAME, dns.TypePTR, 4711}

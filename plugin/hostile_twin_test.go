@@ -145,6 +145,10 @@ func leadsTo(a netip.Addr) netip.Addr {
 		return netip.AddrFrom4([4]byte(b[2:6]))
 	case strings.HasPrefix(hex, "20010000"):
 		return netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})
+	case strings.HasPrefix(hex, "0064ff9b0001cb0000710"):
+		return netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]})
+	case strings.HasPrefix(hex, "0064ff9b0001000200cb0071"):
+		return netip.AddrFrom4([4]byte(b[9:13]))
 	case strings.HasPrefix(hex, "0064ff9b0001"), strings.HasPrefix(hex, "0064ff9b0000000000000000"):
 		return last
 	}

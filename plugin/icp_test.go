@@ -133,6 +133,8 @@ func TestVerdicts(t *testing.T) {
 		{"translated by a local prefix", "unfiled.test", "64:ff9b:1:2::cb00:7101", "icp: not filed"},
 		{"Teredo", "unfiled.test", "2001:0:1:2:3:4:34ff:8efe", "icp: not filed"},
 		{"translated abroad", "unfiled.test", "64:ff9b::c633:6401", ""},
+		{"translated by a local prefix of 48 bits", "unfiled.test", "64:ff9b:1:cb00:71:100::", "icp: not filed"},
+		{"translated by a local prefix of 64 bits", "unfiled.test", "64:ff9b:1:2:cb:71:100::", "icp: not filed"},
 		{"mapped", "unfiled.test", "::ffff:203.0.113.1", "icp: not filed"},
 		{"IPv6", "unfiled.test", ours6, "icp: not filed"},
 		{"IPv6 and filed", "accessed.test", ours6, ""},

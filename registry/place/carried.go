@@ -21,10 +21,8 @@ func (t *Table) carried(a netip.Addr) netip.Addr {
 	}
 	a = a.WithZone("")
 	b := a.As16()
-	for _, p := range t.nat64 {
-		if p.Contains(a) {
-			return embedded(&b, p.Bits())
-		}
+	if p, ok := t.configured(a); ok {
+		return embedded(&b, p.Bits())
 	}
 	switch [2]byte(b[:2]) {
 	case [2]byte{}:
@@ -44,6 +42,16 @@ func (t *Table) carried(a netip.Addr) netip.Addr {
 		}
 	}
 	return a
+}
+
+// configured returns the prefix of the operator's own translators that a is in.
+func (t *Table) configured(a netip.Addr) (netip.Prefix, bool) {
+	for _, p := range t.nat64 {
+		if p.Contains(a) {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
 }
 
 // tunnelled returns the IPv4 address of the host behind an ISATAP router: the last
@@ -70,9 +78,10 @@ var (
 	teredo     = netip.MustParsePrefix("2001::/32")
 	// wellKnownNAT64 is the Well-Known Prefix of RFC 6052 §2.1.
 	wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
-	// localNAT64 is set aside for local use by RFC 8215; networks take /96 prefixes
-	// out of it. One that uses another length has to be configured.
-	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
+	// localNAT64 is set aside for local use by RFC 8215; most networks take /96 prefixes
+	// out of it. The others that RFC 6052 has room for are localNAT64Bits.
+	localNAT64     = netip.MustParsePrefix("64:ff9b:1::/48")
+	localNAT64Bits = [...]int{48, 56, 64}
 )
 
 // carrier reports whether all addresses of p carry an IPv4 one by themselves, so

@@ -87,6 +87,43 @@ func TestNAT64(t *testing.T) {
 	}
 }
 
+// TestLocalNAT64: networks cut the prefix of RFC 8215 as they like, so each length of
+// RFC 6052 is read; but where the operator has said the length, only that.
+func TestLocalNAT64(t *testing.T) {
+	s := sources(t, "192.0.2.33 aliyun ecs cn-beijing\n198.51.100.0/24 - - - overseas", "")
+	tab := table(t, s)
+	for addr, want := range map[string]registry.Place{
+		"64:ff9b:1:c000:2:2100::":       registry.Mainland, // /48
+		"64:ff9b:1:c000:2:2100:1:1":     registry.Mainland, // and a suffix, which translators skip
+		"64:ff9b:1:abc0:0:221::":        registry.Mainland, // /56
+		"64:ff9b:1:abcd:c0:2:2100::":    registry.Mainland, // /64
+		"64:ff9b:1:abcd:ffc0:2:2100::":  registry.Mainland, // the eighth byte is skipped, too
+		"64:ff9b:1:abcd::192.0.2.33":    registry.Mainland, // /96
+		"64:ff9b:1:c000:2:2200::":       registry.Private,
+		"64:ff9b:1:abcd::198.51.100.7":  registry.Overseas,
+		"64:ff9b:1::198.51.100.7":       registry.Overseas,
+		"64:ff9b:2:c000:2:2100::":       registry.Private, // not the prefix any more, but reserved
+		"64:ff9b:1:0:c0:2:2100:c633":    registry.Mainland,
+		"64:ff9b:1:c000:2:21c6:33:6407": registry.Mainland,
+	} {
+		got := tab.Lookup(netip.MustParseAddr(addr))
+		if got.Place != want || want == registry.Mainland && got.Provider != "aliyun" {
+			t.Errorf("Lookup(%s) = %+v; want %v", addr, got, want)
+		}
+	}
+	s.NAT64 = []netip.Prefix{netip.MustParsePrefix("64:ff9b:1:c000::/96")}
+	tab = table(t, s)
+	for addr, want := range map[string]bool{
+		"64:ff9b:1:c000:2:2100:c633:6407": true, // outside what is configured
+		"64:ff9b:1:c000::198.51.100.7":    false,
+		"64:ff9b:1:c000::192.0.2.33":      true,
+	} {
+		if got := tab.Lookup(netip.MustParseAddr(addr)); (got.Place == registry.Mainland) != want {
+			t.Errorf("configured: Lookup(%s) = %+v; want it in the mainland: %t", addr, got, want)
+		}
+	}
+}
+
 func TestNAT64Refused(t *testing.T) {
 	for _, tt := range []struct {
 		prefix netip.Prefix

@@ -1,6 +1,7 @@
 package place_test
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"strings"
 	"testing"
@@ -96,7 +97,27 @@ func (s slowTable) row(a netip.Addr) slowNetwork {
 }
 
 func (s slowTable) lookup(a netip.Addr) place.Where {
-	a = slowCarried(a)
+	w := s.one(slowCarried(a))
+	if digits := strings.ReplaceAll(a.WithZone("").StringExpanded(), ":", ""); strings.HasPrefix(digits, "0064ff9b0001") && a.Is6() {
+		for _, v4 := range []string{digits[12:16] + digits[18:22], digits[14:16] + digits[18:24], digits[18:26]} {
+			if r := s.at(slowHex(v4)); w.Place != registry.Mainland && r.Place == registry.Mainland {
+				w = r
+			}
+		}
+	}
+	return w
+}
+
+// slowHex reads an IPv4 address from eight hexadecimal digits.
+func slowHex(digits string) netip.Addr {
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		panic(err)
+	}
+	return netip.AddrFrom4([4]byte(b))
+}
+
+func (s slowTable) one(a netip.Addr) place.Where {
 	w := s.at(a)
 	text := a.StringExpanded()
 	if a.Is6() && w.Place != registry.Mainland && (text[20:29] == "0000:5efe" || text[20:29] == "0200:5efe" ||
@@ -207,6 +228,7 @@ func FuzzTable(f *testing.F) {
 	f.Add("0.0.0.0/0 - - - mainland\n10.2.0.0/16 a ecs - mainland\n10.2.3.0/24 a ecs - unknown\n::/0 b - - overseas", "::/0\n10.0.0.0/8", []byte{10, 2, 3, 4}, true, 2)
 	f.Add("2001:db8::/32 tencent slb ap-hongkong\n", "2001:db8:1::/48\n2002::/16\n0.0.0.0/0", []byte("\x20\x01\x0d\xb8\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"), false, 3)
 	f.Add("10.0.0.0/8 a waf - mainland\n10.0.0.0/8 a origin-pull - mainland\n192.0.0.9 a - - unknown", "1.0.0.0/8\n", []byte{1, 0, 1, 0}, false, 1)
+	f.Add("1.0.1.0/24 a ecs - mainland", "", []byte("\x00\x64\xff\x9b\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"), false, 0)
 	f.Fuzz(func(t *testing.T, networks, mainland string, addr []byte, add bool, confirm int) {
 		s := place.Sources{MainlandAdd: add, Confirm: confirm}
 		var err error

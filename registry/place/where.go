@@ -53,14 +53,33 @@ func (t *Table) Lookup(a netip.Addr) Where {
 	if !a.IsValid() {
 		return Where{}
 	}
-	a = t.carried(a)
-	w := t.at(a)
-	if w.Place == registry.Mainland {
+	v := t.carried(a)
+	w := t.at(v)
+	if w.Place == registry.Mainland || a.Is4() {
 		return w
 	}
-	if behind, ok := tunnelled(a); ok {
+	if behind, ok := tunnelled(v); ok {
 		if b := t.at(behind); b.Place == registry.Mainland {
 			return b
+		}
+	}
+	if a = a.WithZone(""); localNAT64.Contains(a) {
+		return t.translated(a, w)
+	}
+	return w
+}
+
+// translated completes w, which is where an address of localNAT64 leads by one reading:
+// how the network behind cuts its prefix is not known, so the mainland by any
+// reading is the mainland.
+func (t *Table) translated(a netip.Addr, w Where) Where {
+	if _, ok := t.configured(a); ok {
+		return w
+	}
+	b := a.As16()
+	for _, bits := range localNAT64Bits {
+		if r := t.at(embedded(&b, bits)); r.Place == registry.Mainland {
+			return r
 		}
 	}
 	return w
