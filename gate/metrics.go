@@ -73,6 +73,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// Aged implements edge.Observer.
+func (m *metrics) Aged(warning string) {
+	if warning == "" {
+		slog.Info("icp: the registry is new enough to decide again")
+		return
+	}
+	slog.Warn("icp: " + warning)
+}
+
 // Reloaded implements edge.Observer.
 func (m *metrics) Reloaded(r edge.Reload) {
 	if r.Err != nil {

@@ -289,7 +289,7 @@ func (in *inspector) explain(m *dns.Msg, t *told, reason registry.Reason) {
 		in.structuredEDE(m, opt, reason)
 		return
 	}
-	t.ede = dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: text(reason)}
+	t.ede = dns.EDNS0_EDE{InfoCode: in.code(), ExtraText: in.text(reason)}
 	if len(opt.Option) == 0 {
 		opt.Option = t.option[:0]
 	}
@@ -322,6 +322,20 @@ func (in *inspector) code() uint16 {
 
 // text is the extended error's text for people: short, since it takes room in
 // the packet, and ASCII.
+func (in *inspector) text(reason registry.Reason) string {
+	if reason != registry.Undecided {
+		return text(reason)
+	}
+	switch in.edge.Lack() {
+	case registry.LackFreshness:
+		return "icp: registry too old"
+	case registry.LackAnswer:
+		return "icp: registry does not answer"
+	}
+	return text(reason)
+}
+
+// text is that of a reason.
 func text(reason registry.Reason) string {
 	switch reason {
 	case registry.Unfiled:

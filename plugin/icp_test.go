@@ -3,6 +3,7 @@ package icp_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/dnstest"
@@ -363,4 +364,13 @@ func TestFailWithoutRegistry(t *testing.T) {
 			t.Errorf("got EDE %q; want that no registry is loaded", text)
 		}
 	}
+}
+
+// TestTooOld: one that is too old to decide is not one that is missing.
+func TestTooOld(t *testing.T) {
+	cfg := newWorld(t).cfg
+	cfg.MaxStale, cfg.OnStale = time.Hour, edge.StaleBlock
+	cfg.Now = func() time.Time { return time.Now().Add(100 * 365 * 24 * time.Hour) }
+	p := icp.Open(t, cfg, answering{answer: []string{"accessed.test. 300 IN A " + ours}}.handler(t), ".")
+	wantBlocked(t, ask(t, p, query{name: "accessed.test", qtype: dns.TypeA, edns: true}), "registry too old")
 }

@@ -136,6 +136,15 @@ func sweep() error {
 // reloads counts reloads and says what became of them, once for all blocks.
 type reloads struct{}
 
+// Aged implements edge.Observer.
+func (reloads) Aged(warning string) {
+	if warning == "" {
+		log.Info("the registry is new enough to decide again")
+		return
+	}
+	log.Warning(warning)
+}
+
 // Reloaded implements edge.Observer.
 func (reloads) Reloaded(r edge.Reload) {
 	files := strings.Join(r.Files, ", ")

@@ -50,7 +50,7 @@ func (in *inspector) structuredEDE(m *dns.Msg, opt *dns.OPT, reason registry.Rea
 	if !slices.Contains(structuredCodes, code) {
 		code = edge.DefaultEDE
 	}
-	full := structuredText{cfg.Contacts, text(reason), cfg.Organisation, cfg.Lang}
+	full := structuredText{cfg.Contacts, in.text(reason), cfg.Organisation, cfg.Lang}
 	ede := &dns.EDNS0_EDE{InfoCode: code, ExtraText: full.String()}
 	opt.Option = append(opt.Option, ede)
 	if _, udp := in.RemoteAddr().(*net.UDPAddr); udp && m.Len() > max(int(in.size), dns.MinMsgSize) {

@@ -60,6 +60,8 @@ func TestThin(t *testing.T) {
 		t.Errorf("got feed_connected %v; want 1", got)
 	}
 	service.Close()
+	p := icp.Open(t, cfg, answering{answer: []string{"silent.test. 60 IN A " + ours}}.handler(t), ".")
+	wantBlocked(t, ask(t, p, query{name: "silent.test", qtype: dns.TypeA, edns: true}), "registry does not answer")
 	for range 2 {
 		if withheld("www.accessed.test") || !withheld("never.test") {
 			t.Error("the verdicts without the service are not those of what it said, and of fail")

@@ -152,11 +152,14 @@ type Stands struct {
 	Product registry.Product
 }
 
-// Observer is told what became of a file that changed. Calls come from the
+// Observer is told what became of a file that changed, and of the registry's age. Calls come from the
 // goroutine that watches the file; two may run at once. An Observer that several
 // Edges share is told once, for which it must be comparable.
 type Observer interface {
 	Reloaded(Reload)
+	// Aged is called when a registry becomes too old to decide, with what an operator
+	// has to know, and with "" when it decides again.
+	Aged(warning string)
 }
 
 // Reload is what became of data whose files changed.

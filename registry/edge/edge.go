@@ -32,6 +32,7 @@ type Edge struct {
 	service  *shared[*service]     // the service that is followed
 	lists    Lister                // of the registry; nil where it has none
 	stale    atomic.Bool           // the registry is too old to decide
+	opened   atomic.Bool           // Open has returned, or is about to
 	cache    *shared[*index.Cache] // nil where there is none
 	places   *shared[*place.Table]
 	suffixes *shared[*place.Suffixes]
@@ -82,6 +83,7 @@ func Open(cfg Config) (*Edge, error) {
 	e.born = edges.born
 	edges.set[e] = struct{}{}
 	edges.mu.Unlock()
+	e.opened.Store(true)
 	return e, nil
 }
 
@@ -338,6 +340,9 @@ func (e *Edge) Locate(a netip.Addr) place.Where { return e.places.get().Lookup(a
 // sentence each.
 func (e *Edge) Warnings() []string {
 	all := e.places.get().Warnings()
+	if w := e.staleWarning(); w != "" {
+		all = append([]string{w}, all...)
+	}
 	if e.registry != nil {
 		if w := e.registry.get().warning.Load(); w != nil {
 			all = append([]string{*w}, all...)

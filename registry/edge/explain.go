@@ -117,6 +117,7 @@ func (q Question) at(e *Edge, f explain.Facts, w place.Where, h Hints) explain.F
 		f.Assumed = append(f.Assumed, assume(&f.Query, e.cfg.Networks != "")...)
 	}
 	f.Verdict = registry.Decide(f.Query, f.Coverage)
+	f.Lack = e.lackOf(f.Verdict.Reason)
 	return f
 }
 

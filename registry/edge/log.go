@@ -45,7 +45,7 @@ func (e *Edge) LogBlocked(b Blocked) {
 	if b.Client = b.Client.Unmap(); b.Client.Is6() {
 		bits = e.cfg.Log.ClientV6
 	}
-	l := entry{Blocked: b, time: e.now(), revision: e.View().Revision()}
+	l := entry{Blocked: b, time: e.now(), revision: e.View().Revision(), lack: e.lackOf(b.Reason)}
 	l.client, _ = b.Client.Prefix(bits)
 	l.Client = netip.Addr{}
 	e.log.add(l)
@@ -57,6 +57,7 @@ type entry struct {
 	time       time.Time
 	client     netip.Prefix
 	revision   registry.Revision
+	lack       registry.Lack
 	suppressed uint64
 }
 

@@ -204,6 +204,7 @@ type logLine struct {
 	Verdict    string              `json:"verdict"`
 	Effect     string              `json:"effect"` // pass in mode monitor
 	Reason     registry.Reason     `json:"reason"`
+	Lack       registry.Lack       `json:"lack,omitempty"` // why it is undecided
 	Addr       string              `json:"addr,omitempty"`
 	Place      registry.Place      `json:"place"`
 	Provider   registry.ProviderID `json:"address_provider,omitempty"`
@@ -219,7 +220,7 @@ type logLine struct {
 func (l entry) encode(b *bytes.Buffer) {
 	line := logLine{
 		Time: l.time.UTC().Format("2006-01-02T15:04:05.000Z"), Channel: l.Channel.String(), Name: l.Host.String(), Filed: l.Filed.String(),
-		Verdict: "block", Effect: l.Effect.String(), Reason: l.Reason, Place: l.Place, Provider: l.Provider, Product: l.Product,
+		Verdict: "block", Effect: l.Effect.String(), Reason: l.Reason, Lack: l.lack, Place: l.Place, Provider: l.Provider, Product: l.Product,
 		Revision: l.revision, Server: l.Server, Zone: l.Zone, Suppressed: l.suppressed,
 	}
 	if r, ok := l.Host.Registrable(); ok && l.Filed.IsZero() {

@@ -49,6 +49,7 @@ func open(t testing.TB, cfg edge.Config) *edge.Edge {
 type told chan edge.Reload
 
 func (c told) Reloaded(r edge.Reload) { c <- r }
+func (c told) Aged(string)            {}
 
 // filed reports whether the registry of e has a filing for a name.
 func filed(e *edge.Edge, name string) bool {

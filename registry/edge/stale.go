@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/icpgate/icpgate/registry"
@@ -28,6 +29,37 @@ func (s OnStale) fail() registry.FailPolicy {
 		return registry.FailClosed
 	}
 	return registry.FailOpen
+}
+
+// Lack tells why e decides nothing, if it does not.
+func (e *Edge) Lack() registry.Lack {
+	switch {
+	case e.stale.Load():
+		return registry.LackFreshness
+	case !e.Loaded():
+		return registry.LackRegistry
+	case e.remote != nil:
+		return registry.LackAnswer
+	}
+	return registry.LackNothing
+}
+
+// lackOf is Lack for a verdict: nothing where it is decided.
+func (e *Edge) lackOf(r registry.Reason) registry.Lack {
+	if r != registry.Undecided {
+		return registry.LackNothing
+	}
+	return e.Lack()
+}
+
+// staleWarning tells an operator that the registry is too old; empty while it is
+// not.
+func (e *Edge) staleWarning() string {
+	if !e.stale.Load() {
+		return ""
+	}
+	return fmt.Sprintf("max-stale %s %s: the registry is of %s and too old to decide; bring a newer one, or see why the service does not answer",
+		e.cfg.MaxStale, e.cfg.OnStale, e.since().UTC().Format(time.RFC3339))
 }
 
 // watchAge notes from time to time whether the registry is too old, so that no
@@ -65,7 +97,12 @@ func (e *Edge) watchAge() error {
 func (e *Edge) checkAge(time.Time) {
 	since := e.since()
 	stale := !since.IsZero() && e.now().Sub(since) > e.cfg.MaxStale
-	if e.stale.Swap(stale) != stale {
-		swaps.Add(1)
+	if e.stale.Swap(stale) == stale {
+		return
+	}
+	swaps.Add(1)
+	// Who opens an Edge asks for its warnings: what is so from the start is among them.
+	if o := e.cfg.Observer; o != nil && e.opened.Load() {
+		o.Aged(e.staleWarning())
 	}
 }

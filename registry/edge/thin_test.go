@@ -12,6 +12,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/edge"
+	"github.com/icpgate/icpgate/registry/explain"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/index"
 )
@@ -190,13 +191,21 @@ func TestStale(t *testing.T) {
 	}{{edge.StaleKeep, registry.FailClosed}, {edge.StaleAllow, registry.FailOpen}, {edge.StaleBlock, registry.FailClosed}} {
 		var now atomic.Int64
 		now.Store(made.Add(time.Hour).Unix())
-		e := open(t, edge.Config{Registry: path, MaxStale: time.Hour, OnStale: tt.how, Poll: time.Hour,
+		aged := &agings{}
+		log := filepath.Join(t.TempDir(), "log")
+		e := open(t, edge.Config{Observer: aged, Log: edge.Log{On: true, File: log}, Registry: path, MaxStale: time.Hour, OnStale: tt.how, Poll: time.Hour,
 			Policy: registry.Policy{Fail: registry.FailClosed}, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
 		if !filed(e, "a.test") {
 			t.Errorf("%s: a registry of the allowed age does not decide", tt.how)
 		}
+		if w, x := e.Warnings(), edge.Explain(explain.English, e.Judge(edge.Question{Host: host})); len(w) > 0 || x.Lack != registry.LackNothing {
+			t.Errorf("%s: a registry of the allowed age is warned of: %q, %s", tt.how, w, x.Lack)
+		}
 		now.Add(1)
 		e.Refresh()
+		if tt.how != edge.StaleKeep {
+			saysStale(t, e, tt.how)
+		}
 		q, c := e.Query(host, registry.ChannelDNS), e.Coverage(host.Name)
 		if c.Loaded != (tt.how == edge.StaleKeep) || q.Policy.Fail != tt.fail {
 			t.Errorf("%s: got loaded %t, fail %s; want fail %s", tt.how, c.Loaded, q.Policy.Fail, tt.fail)
@@ -206,8 +215,44 @@ func TestStale(t *testing.T) {
 		}
 		now.Add(-1)
 		e.Refresh()
+		if want := []string{"max-stale 1h0m0s " + tt.how.String(), ""}; tt.how != edge.StaleKeep && (len(aged.said) != 2 || !strings.HasPrefix(aged.said[0], want[0]) || aged.said[1] != "") {
+			t.Errorf("%s: the observer was told %q; want %q", tt.how, aged.said, want)
+		}
 		if !filed(e, "a.test") {
 			t.Errorf("%s: it stays stale", tt.how)
 		}
+		e.Close()
+		if lines := fileLines(t, log); tt.how != edge.StaleKeep && (len(lines) != 1 || lines[0]["reason"] != "undecided" || lines[0]["lack"] != "registry-stale") {
+			t.Errorf("%s: got log %v; want one line that names the cause", tt.how, lines)
+		}
 	}
 }
+
+// saysStale checks that who asks e for its reasons is told that the registry is too
+// old, and not that there is none.
+func saysStale(t *testing.T, e *edge.Edge, how edge.OnStale) {
+	t.Helper()
+	host := registry.Host{Name: registry.MustParseDomain("a.test")}
+	for l, want := range map[explain.Lang]string{explain.English: "too old", explain.Chinese: "已过期"} {
+		x := edge.Explain(l, e.Judge(edge.Question{Host: host}))
+		var b strings.Builder
+		if err := x.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		if x.Lack != registry.LackFreshness || x.Policy == nil || x.Policy.Word != "max-stale "+how.String() || strings.Count(b.String(), want) < 2 {
+			t.Errorf("%s: got\n%s; want that the registry is %s", how, b.String(), want)
+		}
+	}
+	if w := e.Warnings(); len(w) != 1 || !strings.Contains(w[0], "2023-11-14T22:13:20Z and too old") {
+		t.Errorf("%s: got warnings %q; want since when it is too old", how, w)
+	}
+	b := blocked("a.test", "192.0.2.77")
+	b.Reason = registry.Undecided
+	e.Blocked(b)
+}
+
+// agings is an observer of ages.
+type agings struct{ said []string }
+
+func (a *agings) Reloaded(edge.Reload) {}
+func (a *agings) Aged(w string)        { a.said = append(a.said, w) }

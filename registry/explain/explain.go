@@ -17,6 +17,8 @@ type Facts struct {
 	// them the explanation knows no numbers and entities.
 	Filings []Filing
 	Assumed []Assumption
+	// Lack is why the verdict is undecided, if it is.
+	Lack registry.Lack
 	// Others: the same message holds addresses that pass, so that blocked ones may
 	// be withheld alone.
 	Others bool
@@ -61,6 +63,7 @@ type Explanation struct {
 	Query      QueryFacts        `json:"query"`
 	Revision   registry.Revision `json:"revision"`
 	Loaded     bool              `json:"loaded"`
+	Lack       registry.Lack     `json:"lack,omitempty"` // why the verdict is undecided
 }
 
 // Words are a word of the rule book and what it means here.
@@ -100,14 +103,17 @@ func Explain(l Lang, f Facts) Explanation {
 	q, v := f.Query, f.Verdict
 	names := names(l, f)
 	text, ref := ReasonText(l, v.Reason)
+	if v.Reason == registry.Undecided {
+		text, ref = LackText(l, f.Lack)
+	}
 	text = text.fill(names)
 	e := Explanation{
 		Lang: l, Host: q.Host.String(), Unicode: unicode(q.Host.Name),
 		Verdict: v.String(), Effect: effect(l, q.Policy.EffectOf(v, f.Others)),
 		Reason: v.Reason, Page: page(l, v), Title: text.Title, Rule: text.Rule, Reference: ref,
-		Policy: policy(l, q.Policy, v), Filed: filed(f), Filings: filings(f),
+		Policy: policy(l, q.Policy, v, f.Lack), Filed: filed(f), Filings: filings(f),
 		Next:  Next{Owner: []string{}, Staff: []string{}},
-		Query: queryFacts(q), Revision: f.Coverage.Revision, Loaded: f.Coverage.Loaded,
+		Query: queryFacts(q), Revision: f.Coverage.Revision, Loaded: f.Coverage.Loaded, Lack: f.Lack,
 	}
 	if !superseded(v.Advisories) {
 		e.Next.add(text)
@@ -213,8 +219,12 @@ func effect(l Lang, e registry.Effect) Words {
 
 // policy tells which knob the verdict turned on, the mode where it settles the
 // effect.
-func policy(l Lang, p registry.Policy, v registry.Verdict) *Words {
+func policy(l Lang, p registry.Policy, v registry.Verdict, lack registry.Lack) *Words {
 	knob := knobOf(v)
+	if lack == registry.LackFreshness {
+		value, text := staleKnob(l, p.Fail)
+		return &Words{"max-stale " + value, text}
+	}
 	if knob == "" && v.Block && p.Mode == registry.Monitor {
 		knob = "mode"
 	}

@@ -36,6 +36,13 @@ func TestEveryWordHasTextsInBothLanguages(t *testing.T) {
 				t.Errorf("%s: advisory %s does not say what to do next", l, a)
 			}
 		}
+		for lack := registry.Lack(0); !strings.HasPrefix(lack.String(), "invalid"); lack++ {
+			text, ref := explain.LackText(l, lack)
+			checkText(t, l, "lack "+lack.String(), text, ref, true)
+			if text.Owner == "" || text.Staff == "" {
+				t.Errorf("%s: lack %s does not say what to do next", l, lack)
+			}
+		}
 		for p := registry.Page(0); !strings.HasPrefix(p.String(), "invalid"); p++ {
 			text, ref := explain.PageText(l, p)
 			checkText(t, l, "page "+p.String(), text, ref, true)

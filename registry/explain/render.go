@@ -18,7 +18,7 @@ type labels struct {
 
 	place, provider, addressOf, product, acceleration, origin, originPull string // in the line of what was asked
 
-	accesses, none, unknown, restricted, otherUnit, decides, noRegistry, noHost string // in the line of a filing
+	accesses, none, unknown, restricted, otherUnit, decides, noRegistry, stale, unanswered, noHost string // in the line of a filing
 }
 
 var labelsOf = [langCount]labels{
@@ -30,7 +30,7 @@ var labelsOf = [langCount]labels{
 		place: "place", provider: "provider", addressOf: "address of", product: "product",
 		acceleration: "acceleration", origin: "origin", originPull: "origin pull",
 		accesses: "accesses", none: "none", unknown: "unknown", restricted: "restricted", otherUnit: "another unit's",
-		decides: "decides", noRegistry: "no registry loaded", noHost: "(no host)",
+		decides: "decides", noRegistry: "no registry loaded", stale: "the registry is too old to decide", unanswered: "the registry service did not answer", noHost: "(no host)",
 	},
 	{
 		lang:  Chinese,
@@ -40,7 +40,7 @@ var labelsOf = [langCount]labels{
 		place: "位置", provider: "接入商", addressOf: "地址属于", product: "产品",
 		acceleration: "加速区域", origin: "源站", originPull: "回源请求",
 		accesses: "接入", none: "无", unknown: "未知", restricted: "限制接入", otherUnit: "属其他单位",
-		decides: "据此判定", noRegistry: "未加载备案数据", noHost: "（无域名）",
+		decides: "据此判定", noRegistry: "未加载备案数据", stale: "备案数据已过期，不据此判定", unanswered: "备案数据服务未应答", noHost: "（无域名）",
 	},
 }
 
@@ -92,13 +92,23 @@ func (e Explanation) hostText(t labels) string {
 func (e Explanation) writeFilings(b *bufio.Writer, t labels) {
 	switch {
 	case !e.Loaded:
-		line(b, t.filing, t.noRegistry)
+		line(b, t.filing, e.lackText(t))
 	case len(e.Filings) == 0:
 		line(b, t.filing, t.none)
 	}
 	for _, f := range e.Filings {
 		line(b, t.filing, f.text(t))
 	}
+}
+
+func (e Explanation) lackText(t labels) string {
+	switch e.Lack {
+	case registry.LackFreshness:
+		return t.stale
+	case registry.LackAnswer:
+		return t.unanswered
+	}
+	return t.noRegistry
 }
 
 func (e Explanation) writeNext(b *bufio.Writer, t labels) {
