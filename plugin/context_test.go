@@ -90,36 +90,106 @@ func TestZones(t *testing.T) {
 	}
 }
 
-// TestPassedBy: messages that are no answer for a client's browser.
-func TestPassedBy(t *testing.T) {
+// TestOddQuestions: whatever is asked, and with whatever opcode, an address in the
+// answer is one. Only the rcode of what is no QUERY stays: it tells what was done.
+func TestOddQuestions(t *testing.T) {
 	w := newWorld(t)
-	p := icp.Open(t, w.cfg, answering{answer: []string{"unfiled.test. 60 IN A " + ours}}.handler(t), ".")
+	p := icp.Open(t, w.cfg, answering{answer: []string{"unfiled.test. 60 IN A " + ours}, rcode: dns.RcodeNXRrset}.handler(t), ".")
 	tests := []struct {
-		name   string
-		edit   func(*dns.Msg)
-		passes bool
+		name  string
+		edit  func(*dns.Msg)
+		rcode int
 	}{
-		{"query", func(*dns.Msg) {}, false},
-		{"AXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAXFR }, true},
-		{"IXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeIXFR }, true},
-		{"NOTIFY", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeNotify, dns.TypeSOA }, true},
-		{"UPDATE", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeUpdate, dns.TypeSOA }, true},
-		{"NOTIFY for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, false},
-		{"UPDATE for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, false},
-		{"class ANY", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassANY }, false},
+		{"query", func(*dns.Msg) {}, dns.RcodeSuccess},
+		{"AXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAXFR }, dns.RcodeSuccess},
+		{"IXFR", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeIXFR }, dns.RcodeSuccess},
+		{"NOTIFY", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeNotify, dns.TypeSOA }, dns.RcodeNXRrset},
+		{"UPDATE", func(m *dns.Msg) { m.Opcode, m.Question[0].Qtype = dns.OpcodeUpdate, dns.TypeSOA }, dns.RcodeNXRrset},
+		{"NOTIFY for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, dns.RcodeNXRrset},
+		{"UPDATE for an address", func(m *dns.Msg) { m.Opcode = dns.OpcodeUpdate }, dns.RcodeNXRrset},
+		{"class ANY", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassANY }, dns.RcodeSuccess},
 	}
 	for _, tt := range tests {
 		r := query{name: "unfiled.test", qtype: dns.TypeA}.msg()
 		tt.edit(r)
-		rec := dnstest.NewRecorder(&test.ResponseWriter{})
-		if _, err := p.ServeDNS(context.Background(), rec, r); err != nil {
-			t.Fatal(err)
-		}
-		if passes := len(rec.Msg.Answer) == 1; passes != tt.passes {
-			t.Errorf("%s: got\n%s; want it to pass: %t", tt.name, rec.Msg, tt.passes)
+		for range 2 { // what is remembered of one is not another's
+			rec := dnstest.NewRecorder(&test.ResponseWriter{})
+			if _, err := p.ServeDNS(context.Background(), rec, r); err != nil {
+				t.Fatal(err)
+			}
+			if len(rec.Msg.Answer) > 0 || rec.Msg.Rcode != tt.rcode {
+				t.Errorf("%s: got\n%s; want no address and the code %s", tt.name, rec.Msg, dns.RcodeToString[tt.rcode])
+			}
 		}
 	}
 }
+
+// TestNoTransfer: a plugin that answers whatever is asked makes no zone transfer out
+// of a question for one. What begins with the zone's SOA record is one, in all of
+// its messages.
+func TestNoTransfer(t *testing.T) {
+	w := newWorld(t)
+	s := w.start(t, `.:0 {
+		SERVER
+		ICP
+		template ANY ANY {
+			answer "{{ .Name }} 60 IN A `+ours+`"
+			answer "{{ .Name }} 60 IN AAAA `+ours6+`"
+			additional "{{ .Name }} 60 IN A `+ours+`"
+		}
+	}`)
+	for _, qtype := range []uint16{dns.TypeAXFR, dns.TypeIXFR, dns.TypeANY} {
+		for network, addr := range map[string]string{"udp": s.udp(), "tcp": s.tcp()} {
+			m := exchange(t, network, addr, query{name: "unfiled.test", qtype: qtype, edns: true}.msg())
+			wantBlocked(t, m, "not filed")
+			wantAddresses(t, exchange(t, network, addr, query{name: "accessed.test", qtype: qtype}.msg()), ours, ours6)
+		}
+	}
+	soa := "unfiled.test. 60 IN SOA ns.unfiled.test. hostmaster.unfiled.test. 7 1 1 1 1"
+	other := "other.test. 60 IN SOA ns.unfiled.test. hostmaster.unfiled.test. 7 1 1 1 1"
+	address := "www.unfiled.test. 60 IN A " + ours
+	for _, tt := range []struct {
+		messages [][]string
+		passes   int
+	}{
+		{[][]string{{soa, address}, {address}, {address, soa}}, 3},
+		{[][]string{{soa}, {address, address, soa}}, 2},
+		{[][]string{{address}, {soa, address}}, 1},
+		{[][]string{{address, soa}}, 0},
+		{[][]string{{other, address, other}}, 0},
+	} {
+		got := 0
+		next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+			if r.Question[0].Qtype != dns.TypeAXFR {
+				return dns.RcodeServerFailure, nil
+			}
+			for _, lines := range tt.messages {
+				m := new(dns.Msg).SetReply(r)
+				m.Answer = rrs(t, lines)
+				if err := w.WriteMsg(m); err != nil {
+					return 0, err
+				}
+			}
+			return 0, nil
+		})
+		out := &eachMessage{each: func(m *dns.Msg) { got += len(addressesOf(m.Answer)) }}
+		p := icp.Open(t, w.cfg, next, ".")
+		if _, err := p.ServeDNS(context.Background(), out, query{name: "Unfiled.Test", qtype: dns.TypeAXFR}.msg()); err != nil {
+			t.Fatal(err)
+		}
+		if got != tt.passes {
+			t.Errorf("%v: got %d addresses; want %d", tt.messages, got, tt.passes)
+		}
+	}
+}
+
+// eachMessage is a client that looks at every message of an answer.
+type eachMessage struct {
+	test.ResponseWriter
+	each func(*dns.Msg)
+}
+
+func (w *eachMessage) WriteMsg(m *dns.Msg) error { w.each(m); return nil }
 
 // TestClients: clients with a treatment of their own, by whatever transport.
 func TestClients(t *testing.T) {

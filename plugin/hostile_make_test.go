@@ -44,7 +44,7 @@ var (
 		"64:ff9b:1:2:cb:71:100::",
 		"2001:0:0:0:0:0:34ff:8efe", "fd00::1", "2001:db8:86:ffff:ffff:ffff:ffff:ffff"}
 	askedTypes = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY, dns.TypeMX, dns.TypeNS, dns.TypeSRV,
-		dns.TypeTXT, dns.TypeCNAME, dns.TypeSOA, dns.TypeDNAME, dns.TypePTR, 4711}
+		dns.TypeTXT, dns.TypeCNAME, dns.TypeSOA, dns.TypeDNAME, dns.TypePTR, 4711, dns.TypeAXFR, dns.TypeIXFR}
 	classes = []uint16{dns.ClassINET, dns.ClassINET, dns.ClassINET, dns.ClassINET, dns.ClassCHAOS, dns.ClassHESIOD, dns.ClassNONE, dns.ClassANY, 4711}
 )
 

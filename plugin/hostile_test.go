@@ -88,10 +88,10 @@ func (h *hostile) attack(t *testing.T, tape []byte) (left int) {
 	t.Helper()
 	m := maker{tape: tape}
 	q, filed := m.question()
-	if q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR {
+	m.answer(q, filed)
+	if isTransfer(q.Qtype, q.Name, m.msg) {
 		return 0
 	}
-	m.answer(q, filed)
 	original, err := m.msg.Pack()
 	if err != nil {
 		return 0 // the server could not send it either

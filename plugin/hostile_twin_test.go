@@ -165,7 +165,7 @@ type wireTwin struct {
 // answer, under a name server's name, or under a filed one's where no address
 // was asked for; never where the client is led to it.
 func (w wireTwin) allows(rr wireRR) bool {
-	asksAddress := slices.Contains([]uint16{1, 28, 64, 65, 255}, w.asked.Qtype)
+	asksAddress := slices.Contains([]uint16{1, 28, 64, 65, 251, 252, 255}, w.asked.Qtype)
 	if rr.section == 1 || asksAddress && rr.owner == labelsOf(w.asked.Name) || w.ledTo(rr.owner, asksAddress) {
 		return false
 	}

@@ -81,7 +81,7 @@ func (p *ICP) wrap(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (conte
 		return ctx, nil
 	}
 	outer, nested := ctx.Value(inspectorKey{}).(*inspector)
-	if !inspects(r) || nested && !strings.EqualFold(outer.question[0].Name, r.Question[0].Name) {
+	if nested && !strings.EqualFold(outer.question[0].Name, r.Question[0].Name) {
 		return ctx, w
 	}
 	zone := p.zones.Matches(r.Question[0].Name)
@@ -118,22 +118,6 @@ func (p *ICP) inspector(ctx context.Context, e *edge.Edge, w dns.ResponseWriter,
 	}
 	in.record, _ = ctx.Value(recordKey{}).(*record)
 	return in
-}
-
-// inspects reports whether answers to r can carry addresses for a client. Zone
-// transfers go their way: several messages are one answer there, and none is for a
-// browser. So do NOTIFY and UPDATE, whose question is for the SOA record of a zone;
-// with another one they are questions in disguise, which forward and cache answer
-// as any other. Questions of other classes are inspected too: no class keeps a
-// plugin from answering with an address.
-func inspects(r *dns.Msg) bool {
-	switch r.Question[0].Qtype {
-	case dns.TypeAXFR, dns.TypeIXFR:
-		return false
-	case dns.TypeSOA:
-		return r.Opcode == dns.OpcodeQuery
-	}
-	return true
 }
 
 // inspectorKey marks a context as that of a question which is inspected already:

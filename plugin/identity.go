@@ -26,7 +26,7 @@ type fingerprint struct{ h0, h1 uint64 }
 // or which is judged at no cost.
 func (in *inspector) identify(m *dns.Msg) (id identity, ok bool) {
 	t := in.icp.memo
-	if t == nil || in.outer != nil {
+	if t == nil || in.outer != nil || m.Opcode != dns.OpcodeQuery {
 		return id, false
 	}
 	if id.generation, ok = in.edge.Generation(); !ok {

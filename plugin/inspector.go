@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type inspector struct {
 	size     uint16
 	// structured: the client asks for structured errors.
 	structured bool
+	// transferring: a zone transfer has begun, whose messages are one answer.
+	transferring bool
 
 	mode   registry.Mode
 	outer  *inspector // of the client's question, if this is a lookup within it
@@ -93,6 +96,9 @@ func (in *inspector) inspect(m *dns.Msg) (*dns.Msg, *lent) {
 // look does with a message what was done with the same one before, if that is
 // remembered.
 func (in *inspector) look(m *dns.Msg) (*dns.Msg, *lent) {
+	if in.transfers(m) {
+		return m, nil
+	}
 	id, ok := in.identify(m)
 	if !ok {
 		out, _, _ := in.decide(m)
@@ -107,6 +113,24 @@ func (in *inspector) look(m *dns.Msg) (*dns.Msg, *lent) {
 	}
 	return out, nil
 }
+
+// transfers reports whether a message belongs to a zone transfer, which passes: it is
+// for a name server, and no browser asks for one. It begins with the SOA record of
+// the zone (RFC 5936 §2.2, RFC 1995 §4); any other answer to such a question is made
+// by a plugin that answers whatever is asked, and is judged as one to ANY.
+func (in *inspector) transfers(m *dns.Msg) bool {
+	if !transfer(in.question[0].Qtype) {
+		return false
+	}
+	if !in.transferring && len(m.Answer) > 0 {
+		soa, ok := m.Answer[0].(*dns.SOA)
+		in.transferring = ok && m.Opcode == dns.OpcodeQuery && strings.EqualFold(soa.Hdr.Name, in.question[0].Name)
+	}
+	return in.transferring
+}
+
+// transfer reports whether questions of a type ask for a whole zone.
+func transfer(qtype uint16) bool { return qtype == dns.TypeAXFR || qtype == dns.TypeIXFR }
 
 // decide returns what to write for a message, what was found in it, and whether
 // the same will be found until something else is put in force. A message that

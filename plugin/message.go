@@ -146,7 +146,7 @@ func (msg *message) servesAsked(j *judge) bool {
 // asksAddress reports whether the client asked for records that carry addresses.
 func (msg *message) asksAddress() bool {
 	q := msg.in.question[0].Qtype
-	return carries(q) || q == dns.TypeANY
+	return carries(q) || q == dns.TypeANY || transfer(q)
 }
 
 // askedAt decides on an address beside the answer by the asked name.
@@ -278,8 +278,9 @@ func (msg *message) effect() registry.Effect {
 		effect = msg.in.icp.cfg.Policy.EffectOf(msg.worst.Verdict, msg.others)
 	}
 	switch {
-	case effect == registry.EffectBlock && msg.more:
-		// Records that are no addresses stay, whatever was asked for (ANY).
+	case effect == registry.EffectBlock && (msg.more || msg.m.Opcode != dns.OpcodeQuery):
+		// Records that are no addresses stay, whatever was asked for (ANY). So does what
+		// became of an UPDATE: a block answer would say that it was done.
 		return registry.EffectStrip
 	case effect == registry.EffectPass && msg.besides && msg.beside.Block:
 		return registry.EffectStrip

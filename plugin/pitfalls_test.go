@@ -22,7 +22,7 @@ import (
 //	row g  DO set where the client did not: TestBlockAnswer, TestDig
 //	row h  the question of a rewritten request answered: TestRewrite, TestDig
 //	row i  the rewritten name judged: TestRewrite, TestRewriteCNAME
-//	row j  a transfer's messages replaced: TestTransfer, TestPassedBy, TestNsupdate
+//	row j  a transfer's messages replaced: TestTransfer, TestNoTransfer, TestNsupdate
 //	row k  hints of service records: TestServiceRecords, TestUnusualForms, TestHostile
 //	row l  addresses beside the answer: TestServiceRecords, TestStrip, TestHostile
 //	row m  the transport told by the client's address: TestKdig, TestTransports, TestClients
