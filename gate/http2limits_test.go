@@ -28,50 +28,52 @@ func startH2C(t testing.TB, origin, lines string) string {
 // TestHeadDeadlineH2: a head must be there in its time, however it comes, and
 // whatever else of the connection is alive.
 func TestHeadDeadlineH2(t *testing.T) {
-	web := newHolding(t)
-	addr := startH2C(t, web.addr, "timeouts head 300ms idle 10m")
-	get := []string{":method", "GET", ":scheme", "http", ":authority", "filed.example", ":path", "/"}
-	for name, say := range map[string]func(*framed){
-		"nothing behind the preface": func(*framed) {},
-		"half a frame":               func(c *framed) { _, _ = c.Write([]byte{0, 0, 8, 6, 0}) },
-		"half a ping":                func(c *framed) { _, _ = c.Write([]byte{0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2}) },
-		"a head without its end": func(c *framed) {
-			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.fields(get...)})
-		},
-		"a head that dribbles": func(c *framed) {
-			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.fields(get...)})
-			go func() {
-				for c.WriteContinuation(3, false, c.fields("x-a", "b")) == nil {
-					time.Sleep(10 * time.Millisecond) // the dribble itself; nothing is measured
-				}
-			}()
-		},
-	} {
-		c := dialTCP(t, addr)
-		if name == "nothing behind the preface" {
-			_, _ = io.WriteString(c, http2.ClientPreface)
-			(&framed{Conn: c, t: t}).ends()
-			continue
+	hasty(t, 300*time.Millisecond, func(t testing.TB, head time.Duration) {
+		web := newHolding(t)
+		addr := startH2C(t, web.addr, fmt.Sprintf("timeouts head %s idle 10m", head))
+		get := []string{":method", "GET", ":scheme", "http", ":authority", "filed.example", ":path", "/"}
+		for name, say := range map[string]func(*framed){
+			"nothing behind the preface": func(*framed) {},
+			"half a frame":               func(c *framed) { _, _ = c.Write([]byte{0, 0, 8, 6, 0}) },
+			"half a ping":                func(c *framed) { _, _ = c.Write([]byte{0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2}) },
+			"a head without its end": func(c *framed) {
+				_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.fields(get...)})
+			},
+			"a head that dribbles": func(c *framed) {
+				_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.fields(get...)})
+				go func() {
+					for c.WriteContinuation(3, false, c.fields("x-a", "b")) == nil {
+						time.Sleep(10 * time.Millisecond) // the dribble itself; nothing is measured
+					}
+				}()
+			},
+		} {
+			c := dialTCP(t, addr)
+			if name == "nothing behind the preface" {
+				_, _ = io.WriteString(c, http2.ClientPreface)
+				(&framed{Conn: c, t: t}).ends()
+				continue
+			}
+			f := overFrames(t, c)
+			f.ask(1, "GET", "filed.example", "/slow", true) // an open stream keeps no one
+			web.wasAsked(t)
+			say(f)
+			f.ends()
 		}
-		f := overFrames(t, c)
-		f.ask(1, "GET", "filed.example", "/slow", true) // an open stream keeps no one
-		<-web.asked
-		say(f)
-		f.ends()
-	}
-	close(web.finish)
-	// What came in time, nothing ends.
-	f := newFramed(t, addr)
-	for i := range 5 {
-		id := uint32(2*i + 1)
-		b := f.fields(get...)
-		_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b[:3], EndStream: true})
-		_ = f.WriteContinuation(id, true, b[3:])
-		if got := f.answers(id); got[id] != "200 filed.example" {
-			t.Fatalf("stream %d: got %v", id, got)
+		close(web.finish)
+		// What came in time, nothing ends.
+		f := newFramed(t, addr)
+		for i := range 5 {
+			id := uint32(2*i + 1)
+			b := f.fields(get...)
+			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b[:3], EndStream: true})
+			_ = f.WriteContinuation(id, true, b[3:])
+			if got := f.answers(id); got[id] != "200 filed.example" {
+				t.Fatalf("stream %d: got %v", id, got)
+			}
+			time.Sleep(head / 3) // all of them take longer than one head may
 		}
-		time.Sleep(100 * time.Millisecond) // all of them take longer than one head may
-	}
+	})
 }
 
 // TestSilentStreams: a stream whose client sends nothing of its body, takes
@@ -86,7 +88,6 @@ func TestSilentStreams(t *testing.T) {
 		fmt.Fprint(w, "ok")
 	}))
 	t.Cleanup(srv.Close)
-	addr := startH2C(t, srv.Listener.Addr().String(), "timeouts idle 500ms")
 	var tooMany []string
 	for range 15 {
 		tooMany = append(tooMany, "x-long", strings.Repeat("a", 3000))
@@ -105,32 +106,34 @@ func TestSilentStreams(t *testing.T) {
 		"no 431 either": {func(c *framed) { c.ask(1, "GET", "filed.example", "/", true, tooMany...) }, "INTERNAL_ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var settings []http2.Setting
-			if tt.want == "INTERNAL_ERROR" {
-				settings = []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}
-			}
-			c := newFramed(t, addr, settings...)
-			tt.silent(c)
-			alive := make(chan struct{})
-			go func() {
-				defer close(alive)
-				for id := uint32(3); id < 1000; id += 2 {
-					b := c.fields(":method", "HEAD", ":scheme", "http", ":authority", "filed.example", ":path", "/")
-					if c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b, EndStream: true, EndHeaders: true}) != nil {
-						return
-					}
-					time.Sleep(20 * time.Millisecond) // the others are in no hurry; nothing is measured
+			hasty(t, 500*time.Millisecond, func(t testing.TB, idle time.Duration) {
+				var settings []http2.Setting
+				if tt.want == "INTERNAL_ERROR" {
+					settings = []http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 0}}
 				}
-			}()
-			got := c.answers(1)
-			if !strings.Contains(got[1], tt.want) || got[0] != "" {
-				t.Errorf("got %v; want stream 1 ended with %s, and the connection open", got, tt.want)
-			}
-			if got[3] != "200" {
-				t.Errorf("got %v; want stream 3 answered beside it", got)
-			}
-			c.Close()
-			<-alive
+				c := newFramed(t, startH2C(t, srv.Listener.Addr().String(), fmt.Sprintf("timeouts idle %s", idle)), settings...)
+				tt.silent(c)
+				alive := make(chan struct{})
+				go func() {
+					defer close(alive)
+					for id := uint32(3); id < 1000; id += 2 {
+						b := c.fields(":method", "HEAD", ":scheme", "http", ":authority", "filed.example", ":path", "/")
+						if c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b, EndStream: true, EndHeaders: true}) != nil {
+							return
+						}
+						time.Sleep(idle / 25) // the others are in no hurry; nothing is measured
+					}
+				}()
+				got := c.answers(1)
+				if !strings.Contains(got[1], tt.want) || got[0] != "" {
+					t.Errorf("got %v; want stream 1 ended with %s, and the connection open", got, tt.want)
+				}
+				if got[3] != "200" {
+					t.Errorf("got %v; want stream 3 answered beside it", got)
+				}
+				c.Close()
+				<-alive
+			})
 		})
 	}
 }
@@ -149,7 +152,7 @@ func TestBodyRateH2(t *testing.T) {
 	c.ask(1, "POST", "filed.example", "/", false)
 	c.ask(3, "POST", "filed.example", "/", false)
 	go func() {
-		fast := make([]byte, 500)
+		fast := make([]byte, 2000) // much more than must come, so that it is enough beside times of standing still
 		for i := 0; c.WriteData(1, false, []byte("a")) == nil && i < 600; i++ {
 			if i%5 == 0 && c.WriteData(3, i == 150, fast) != nil {
 				return
@@ -158,7 +161,7 @@ func TestBodyRateH2(t *testing.T) {
 		}
 	}()
 	got := c.answers(1, 3)
-	if !strings.HasPrefix(got[1], "408") || got[3] != "200 POST filed.example 15500" {
+	if !strings.HasPrefix(got[1], "408") || got[3] != "200 POST filed.example 62000" {
 		t.Errorf("got %v; want 408 for the slow body, and the other answered", got)
 	}
 }
@@ -212,28 +215,30 @@ func TestBodyAsItComes(t *testing.T) {
 // TestSilentUpstreamH2: an upstream that stops in the middle of a response, takes
 // nothing of a body or says nothing at all is not waited for any longer.
 func TestSilentUpstreamH2(t *testing.T) {
-	over := make(chan struct{}, 10)
-	web := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
-		line, _ := r.ReadString('\n')
-		if strings.Contains(line, "/half") {
-			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+	hasty(t, 300*time.Millisecond, func(t testing.TB, short time.Duration) {
+		over := make(chan struct{}, 10)
+		web := newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+			line, _ := r.ReadString('\n')
+			if strings.Contains(line, "/half") {
+				fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+			}
+			if !strings.Contains(line, "/full") {
+				_, _ = io.Copy(io.Discard, r) // to the end of the connection
+			} else {
+				<-t.Context().Done()
+			}
+			over <- struct{}{}
+		})
+		l := serve(t, gate.TestService{Upstream: web, H2C: true, Response: short, Idle: short})
+		for path, want := range map[string]string{"/half": "200 half INTERNAL_ERROR", "/nothing": "504"} {
+			c := newFramed(t, l.Addr())
+			c.ask(1, "GET", "filed.example", path, true)
+			if got := c.answers(1); !strings.HasPrefix(got[1], want) {
+				t.Errorf("%s: got %v; want %s", path, got, want)
+			}
+			<-over
 		}
-		if !strings.Contains(line, "/full") {
-			_, _ = io.Copy(io.Discard, r) // to the end of the connection
-		} else {
-			<-t.Context().Done()
-		}
-		over <- struct{}{}
 	})
-	l := serve(t, gate.TestService{Upstream: web, H2C: true, Response: 300 * time.Millisecond, Idle: 300 * time.Millisecond})
-	for path, want := range map[string]string{"/half": "200 half INTERNAL_ERROR", "/nothing": "504"} {
-		c := newFramed(t, l.Addr())
-		c.ask(1, "GET", "filed.example", path, true)
-		if got := c.answers(1); !strings.HasPrefix(got[1], want) {
-			t.Errorf("%s: got %v; want %s", path, got, want)
-		}
-		<-over
-	}
 }
 
 // TestFloodsH2: a client that sends frames without end that ask for nothing is
@@ -318,58 +323,62 @@ func askFiledHost(addr string) error {
 // TestPingedH2: a client that is silent while a stream is open is asked whether it
 // is there; one that says so stays, and one that does not is let go of.
 func TestPingedH2(t *testing.T) {
-	web := newHolding(t)
-	addr := startH2C(t, web.addr, "timeouts idle 400ms")
-	alive, dead := newFramed(t, addr), newFramed(t, addr)
-	for _, c := range []*framed{alive, dead} {
-		c.ask(1, "GET", "filed.example", "/slow", true)
-		<-web.asked
-	}
-	pings := 0
-	alive.until("three pings", func(f http2.Frame) bool {
-		if p, ok := f.(*http2.PingFrame); ok && !p.IsAck() {
-			pings++
-			_ = alive.WritePing(true, p.Data)
+	hasty(t, 400*time.Millisecond, func(t testing.TB, idle time.Duration) {
+		web := newHolding(t)
+		addr := startH2C(t, web.addr, fmt.Sprintf("timeouts idle %s", idle))
+		alive, dead := newFramed(t, addr), newFramed(t, addr)
+		for _, c := range []*framed{alive, dead} {
+			c.ask(1, "GET", "filed.example", "/slow", true)
+			web.wasAsked(t)
 		}
-		return pings == 3
+		pings := 0
+		alive.until("three pings", func(f http2.Frame) bool {
+			if p, ok := f.(*http2.PingFrame); ok && !p.IsAck() {
+				pings++
+				_ = alive.WritePing(true, p.Data)
+			}
+			return pings == 3
+		})
+		dead.ends()
+		close(web.finish)
+		if got := alive.answers(1); got[1] != "200 filed.example" {
+			t.Errorf("the client that is there: got %v", got)
+		}
 	})
-	dead.ends()
-	close(web.finish)
-	if got := alive.answers(1); got[1] != "200 filed.example" {
-		t.Errorf("the client that is there: got %v", got)
-	}
 }
 
 // TestClientStoppedH2 (D07): a client that takes nothing any more of what TCP has
 // for it is let go of, and with it the upstream's connection.
 func TestClientStoppedH2(t *testing.T) {
-	gone := make(chan struct{}, 2)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for piece := make([]byte, 64<<10); ; {
-			if _, err := w.Write(piece); err != nil {
-				gone <- struct{}{}
-				return
+	hasty(t, 300*time.Millisecond, func(t testing.TB, idle time.Duration) {
+		gone := make(chan struct{}, 2)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for piece := make([]byte, 64<<10); ; {
+				if _, err := w.Write(piece); err != nil {
+					gone <- struct{}{}
+					return
+				}
+			}
+		}))
+		t.Cleanup(srv.Close)
+		cert := newCertificate(t, "filed.example")
+		p := start(t, 2, fmt.Sprintf("http://127.0.0.1:0 {\nICP\nh2c on\ntimeouts idle %[4]s\nupstream %[1]s\n}\ntls://127.0.0.1:0 {\nICP\ntls %[2]s %[3]s\ntimeouts idle %[4]s\nupstream %[1]s\n}",
+			srv.Listener.Addr(), cert.Cert, cert.Key, idle), nil)
+		for _, secure := range []bool{false, true} {
+			c := dialTCP(t, p.addr(t, map[bool]string{false: "http:", true: "tls:"}[secure]))
+			if secure {
+				c = tls.Client(c, &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+			}
+			f := overFrames(t, c, wide)
+			_ = f.WriteWindowUpdate(0, 1<<30)
+			f.ask(1, "GET", "filed.example", "/", true)
+			select {
+			case <-gone:
+			case <-time.After(30*time.Second + 2*idle):
+				t.Error("the upstream's connection is still there")
 			}
 		}
-	}))
-	t.Cleanup(srv.Close)
-	cert := newCertificate(t, "filed.example")
-	p := start(t, 2, fmt.Sprintf("http://127.0.0.1:0 {\nICP\nh2c on\ntimeouts idle 300ms\nupstream %[1]s\n}\ntls://127.0.0.1:0 {\nICP\ntls %[2]s %[3]s\ntimeouts idle 300ms\nupstream %[1]s\n}",
-		srv.Listener.Addr(), cert.Cert, cert.Key), nil)
-	for _, secure := range []bool{false, true} {
-		c := dialTCP(t, p.addr(t, map[bool]string{false: "http:", true: "tls:"}[secure]))
-		if secure {
-			c = tls.Client(c, &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-		}
-		f := overFrames(t, c, wide)
-		_ = f.WriteWindowUpdate(0, 1<<30)
-		f.ask(1, "GET", "filed.example", "/", true)
-		select {
-		case <-gone:
-		case <-time.After(30 * time.Second):
-			t.Error("the upstream's connection is still there")
-		}
-	}
+	})
 }
 
 // wide lets a stream send without end.

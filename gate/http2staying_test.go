@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -51,6 +52,16 @@ func newHolding(t testing.TB) *holding {
 	return h
 }
 
+// wasAsked waits until somebody has asked for /slow.
+func (h *holding) wasAsked(t testing.TB) {
+	t.Helper()
+	select {
+	case <-h.asked:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the origin is not asked")
+	}
+}
+
 // TestDrainH2: when the program is to end, clients with HTTP/2 are told which
 // streams it still brings to an end, and those it does; idle ones go, and one that
 // has not said anything yet is told when it does.
@@ -64,7 +75,7 @@ func TestDrainH2(t *testing.T) {
 		t.Fatalf("got %v", got)
 	}
 	busy.ask(1, "GET", "filed.example", "/slow", true)
-	<-web.asked
+	web.wasAsked(t)
 	p.signal(t, syscall.SIGTERM)
 	if got := idle.answers(0); got[0] != "GOAWAY 1 NO_ERROR " {
 		t.Errorf("an idle connection: got %q; want GOAWAY", got[0])
@@ -90,7 +101,7 @@ func TestDrainH2Ends(t *testing.T) {
 	p := start(t, 1, "http://127.0.0.1:0 {\nICP\nh2c on\ntimeouts drain 100ms\nupstream "+web.addr+"\n}", nil)
 	c := newFramed(t, p.addr(t, "http:"))
 	c.ask(1, "GET", "filed.example", "/slow", true)
-	<-web.asked
+	web.wasAsked(t)
 	p.signal(t, syscall.SIGTERM)
 	c.ends()
 	if err := p.cmd.Wait(); err != nil {
@@ -185,7 +196,7 @@ func TestReloadTellsH2(t *testing.T) {
 	clients := map[string]*framed{stays: newFramed(t, stays), goes: newFramed(t, goes)}
 	for _, c := range clients {
 		c.ask(1, "GET", "filed.example", "/slow", true)
-		<-web.asked
+		web.wasAsked(t)
 	}
 	idle := dialTCP(t, goes) // of HTTP/1, between two requests
 	fmt.Fprint(idle, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
@@ -237,8 +248,8 @@ func TestEstablishedStreams(t *testing.T) {
 	begin := func(c *framed) {
 		c.ask(1, "GET", "gone.example", "/slow", true)
 		c.ask(3, "GET", "filed.example", "/slow", true)
-		<-web.asked
-		<-web.asked
+		web.wasAsked(t)
+		web.wasAsked(t)
 	}
 	named := func(name string) *framed {
 		c := tls.Client(dialTCP(t, addrs["127.0.0.2"]), &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"h2"}})

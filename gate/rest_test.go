@@ -23,12 +23,15 @@ import (
 
 // resting are the connections of this process that rest.
 func resting() int {
-	b := make([]byte, 1<<20)
-	return strings.Count(string(b[:runtime.Stack(b, true)]), "(*httpConn).rest(")
+	for b := make([]byte, 1<<20); ; b = make([]byte, 2*len(b)) {
+		if n := runtime.Stack(b, true); n < len(b) {
+			return strings.Count(string(b[:n]), "(*httpConn).rest(")
+		}
+	}
 }
 
 // rests waits until so many connections rest.
-func rests(t *testing.T, n int) {
+func rests(t testing.TB, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d connections rest", n), func() bool { return resting() == n })
 }
@@ -39,13 +42,13 @@ type asking struct {
 	r *bufio.Reader
 }
 
-func newAsking(t *testing.T, addr string) asking {
+func newAsking(t testing.TB, addr string) asking {
 	c := dialTCP(t, addr)
 	return asking{c, bufio.NewReader(c)}
 }
 
 // ask returns the status of the answer; 0 is the end of the connection.
-func (a asking) ask(t *testing.T, host string) int {
+func (a asking) ask(t testing.TB, host string) int {
 	t.Helper()
 	fmt.Fprintf(a, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
 	resp, err := http.ReadResponse(a.r, nil)
@@ -59,7 +62,7 @@ func (a asking) ask(t *testing.T, host string) int {
 }
 
 // ends checks that the connection ends, and that nothing comes before.
-func (a asking) ends(t *testing.T, which string) {
+func (a asking) ends(t testing.TB, which string) {
 	t.Helper()
 	if b, err := a.r.ReadByte(); err != io.EOF {
 		t.Errorf("%s: got %q, %v; want its end", which, b, err)

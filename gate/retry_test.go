@@ -21,7 +21,7 @@ import (
 // lax is a TLS server that asks for a second hello once it has begun to read, and
 // takes whatever comes. It tells how much came behind the first hello, until the
 // client's end; and says as much to the client.
-func newLax(t *testing.T, answer []byte) (addr string, got <-chan string) {
+func newLax(t testing.TB, answer []byte) (addr string, got <-chan string) {
 	t.Helper()
 	came := make(chan string, 1)
 	return newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
@@ -157,18 +157,20 @@ func TestSecondHelloMonitor(t *testing.T) {
 // TestSecondHelloSlow: a second hello has as long as a first one, and no byte in
 // between makes it longer.
 func TestSecondHelloSlow(t *testing.T) {
-	retry := hello.Records(hello.Retry())
-	up, _ := newLax(t, retry)
-	l := serve(t, gate.TestService{Kind: "tls", Upstream: up, Head: 200 * time.Millisecond})
-	c := dialTCP(t, l.Addr())
-	_, _ = c.Write(hello.For("filed.example"))
-	if _, err := io.CopyN(io.Discard, c, int64(len(retry))); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = c.Write(hello.For("filed.example")[:40])
-	if b, err := io.ReadAll(c); len(b) > 0 {
-		t.Errorf("got %q, %v; want the end", b, err)
-	}
+	hasty(t, 200*time.Millisecond, func(t testing.TB, head time.Duration) {
+		retry := hello.Records(hello.Retry())
+		up, _ := newLax(t, retry)
+		l := serve(t, gate.TestService{Kind: "tls", Upstream: up, Head: head})
+		c := dialTCP(t, l.Addr())
+		_, _ = c.Write(hello.For("filed.example"))
+		if _, err := io.CopyN(io.Discard, c, int64(len(retry))); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write(hello.For("filed.example")[:40])
+		if b, err := io.ReadAll(c); len(b) > 0 {
+			t.Errorf("got %q, %v; want the end", b, err)
+		}
+	})
 }
 
 // TestRetryOpenSSL: openssl's server asks openssl's client for a second hello, and

@@ -19,7 +19,7 @@ import (
 
 // dialNarrow connects with segments and a buffer so small that little is on its way
 // to the client, as over a slow line.
-func dialNarrow(t *testing.T, addr string) net.Conn {
+func dialNarrow(t testing.TB, addr string) net.Conn {
 	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		return errors.Join(raw.Control(func(fd uintptr) {
@@ -36,7 +36,7 @@ func dialNarrow(t *testing.T, addr string) net.Conn {
 }
 
 // endless is an origin whose body comes as fast as it is taken, and does not end.
-func endless(t *testing.T, start func(http.Handler) *httptest.Server) string {
+func endless(t testing.TB, start func(http.Handler) *httptest.Server) string {
 	t.Helper()
 	srv := start(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(int64(1)<<50))
@@ -53,46 +53,50 @@ func endless(t *testing.T, start func(http.Handler) *httptest.Server) string {
 // TestSlowTaker: a client that takes a long body all the time, but for a piece of it
 // takes longer than the limit for idleness, is not let go of.
 func TestSlowTaker(t *testing.T) {
-	const idle = time.Second
-	c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)}).Addr())
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	b, got := make([]byte, 7<<10), 0
-	for begun := time.Now(); time.Since(begun) < 4*idle; <-tick.C {
-		n, err := c.Read(b)
-		if got += n; err != nil {
-			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+	hasty(t, time.Second, func(t testing.TB, idle time.Duration) {
+		c := dialNarrow(t, serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)}).Addr())
+		_ = c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+		tick := time.NewTicker(idle / 50)
+		defer tick.Stop()
+		b, got := make([]byte, 7<<10), 0
+		for begun := time.Now(); time.Since(begun) < 4*idle; <-tick.C {
+			n, err := c.Read(b)
+			if got += n; err != nil {
+				t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+			}
 		}
-	}
+	})
 }
 
 // TestLongTransfer: TLS that is passed through goes on for longer than the limit for
 // idleness where bytes never stop, whoever the gate waits for when a deadline passes.
 func TestLongTransfer(t *testing.T) {
-	const idle = time.Second
-	l := serve(t, gate.TestService{Kind: "tls", Idle: idle, Upstream: endless(t, httptest.NewTLSServer)})
-	c := tls.Client(dialTCP(t, l.Addr()), &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true})
-	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-	b, got := make([]byte, 64<<10), 0
-	for begun := time.Now(); time.Since(begun) < 6*idle; {
-		n, err := c.Read(b)
-		if got += n; err != nil {
-			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+	hasty(t, time.Second, func(t testing.TB, idle time.Duration) {
+		l := serve(t, gate.TestService{Kind: "tls", Idle: idle, Upstream: endless(t, httptest.NewTLSServer)})
+		c := tls.Client(dialTCP(t, l.Addr()), &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true})
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+		b, got := make([]byte, 64<<10), 0
+		for begun := time.Now(); time.Since(begun) < 6*idle; {
+			n, err := c.Read(b)
+			if got += n; err != nil {
+				t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got, err)
+			}
 		}
-	}
+	})
 }
 
 // TestNoTaker: of a body for a client that takes nothing for longer than the limit
 // for idleness the system keeps nothing: the connection is reset.
 func TestNoTaker(t *testing.T) {
-	l := serve(t, gate.TestService{Idle: 200 * time.Millisecond, Upstream: endless(t, httptest.NewServer)})
-	c := dialNarrow(t, l.Addr())
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-	eventually(t, "it is let go of", func() bool { return l.Open() == 0 })
-	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("got %v; want a reset", err)
-	}
+	hasty(t, 200*time.Millisecond, func(t testing.TB, idle time.Duration) {
+		l := serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)})
+		c := dialNarrow(t, l.Addr())
+		_ = c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
+		eventually(t, "it is let go of", func() bool { return l.Open() == 0 })
+		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("got %v; want a reset", err)
+		}
+	})
 }
