@@ -154,39 +154,41 @@ func TestQUICLossy(t *testing.T) {
 // TestQUICEstablished: a name that a later revision blocks takes its flows with it,
 // and they do not come back from another port.
 func TestQUICEstablished(t *testing.T) {
-	o := newQUICOrigin(t, quicOriginConfig{})
-	live := filedLive(t)
-	addr, g, reg := startQUICLive(t, "", live, o)
-	r := newQUICRelay(t, addr, &quicRelay{})
-	c := newQUICClient(t, r.addr, "cancelled.example")
-	c.tls.NextProtos = []string{"doq"}
-	c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*time.Second, 100*time.Millisecond
-	gone, err := c.dial(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stays, err := newQUICClient(t, addr, "filed.example").dial(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := h3(stays)
-	if got := echo3(t, gone); got != "echo" {
-		t.Fatalf("got %s", got)
-	}
-	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
-	eventually(t, "a flow was ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == 1 && g.Open() == 1 })
-	for range 5 {
-		r.rename()
-		if got := echo3(t, gone); got == "echo" {
-			t.Fatal("it has come back from another port")
+	hasty(t, 2*time.Second, func(t testing.TB, idle time.Duration) {
+		o := newQUICOrigin(t, quicOriginConfig{})
+		live := filedLive(t)
+		addr, g, reg := startQUICLive(t, "", live, o)
+		r := newQUICRelay(t, addr, &quicRelay{})
+		c := newQUICClient(t, r.addr, "cancelled.example")
+		c.tls.NextProtos = []string{"doq"}
+		c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = idle, idle/20
+		gone, err := c.dial(t)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
-		t.Errorf("a filed name's: got %s", got)
-	}
-	if got := newQUICClient(t, addr, "cancelled.example").came(t); got != "error 0x170" {
-		t.Errorf("a new connection: got %s", got)
-	}
+		stays, err := newQUICClient(t, addr, "filed.example").dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := h3(stays)
+		if got := echo3(t, gone); got != "echo" {
+			t.Fatalf("got %s", got)
+		}
+		live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
+		eventually(t, "a flow was ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == 1 && g.Open() == 1 })
+		for range 5 {
+			r.rename()
+			if got := echo3(t, gone); got == "echo" {
+				t.Fatal("it has come back from another port")
+			}
+		}
+		if got := get3(t, h, "filed.example", "/"); got != "filed.example filed.example" {
+			t.Errorf("a filed name's: got %s", got)
+		}
+		if got := newQUICClient(t, addr, "cancelled.example").came(t); got != "error 0x170" {
+			t.Errorf("a new connection: got %s", got)
+		}
+	})
 }
 
 // TestQUICEstablishedMoved: a connection that has moved, and goes by an id that
@@ -196,30 +198,32 @@ func TestQUICEstablishedMoved(t *testing.T) {
 	o := newQUICOrigin(t, quicOriginConfig{})
 	for _, over := range []bool{false, true} {
 		t.Run(fmt.Sprintf("over %v", over), func(t *testing.T) {
-			live := filedLive(t)
-			addr, g, reg := startQUICLive(t, "timeouts idle 1s", live, o)
-			c := newQUICClient(t, addr, "cancelled.example")
-			c.tls.NextProtos = []string{"doq"}
-			c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*time.Second, 50*time.Millisecond
-			gone, err := c.dial(t)
-			if err != nil {
-				t.Fatal(err)
-			}
-			moveTo(t, gone, addr)
-			if got := echo3(t, gone); got != "echo" {
-				t.Fatalf("moved: got %s", got)
-			}
-			ended := 2.0
-			if over {
-				eventually(t, "the first flow is over", func() bool { return g.Open() == 1 })
-				ended = 1
-			}
-			live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), filing("cancelled.example", registry.Aliyun)))
-			live.Swap(newIndex(t, 3, filing("filed.example", registry.Aliyun)))
-			eventually(t, "its flows are ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == ended && g.Open() == 0 })
-			if got := echo3(t, gone); got == "echo" {
-				t.Error("it goes on")
-			}
+			hasty(t, time.Second, func(t testing.TB, idle time.Duration) {
+				live := filedLive(t)
+				addr, g, reg := startQUICLive(t, fmt.Sprintf("timeouts idle %s", idle), live, o)
+				c := newQUICClient(t, addr, "cancelled.example")
+				c.tls.NextProtos = []string{"doq"}
+				c.conf.MaxIdleTimeout, c.conf.KeepAlivePeriod = 2*idle, idle/20
+				gone, err := c.dial(t)
+				if err != nil {
+					t.Fatal(err)
+				}
+				moveTo(t, gone, addr)
+				if got := echo3(t, gone); got != "echo" {
+					t.Fatalf("moved: got %s", got)
+				}
+				ended := 2.0
+				if over {
+					eventually(t, "the first flow is over", func() bool { return g.Open() == 1 })
+					ended = 1
+				}
+				live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), filing("cancelled.example", registry.Aliyun)))
+				live.Swap(newIndex(t, 3, filing("filed.example", registry.Aliyun)))
+				eventually(t, "its flows are ended", func() bool { return metric(t, reg, "icp_gate_ended_total") == ended && g.Open() == 0 })
+				if got := echo3(t, gone); got == "echo" {
+					t.Error("it goes on")
+				}
+			})
 		})
 	}
 }
@@ -227,50 +231,52 @@ func TestQUICEstablishedMoved(t *testing.T) {
 // TestQUICEstablishedIdle: a connection whose flow was over before its name is
 // blocked does not go on by another one; where nothing was blocked it does.
 func TestQUICEstablishedIdle(t *testing.T) {
-	o := newQUICOrigin(t, quicOriginConfig{})
-	live := filedLive(t)
-	addr, g, reg := startQUICLive(t, "timeouts idle 200ms", live, o)
-	idle := func() *quic.Conn {
-		c := newQUICClient(t, addr, "cancelled.example")
-		c.tls.NextProtos = []string{"doq"}
-		conn, err := c.dial(t)
-		if err != nil {
-			t.Fatal(err)
+	hasty(t, 200*time.Millisecond, func(t testing.TB, short time.Duration) {
+		o := newQUICOrigin(t, quicOriginConfig{})
+		live := filedLive(t)
+		addr, g, reg := startQUICLive(t, fmt.Sprintf("timeouts idle %s", short), live, o)
+		idle := func() *quic.Conn {
+			c := newQUICClient(t, addr, "cancelled.example")
+			c.tls.NextProtos = []string{"doq"}
+			conn, err := c.dial(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "its flow is over", func() bool { return g.Open() == 0 })
+			return conn
 		}
-		eventually(t, "its flow is over", func() bool { return g.Open() == 0 })
-		return conn
-	}
-	// quic-go sends what its server takes for a client that moves.
-	again := func(c *quic.Conn) error {
-		s, err := c.OpenStream()
-		if err != nil {
+		// quic-go sends what its server takes for a client that moves.
+		again := func(c *quic.Conn) error {
+			s, err := c.OpenStream()
+			if err != nil {
+				return err
+			}
+			defer s.CancelRead(0)
+			_, err = s.Write(make([]byte, 4000))
 			return err
 		}
-		defer s.CancelRead(0)
-		_, err = s.Write(make([]byte, 4000))
-		return err
-	}
-	moved := func() float64 { return metric(t, reg, "icp_gate_quic_moved_total") }
-	if err := again(idle()); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it goes on while its name is filed", func() bool { return moved() == 1 && g.Open() == 0 })
-	gone := idle()
-	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
-	eventually(t, "it is not let on any more", func() bool {
-		_ = again(gone)
-		return metric(t, reg, "icp_gate_quic_dropped_total", "unknown") > 0
+		moved := func() float64 { return metric(t, reg, "icp_gate_quic_moved_total") }
+		if err := again(idle()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it goes on while its name is filed", func() bool { return moved() == 1 && g.Open() == 0 })
+		gone := idle()
+		live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun)))
+		eventually(t, "it is not let on any more", func() bool {
+			_ = again(gone)
+			return metric(t, reg, "icp_gate_quic_dropped_total", "unknown") > 0
+		})
 	})
 }
 
 // moveTo moves a connection to another port, on purpose.
-func moveTo(t *testing.T, c *quic.Conn, addr string) {
+func moveTo(t testing.TB, c *quic.Conn, addr string) {
 	t.Helper()
 	path, err := c.AddPath(newQUICClient(t, addr, "").tr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := path.Probe(ctx); err != nil {
 		t.Fatalf("the new path: %v", err)
@@ -290,16 +296,18 @@ func TestQUICUpstreams(t *testing.T) {
 	defer silent.Close()
 	for what, addr := range map[string]string{"absent": freeUDPPort(t), "silent": silent.LocalAddr().String()} {
 		t.Run(what, func(t *testing.T) {
-			o := newQUICOrigin(t, quicOriginConfig{})
-			gate, _, reg := startQUICLive(t, "timeouts dial 200ms", filedLive(t), &quicOrigin{addr: addr}, o)
-			for i := range 4 {
-				if got := newQUICClient(t, gate, "filed.example").came(t); got != "filed.example filed.example" {
-					t.Errorf("client %d: got %s", i, got)
+			hasty(t, 200*time.Millisecond, func(t testing.TB, dial time.Duration) {
+				o := newQUICOrigin(t, quicOriginConfig{})
+				gate, _, reg := startQUICLive(t, fmt.Sprintf("timeouts dial %s", dial), filedLive(t), &quicOrigin{addr: addr}, o)
+				for i := range 4 {
+					if got := newQUICClient(t, gate, "filed.example").came(t); got != "filed.example filed.example" {
+						t.Errorf("client %d: got %s", i, got)
+					}
 				}
-			}
-			if got := metric(t, reg, "icp_gate_upstream_failures_total"); got != 1 {
-				t.Errorf("%v failures; want 1, and that it is passed over then", got)
-			}
+				if got := metric(t, reg, "icp_gate_upstream_failures_total"); got != 1 {
+					t.Errorf("%v failures; want 1, and that it is passed over then", got)
+				}
+			})
 		})
 	}
 }
@@ -332,7 +340,9 @@ func TestQUICBlock(t *testing.T) {
 	} {
 		addr := startQUIC(t, tt.lines, o).addr(t, "quic:")
 		c := newQUICClient(t, addr, "unfiled.example")
-		c.conf.HandshakeIdleTimeout = 500 * time.Millisecond
+		if tt.want == "silence" {
+			c.conf.HandshakeIdleTimeout = 500 * time.Millisecond
+		}
 		if got := c.came(t); got != tt.want {
 			t.Errorf("%s: got %s; want %s", tt.lines, got, tt.want)
 		}
@@ -348,35 +358,37 @@ func TestQUICLimits(t *testing.T) {
 	for _, tt := range []struct{ lines, limit string }{
 		{"limits connections 2", "connections"}, {"limits per-client 2", "per-client"},
 	} {
-		addr, _, reg := startQUICLive(t, tt.lines+"\ntimeouts idle 300ms", filedLive(t), o)
-		var open []*quic.Conn
-		for range 2 {
-			c := newQUICClient(t, addr, "filed.example")
-			c.conf.KeepAlivePeriod = 50 * time.Millisecond
-			conn, err := c.dial(t)
-			if err != nil {
-				t.Fatal(err)
+		hasty(t, 300*time.Millisecond, func(t testing.TB, idle time.Duration) {
+			addr, _, reg := startQUICLive(t, fmt.Sprintf("%s\ntimeouts idle %s", tt.lines, idle), filedLive(t), o)
+			var open []*quic.Conn
+			for range 2 {
+				c := newQUICClient(t, addr, "filed.example")
+				c.conf.KeepAlivePeriod = idle / 6
+				conn, err := c.dial(t)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := get3(t, h3(conn), "filed.example", "/"); got != "filed.example filed.example" { // the gate knows then that it is somebody's
+					t.Fatalf("got %s", got)
+				}
+				open = append(open, conn)
 			}
-			if got := get3(t, h3(conn), "filed.example", "/"); got != "filed.example filed.example" { // the gate knows then that it is somebody's
-				t.Fatalf("got %s", got)
-			}
-			open = append(open, conn)
-		}
-		c := newQUICClient(t, addr, "filed.example")
-		c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
-		if got := c.came(t); got != "silence" {
-			t.Errorf("%s: the third got %s; want silence", tt.lines, got)
-		}
-		if got := metric(t, reg, "icp_gate_limited_total", tt.limit); got == 0 {
-			t.Errorf("%s: not counted", tt.lines)
-		}
-		for _, conn := range open {
-			conn.CloseWithError(0, "")
-		}
-		eventually(t, "there is room again", func() bool {
 			c := newQUICClient(t, addr, "filed.example")
 			c.conf.HandshakeIdleTimeout = 300 * time.Millisecond
-			return c.came(t) == "filed.example filed.example"
+			if got := c.came(t); got != "silence" {
+				t.Errorf("%s: the third got %s; want silence", tt.lines, got)
+			}
+			if got := metric(t, reg, "icp_gate_limited_total", tt.limit); got == 0 {
+				t.Errorf("%s: not counted", tt.lines)
+			}
+			for _, conn := range open {
+				conn.CloseWithError(0, "")
+			}
+			eventually(t, "there is room again", func() bool {
+				c := newQUICClient(t, addr, "filed.example")
+				c.conf.HandshakeIdleTimeout = time.Second
+				return c.came(t) == "filed.example filed.example"
+			})
 		})
 	}
 }

@@ -71,42 +71,44 @@ func load3(t testing.TB, addr string) (done func() int64, stop func() []string) 
 // connection is lost, neither those that are open nor those that begin. With two
 // upstreams nothing goes on as of a client that has moved.
 func TestQUICRestart(t *testing.T) {
-	o, other := newQUICOrigin(t, quicOriginConfig{}), newQUICOrigin(t, quicOriginConfig{})
-	addr := freeUDPPort(t)
-	p := start(t, 1, fmt.Sprintf("quic://%s {\nICP\nupstream %s %s\ntimeouts idle 2s drain 60s\n}\n", addr, o.addr, other.addr), nil)
-	client := newQUICClient(t, addr, "filed.example")
-	client.tls.NextProtos = []string{"doq"}
-	client.conf.KeepAlivePeriod = 300 * time.Millisecond
-	kept, err := client.dial(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done, stop := load3(t, addr)
-	goesOn(t, done, 50)
-	p.signal(t, syscall.SIGUSR2)
-	p.log.await(t, `msg=ending`)
-	goesOn(t, done, 50)
-	if got := echo3(t, kept); got != "echo" {
-		t.Errorf("a connection that was open: got %s", got)
-	}
-	// What the process before has been told to end, it ends by itself.
-	if got := newQUICClient(t, addr, "unfiled.example").came(t); got != "error 0x170" {
-		t.Errorf("an unfiled name: got %s", got)
-	}
-	if errs := stop(); len(errs) > 0 {
-		t.Errorf("connections were lost: %v", errs)
-	}
-	if got := echo3(t, kept); got != "echo" {
-		t.Errorf("a connection that was open: got %s", got)
-	}
-	kept.CloseWithError(0, "")
-	p.log.await(t, `msg=ended`)
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("the process before: %v", err)
-	}
-	if got := newQUICClient(t, addr, "filed.example").came(t); got != "filed.example filed.example" {
-		t.Errorf("with the new process alone: got %s", got)
-	}
+	hasty(t, 2*time.Second, func(t testing.TB, idle time.Duration) {
+		o, other := newQUICOrigin(t, quicOriginConfig{}), newQUICOrigin(t, quicOriginConfig{})
+		addr := freeUDPPort(t)
+		p := start(t, 1, fmt.Sprintf("quic://%s {\nICP\nupstream %s %s\ntimeouts idle %s drain 60s\n}\n", addr, o.addr, other.addr, idle), nil)
+		client := newQUICClient(t, addr, "filed.example")
+		client.tls.NextProtos = []string{"doq"}
+		client.conf.KeepAlivePeriod = idle / 7
+		kept, err := client.dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, stop := load3(t, addr)
+		goesOn(t, done, 50)
+		p.signal(t, syscall.SIGUSR2)
+		p.log.await(t, `msg=ending`)
+		goesOn(t, done, 50)
+		if got := echo3(t, kept); got != "echo" {
+			t.Errorf("a connection that was open: got %s", got)
+		}
+		// What the process before has been told to end, it ends by itself.
+		if got := newQUICClient(t, addr, "unfiled.example").came(t); got != "error 0x170" {
+			t.Errorf("an unfiled name: got %s", got)
+		}
+		if errs := stop(); len(errs) > 0 {
+			t.Errorf("connections were lost: %v", errs)
+		}
+		if got := echo3(t, kept); got != "echo" {
+			t.Errorf("a connection that was open: got %s", got)
+		}
+		kept.CloseWithError(0, "")
+		p.log.await(t, `msg=ended`)
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("the process before: %v", err)
+		}
+		if got := newQUICClient(t, addr, "filed.example").came(t); got != "filed.example filed.example" {
+			t.Errorf("with the new process alone: got %s", got)
+		}
+	})
 }
 
 // TestQUICRestartCut: the process before ends with flows of its own, and the new
@@ -142,7 +144,7 @@ func TestQUICRestartCut(t *testing.T) {
 // TestQUICDrain: flows go on until the time is over.
 func TestQUICDrain(t *testing.T) {
 	o := newQUICOrigin(t, quicOriginConfig{})
-	p := startQUIC(t, "timeouts drain 5s", o)
+	p := startQUIC(t, "timeouts drain 1m", o)
 	client := newQUICClient(t, p.addr(t, "quic:"), "filed.example")
 	client.tls.NextProtos = []string{"doq"}
 	c, err := client.dial(t)

@@ -180,7 +180,7 @@ func newQUICClient(t testing.TB, to, name string) *quicClient {
 	c := &quicClient{
 		tr: &quic.Transport{Conn: sock}, to: addr,
 		tls:  &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"h3"}},
-		conf: &quic.Config{HandshakeIdleTimeout: 20 * time.Second, MaxIdleTimeout: time.Minute},
+		conf: &quic.Config{HandshakeIdleTimeout: time.Minute, MaxIdleTimeout: time.Minute},
 	}
 	t.Cleanup(func() { c.tr.Close(); sock.Close() })
 	return c
@@ -188,7 +188,7 @@ func newQUICClient(t testing.TB, to, name string) *quicClient {
 
 // dial connects and returns the connection.
 func (c *quicClient) dial(t testing.TB) (*quic.Conn, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return c.tr.Dial(ctx, c.to, c.tls, c.conf)
 }
@@ -239,7 +239,7 @@ func echo3(t testing.TB, c *quic.Conn) string {
 	if err != nil {
 		return err.Error()
 	}
-	_ = s.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = s.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(s, "echo")
 	s.Close()
 	b, err := io.ReadAll(s)
