@@ -201,7 +201,6 @@ func tryNginxRedirect(t *testing.T, f fences) {
 	web, sock, s := freePort(t), socketPath(t), new(seen)
 	f = f.patiently("listen 80 ", "listen "+web+" ", "/run/icp-gate.sock", sock, "127.0.0.1:8080", newOrigin(t, s))
 	p := start(t, 1, f["gate.conf"], nil)
-	f = f.asHasty()
 	serveAskingNginx(t, f, web)
 	for _, w := range []wanted{
 		{"filed.example", 200, "GET filed.example"},
@@ -212,21 +211,24 @@ func tryNginxRedirect(t *testing.T, f fences) {
 		w.try(t, web)
 	}
 	trick(t, web, s)
-	whenGone(t, p, web, 500, 500)
+	hasty := freePort(t)
+	serveAskingNginx(t, f.asHasty().patiently(web, hasty), hasty)
+	whenGone(t, p, hasty, 500, 500)
 }
 
 func tryNginxOpen(t *testing.T, f fences) {
 	web, agent := freePort(t), freePort(t)
 	f = f.patiently("listen 80 ", "listen "+web+" ", "127.0.0.1:9155", agent, "127.0.0.1:8080", newOrigin(t, new(seen)))
 	p := start(t, 1, f["gate.conf"], nil)
-	f = f.asHasty()
 	serveAskingNginx(t, f, web)
 	for _, w := range []wanted{{"filed.example", 200, "GET filed.example"}, {"unfiled.example", 403, ""}} {
 		w.try(t, web)
 		w.try(t, web, "X-ICP-Addr", "8.8.8.8")
 	}
-	whenGone(t, p, web, 200, 200)
-	wanted{"unfiled.example", 200, "GET unfiled.example"}.try(t, web)
+	hasty := freePort(t)
+	serveAskingNginx(t, f.asHasty().patiently(web, hasty), hasty)
+	whenGone(t, p, hasty, 200, 200)
+	wanted{"unfiled.example", 200, "GET unfiled.example"}.try(t, hasty)
 }
 
 func tryNginxBehind(t *testing.T, f fences) {
@@ -260,8 +262,7 @@ func tryNginxBehind(t *testing.T, f fences) {
 func serveCaddy(t *testing.T, f fences, addr string) {
 	t.Helper()
 	dir := t.TempDir()
-	f["Caddyfile"] = "{\n\tadmin off\n\tauto_https off\n}\n" + f["Caddyfile"]
-	f.write(t, dir, "Caddyfile")
+	writeFile(t, dir, "Caddyfile", "{\n\tadmin off\n\tauto_https off\n}\n"+f["Caddyfile"])
 	serveBy(t, addr, "env", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, command(t, "caddy").Path, "run", "--adapter", "caddyfile", "--config", filepath.Join(dir, "Caddyfile"))
 }
 
@@ -277,14 +278,16 @@ func tryCaddyPage(t *testing.T, f fences) {
 	web, agent, s := freePort(t), freePort(t), new(seen)
 	f = f.patiently(":80 {", caddyPort(web), "127.0.0.1:9155", agent, "127.0.0.1:8080", newOrigin(t, s))
 	p := start(t, 1, f["gate.conf"], nil)
-	serveCaddy(t, f.asHasty(), web)
+	serveCaddy(t, f, web)
 	for _, w := range frontedPage {
 		w.try(t, web, "Accept", "text/html", "Accept-Language", "en")
 	}
 	wanted{"unfiled.example", 403, "该网站未完成备案"}.try(t, web, "Accept-Language", "zh-CN")
 	wanted{"unfiled.example", 403, `"reason":"unfiled"`}.try(t, web, "Accept", "application/json")
 	trick(t, web, s)
-	whenGone(t, p, web, 504, 502)
+	hasty := freePort(t)
+	serveCaddy(t, f.asHasty().patiently(caddyPort(web), caddyPort(hasty)), hasty)
+	whenGone(t, p, hasty, 504, 502)
 }
 
 func tryCaddyRedirect(t *testing.T, f fences) {
@@ -292,7 +295,7 @@ func tryCaddyRedirect(t *testing.T, f fences) {
 	web, sock, s := freePort(t), socketPath(t), new(seen)
 	f = f.patiently(":80 {", caddyPort(web), "/run/icp-gate.sock", sock, "127.0.0.1:8080", newOrigin(t, s))
 	p := start(t, 1, f["gate.conf"], nil)
-	serveCaddy(t, f.asHasty(), web)
+	serveCaddy(t, f, web)
 	for _, w := range []wanted{
 		{"filed.example", 200, "GET filed.example"},
 		{"unfiled.example", 302, "https://notice.example.com/icp?host=unfiled.example&reason=unfiled"},
@@ -301,7 +304,9 @@ func tryCaddyRedirect(t *testing.T, f fences) {
 		w.try(t, web)
 	}
 	trick(t, web, s)
-	whenGone(t, p, web, 504, 502)
+	hasty := freePort(t)
+	serveCaddy(t, f.asHasty().patiently(caddyPort(web), caddyPort(hasty)), hasty)
+	whenGone(t, p, hasty, 504, 502)
 }
 
 func tryCaddyOpen(t *testing.T, f fences) {
@@ -309,9 +314,11 @@ func tryCaddyOpen(t *testing.T, f fences) {
 	web, agent := freePort(t), freePort(t)
 	f = f.patiently(":80 {", caddyPort(web), "127.0.0.1:9155", agent, "127.0.0.1:8080", newOrigin(t, new(seen)))
 	p := start(t, 1, f["gate.conf"], nil)
-	serveCaddy(t, f.asHasty(), web)
+	serveCaddy(t, f, web)
 	for _, w := range []wanted{{"filed.example", 200, "GET filed.example"}, {"unfiled.example", 403, ""}} {
 		w.try(t, web)
 	}
-	whenGone(t, p, web, 200, 200)
+	hasty := freePort(t)
+	serveCaddy(t, f.asHasty().patiently(caddyPort(web), caddyPort(hasty)), hasty)
+	whenGone(t, p, hasty, 200, 200)
 }

@@ -51,6 +51,16 @@ type webAnswer struct {
 	body   string
 }
 
+// hastyHAProxy is a configuration with the document's times, for a gate that hangs or
+// is gone.
+func (f fences) hastyHAProxy(pairs ...string) fences {
+	changed := fences{}
+	for name, text := range f {
+		changed[name] = strings.NewReplacer(append(pairs, "timeout processing 20s", "timeout processing 500ms", " fall 600", "")...).Replace(text)
+	}
+	return changed
+}
+
 // get asks for a page as a browser does.
 func get(t *testing.T, addr, host string, fields ...string) webAnswer {
 	t.Helper()
@@ -78,8 +88,9 @@ func get(t *testing.T, addr, host string, fields ...string) webAnswer {
 	return webAnswer{status: resp.StatusCode, header: resp.Header, body: string(body)}
 }
 
-// patient are the times of the documents that a busy machine of tests may exceed.
-var patient = []string{"timeout processing 500ms", "timeout processing 3s", "check inter 2s", "check inter 100ms", "timeout hello 1s", "timeout hello 20s", "timeout connect 5s", "timeout connect 20s"}
+// patient are the times of the documents that a busy machine of tests may exceed. A
+// check asks often, so that the gate is found again soon, and may fail for long.
+var patient = []string{"timeout processing 500ms", "timeout processing 20s", "check inter 2s", "check inter 100ms fall 600", "timeout hello 1s", "timeout hello 20s", "timeout connect 5s", "timeout connect 20s"}
 
 func tryHAProxyPage(t *testing.T, f fences) {
 	web, secure, agent := freePort(t), freePort(t), freePort(t)
@@ -119,17 +130,14 @@ func tryHAProxyPage(t *testing.T, f fences) {
 	eventually(t, "the gate is asked again", func() bool { return get(t, web, "filed.example").status == 200 })
 	// An agent that hangs, and one that is gone, are the closed side's.
 	p.hang(t)
-	quick := strings.NewReplacer("timeout processing 3s", "timeout processing 500ms").Replace(f["spoe-icp.conf"])
 	other := freePort(t)
-	conf := strings.NewReplacer(web, other, secure, freePort(t)).Replace(f["haproxy.cfg"])
-	hangs := fences{"haproxy.cfg": conf, "spoe-icp.conf": quick, "site.pem": f["site.pem"]}
-	serveAskingHAProxy(t, hangs, other)
+	serveAskingHAProxy(t, f.hastyHAProxy(web, other, secure, freePort(t)), other)
 	if got := get(t, other, "filed.example"); got.status != 503 {
 		t.Errorf("the agent hangs: %+v; want 503", got)
 	}
 	_ = p.cmd.Process.Kill()
 	for range 3 {
-		if got := get(t, web, "filed.example"); got.status != 503 {
+		if got := get(t, other, "filed.example"); got.status != 503 {
 			t.Errorf("the agent is gone: %+v; want 503", got)
 		}
 	}
@@ -248,7 +256,7 @@ func reloadHAProxy(t *testing.T, h haproxied) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			_ = next.Process.Signal(os.Interrupt)
+			_ = next.Process.Signal(syscall.SIGTERM)
 			_ = next.Wait()
 		})
 		if old != nil {
@@ -278,14 +286,16 @@ func tryHAProxyRedirect(t *testing.T, f fences) {
 			t.Errorf("%s: %+v; want %d to %q", host, got, want, to)
 		}
 	}
+	other := freePort(t)
+	serveAskingHAProxy(t, f.hastyHAProxy(web, other), other)
 	p.hang(t)
-	if got := get(t, web, "unfiled.example"); got.status != 200 {
+	if got := get(t, other, "unfiled.example"); got.status != 200 {
 		t.Errorf("the agent hangs: %+v; want 200, by the open side", got)
 	}
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 	for _, host := range []string{"filed.example", "unfiled.example"} {
-		if got := get(t, web, host); got.status != 200 {
+		if got := get(t, other, host); got.status != 200 {
 			t.Errorf("%s while the agent is gone: %+v; want 200, by the open side", host, got)
 		}
 	}
@@ -293,7 +303,7 @@ func tryHAProxyRedirect(t *testing.T, f fences) {
 
 func tryHAProxyTLS(t *testing.T, f fences) {
 	web, agent := freePort(t), freePort(t)
-	f = f.with(t, append([]string{"bind :443", "bind " + web, "127.0.0.1:9000", agent, "127.0.0.1:8443", newTLSOrigin(t)}, patient...)...)
+	f = f.with(t, append([]string{"bind :443", "bind " + web, "127.0.0.1:9000", agent, "127.0.0.1:8443", newTLSOrigin(t), "inspect-delay 5s", "inspect-delay 20s"}, patient...)...)
 	p := start(t, 1, f["gate.conf"], nil)
 	serveAskingHAProxy(t, f, web)
 	eventually(t, "the gate is asked", func() bool { return handshake(web, "filed.example") == nil })
@@ -317,13 +327,15 @@ func tryHAProxyTLS(t *testing.T, f fences) {
 			t.Errorf("%s: %q; want the end alone", name, got)
 		}
 	}
+	other := freePort(t)
+	serveAskingHAProxy(t, f.hastyHAProxy(web, other), other)
 	p.hang(t)
-	if err := handshake(web, "filed.example"); err == nil {
+	if err := handshake(other, "filed.example"); err == nil {
 		t.Error("the agent hangs: a handshake; want the end, by the closed side")
 	}
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-	if err := handshake(web, "filed.example"); err == nil {
+	if err := handshake(other, "filed.example"); err == nil {
 		t.Error("the agent is gone: a handshake; want the end, by the closed side")
 	}
 }

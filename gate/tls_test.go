@@ -30,7 +30,7 @@ func newTLSOrigin(t testing.TB) string {
 
 // handshake connects as a browser does and returns what came of it.
 func handshake(addr, name string) error {
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", addr, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Minute}, "tcp", addr, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err != nil {
 		return err
 	}
