@@ -84,6 +84,7 @@ func (st *h2Stream) serve(r *http.Request) {
 	s := h.inForce()
 	if enforces, exempt := s.treatment(h.from.Addr()); !exempt {
 		v := s.judge(a, &h.route)
+		passes := !v.Block
 		if sni := h.sni; h.hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(s.judge(sni, &h.route))
 		}
@@ -92,12 +93,27 @@ func (st *h2Stream) serve(r *http.Request) {
 			id = newRequestID()
 		}
 		s.report(&h.route, a, v, enforces, cause, id)
-		if id != "" {
+		switch {
+		case id != "" && passes:
+			st.misdirected()
+			return
+		case id != "":
 			st.block(r, Notice{Host: a.host.String(), Verdict: v, RequestID: id, Time: time.Now()})
 			return
 		}
 	}
+	if h.hasSNI && h.s.pageOnly {
+		st.misdirected() // nothing is forwarded by what is there for the page
+		return
+	}
 	st.forward(r)
+}
+
+// misdirected answers a request that passes by itself, but not over this connection:
+// clients ask for all names of a certificate over the one they have (RFC 9113 §9.1.1),
+// and over another this one may well be served. Browsers try that.
+func (st *h2Stream) misdirected() {
+	st.h.s.notices.ServeError(st.w, http.StatusMisdirectedRequest, "")
 }
 
 // readStream tells whom a request is for. What package http2 lets through and two

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,42 @@ func TestPageOnly(t *testing.T) {
 	}
 	if err := handshake(l.Addr(), "other.example"); !strings.Contains(fmt.Sprint(err), "unrecognized name") {
 		t.Errorf("got %v; want the alert where there is no certificate", err)
+	}
+}
+
+// TestMisdirected: a client that asks for a filed name over the connection of a blocked
+// one, as browsers do where a certificate is for both, is not told that the filed one
+// is blocked: over HTTP/2 it is told to ask over another connection.
+func TestMisdirected(t *testing.T) {
+	cert := newCertificate(t, "unfiled.example", "*.filed.example")
+	for _, pageOnly := range []bool{false, true} {
+		for _, h2 := range []bool{false, true} {
+			var s seen
+			l := serve(t, gate.TestService{Kind: "tls", Upstream: newOrigin(t, &s), PageOnly: pageOnly, Certificates: []gate.Certificate{cert}})
+			client, done := over(l.Addr(), "unfiled.example", h2)
+			if client == nil {
+				t.Fatal("no connection")
+			}
+			of := func(host string) int {
+				resp, err := client.Get("https://" + host + "/")
+				if err != nil {
+					t.Fatalf("page only %v, h2 %v, %s: %v", pageOnly, h2, host, err)
+				}
+				resp.Body.Close()
+				return resp.StatusCode
+			}
+			want := []int{403, 403, 403}
+			if h2 {
+				want[1] = 421
+			}
+			if got := []int{of("unfiled.example"), of("www.filed.example"), of("other.example")}; !slices.Equal(got, want) {
+				t.Errorf("page only %v, h2 %v: got %v; want %v", pageOnly, h2, got, want)
+			}
+			done()
+			if got := s.String(); got != "" {
+				t.Errorf("page only %v, h2 %v: the origin saw %s", pageOnly, h2, got)
+			}
+		}
 	}
 }
 
