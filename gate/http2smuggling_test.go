@@ -116,6 +116,8 @@ func TestSmugglingH2(t *testing.T) {
 		{"no :scheme", []string{":method", "GET", ":authority", host, ":path", "/"}, "", "PROTOCOL_ERROR"},
 		{"another :scheme", request("GET", "ftp", host, "/"), "", "PROTOCOL_ERROR"},
 		{"a smuggled :scheme", request("GET", "http://unfiled.example/?", host, "/"), "", "PROTOCOL_ERROR"},
+		{"a length with an underscore", get("content_length", "5"), "", "400"},
+		{"chunks with an underscore", get("transfer_encoding", "chunked"), "", "400"},
 		{"CONNECT", []string{":method", "CONNECT", ":authority", "filed.example:443"}, "", "405"},
 		{"CONNECT with a path", request("CONNECT", "http", host, "/"), "", "PROTOCOL_ERROR"},
 		{"extended CONNECT", request("CONNECT", "http", host, "/", ":protocol", "websocket"), "", "PROTOCOL_ERROR"},

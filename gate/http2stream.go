@@ -144,6 +144,9 @@ func readStream(r *http.Request) (kind sniff.Kind, host string, cause sniff.Caus
 // taken for the length of the body: package http2 takes the first of several, and
 // none where the stream ends with its head.
 func agreesOnLength(r *http.Request) bool {
+	if len(r.Header["Content_length"])+len(r.Header["Transfer_encoding"]) > 0 {
+		return false // as sniff has it
+	}
 	list, has := r.Header["Content-Length"]
 	return !has || len(list) == 1 && list[0] == strconv.FormatInt(r.ContentLength, 10)
 }

@@ -191,6 +191,8 @@ func TestReadRequestFraming(t *testing.T) {
 		{[]string{"Connection: X-Forwarded-For"}, "bad-connection", false, 0, false},
 		{[]string{"Connection: close", "Connection: close"}, "bad-connection", false, 0, false},
 		{[]string{"Connection: a b"}, "bad-connection", false, 0, false},
+		{[]string{"Content-Length: 5", "Content_Length: 0"}, "bad-length", false, 0, false},
+		{[]string{"Content-Length: 5", "TRANSFER_ENCODING: chunked"}, "bad-length", false, 0, false},
 		{[]string{"Upgrade: websocket"}, "bad-connection", false, 0, false},
 		{[]string{"Expect: 200-ok"}, "bad-header", false, 0, false},
 	} {

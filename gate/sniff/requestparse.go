@@ -177,6 +177,9 @@ func (p *requestParser) known(name []byte, raw, whole Span) Cause {
 		if equalFold(name, "content-length") {
 			return p.contentLength(raw)
 		}
+		if equalFold(name, "content_length") {
+			return BadLength // it is the same to programs behind CGI and its like
+		}
 		if equalFold(name, "http2-settings") {
 			return p.drop(whole)
 		}
@@ -187,6 +190,9 @@ func (p *requestParser) known(name []byte, raw, whole Span) Cause {
 	case 17:
 		if equalFold(name, "transfer-encoding") {
 			return p.transferEncoding(raw)
+		}
+		if equalFold(name, "transfer_encoding") {
+			return BadLength
 		}
 		return p.forwarded(name, whole, "x-forwarded-proto", "")
 	}
