@@ -256,6 +256,9 @@ func TestHTTPUpgrade(t *testing.T) {
 	if !strings.HasPrefix(text, "HTTP/1.1 101 ") || !strings.HasSuffix(text, "\r\n\r\nhello these bytes") {
 		t.Errorf("got %q; want 101 and the bytes back", text)
 	}
+	if got := strings.Join(statuses(t, talk(t, l.Addr(), "GET /"+strings.Replace(head, "1.1", "1.0", 1))), " "); got != "502" {
+		t.Errorf("in HTTP/1.0: got %s; want 502, since nobody has asked for what the origin does", got)
+	}
 	text = talk(t, l.Addr(), "GET /refuse"+head+"GET / HTTP/1.1\r\nHost: unfiled.example\r\n\r\n")
 	if got := strings.Join(statuses(t, text), " "); got != "426 403" {
 		t.Errorf("got %s; want 426 403", got)

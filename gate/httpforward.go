@@ -62,10 +62,11 @@ func repeatable(method []byte) bool {
 	return false
 }
 
-// grants reports whether the upgrade that a request asks for is one that may be.
+// grants reports whether the upgrade that a request asks for is one that may be. In
+// HTTP/1.0 it asks for nothing (RFC 9110 §7.8).
 func (h *httpConn) grants(r *sniff.Request, b []byte) bool {
 	u := r.Upgrade.Of(b)
-	return h.s.websocket && asciiFold(u, "websocket") && r.ContentLength == 0 && !r.Chunked
+	return h.s.websocket && asciiFold(u, "websocket") && r.Minor == 1 && r.ContentLength == 0 && !r.Chunked
 }
 
 // asciiFold reports whether b is lower, which is in lower case, but for case.
