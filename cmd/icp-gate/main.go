@@ -3,12 +3,14 @@
 //
 //	icp-gate -conf gate.conf          serves until SIGTERM
 //	icp-gate -conf gate.conf -check   reads the configuration, opens its files and ends
+//	icp-gate -version                 says what it was built from
 //
 // SIGHUP and SIGUSR1 read the configuration anew; one that is wrong leaves the
 // old one in force. SIGTERM and SIGINT end it once the open connections have
 // ended, or after the configured time. SIGUSR2 starts the program anew, hands it
 // the listening sockets and ends likewise, so that no connection is refused;
-// systemd may hand over sockets as well (LISTEN_FDS).
+// systemd may hand over sockets as well (LISTEN_FDS), and is told when it serves
+// and which process does (NOTIFY_SOCKET).
 package main
 
 import (
@@ -28,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/icpgate/icpgate/cmd/internal/version"
 	"github.com/icpgate/icpgate/gate"
 	"github.com/icpgate/icpgate/registry/edge"
 )
@@ -41,8 +44,9 @@ func main() {
 
 // settings are those of the command line.
 type settings struct {
-	conf  string
-	check bool
+	conf    string
+	check   bool
+	version bool
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -51,6 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.conf, "conf", "gate.conf", "the configuration `FILE`")
 	flags.BoolVar(&s.check, "check", false, "read the configuration, open the files it names, and end")
+	flags.BoolVar(&s.version, "version", false, "say what the program was built from, and end")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -60,6 +65,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "icp-gate: unexpected argument %q; the configuration is named by -conf\n", flags.Arg(0))
 		return 2
+	}
+	if s.version {
+		fmt.Fprintln(stdout, "icp-gate", version.String())
+		return 0
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(stderr, nil)))
 	cfg, err := gate.Load(s.conf)
@@ -99,6 +108,7 @@ func serve(cfg gate.Config, s settings) error {
 	for key, addr := range g.Listeners() {
 		slog.Info("serving", "listener", key, "address", addr.String())
 	}
+	notify("READY=1") // before the process before this one names it as the service
 	tellReady()
 	return obey(g, cfg, s, signals)
 }

@@ -68,6 +68,7 @@ func startAnew(g *gate.Gate) error {
 		_ = cmd.Wait()
 		return fmt.Errorf("process %d: %w", cmd.Process.Pid, err)
 	}
+	notify("MAINPID=" + strconv.Itoa(cmd.Process.Pid))
 	return cmd.Process.Release()
 }
 

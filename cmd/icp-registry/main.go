@@ -10,12 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/icpgate/icpgate/cmd/internal/version"
 )
 
 // The exit codes. They stand in the help of the root command.
@@ -73,7 +74,7 @@ Commands that read or change the registry of record ask a service (--server URL 
 		Example: `  icp-registry import filings.csv -o registry.icp
   icp-registry explain www.example.com --registry registry.icp --provider aliyun
   icp-registry test-rules cases.jsonl --policy gov=inherit`,
-		Version:       version(),
+		Version:       version.String(),
 		SilenceErrors: true, // report prints them, with their hint
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
@@ -102,22 +103,6 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return usageError(cmd, withHint(err, "did you mean "+strings.Join(near, " or ")+"?"))
 	}
 	return usageError(cmd, err)
-}
-
-// version tells the module version and the revision that the program was built
-// from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(v, s.Value[:min(12, len(s.Value))]) {
-			v += " " + s.Value
-		}
-	}
-	return v
 }
 
 // exitError ends the program with a code of its own; err may be nil where all

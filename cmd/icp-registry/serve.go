@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/cmd/internal/version"
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/edge"
@@ -157,7 +158,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.HandleMetrics(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	config := api.Config{
-		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
+		Metrics: metrics, Tokens: api.Tokens{Store: db}, Store: db, Version: version.String(), Now: s.now, Dir: filepath.Join(s.dir, importsName),
 		Failed: failures(log),
 	}
 	if s.revoked != nil {

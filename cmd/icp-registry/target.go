@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/icpgate/icpgate/cmd/internal/version"
 	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -146,7 +147,7 @@ func (t *target) within(ctx context.Context, cmd *cobra.Command) (*client, error
 		}
 		drop = func() { os.RemoveAll(dir) }
 	}
-	service := api.New(api.Config{Tokens: oneself{}, Store: db, Version: version(), Now: t.now, Dir: dir, Frank: true})
+	service := api.New(api.Config{Tokens: oneself{}, Store: db, Version: version.String(), Now: t.now, Dir: dir, Frank: true})
 	l := newPipeListener()
 	server := service.Server()
 	served := make(chan struct{})
