@@ -55,11 +55,11 @@ func TestUndoBesideEdits(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Somebody edits the first hundred from both ends of what the undo has to do.
-		edited := named(base[:100], "edited")
+		early := named(base[:100], "edited")
 		var others sync.WaitGroup
 		others.Go(func() {
-			for i := range edited {
-				if _, err := w.s.Edit(background, staff, func(e *store.Edit) error { return e.PutFiling(edited[i]) }); err != nil {
+			for _, f := range early {
+				if _, err := w.s.Edit(background, staff, func(e *store.Edit) error { return e.PutFiling(f) }); err != nil {
 					t.Error(err)
 				}
 			}
@@ -68,6 +68,7 @@ func TestUndoBesideEdits(t *testing.T) {
 		arrived := append(named(base[850:], "arrived"), many(1000, 200)...)
 		second := w.stage(store.ImportOptions{Source: "another"}, of(arrived...))
 		tried := 0
+		edited := slices.Clone(early)
 		done, err := w.s.Publish(background, undo.ID, func(p store.ImportProgress) {
 			if p.Done == p.Of {
 				return
