@@ -34,7 +34,7 @@ func newService(t testing.TB, names int) *service {
 	if err := r.Install(s.snapshot(r), false); err != nil {
 		t.Fatal(err)
 	}
-	s.hub = feed.NewHub(r, feed.HubOptions{Signer: s.signer, Now: func() time.Time { return s.clock }})
+	s.hub = feed.NewHub(r, feed.HubOptions{Signer: s.signer, Now: s.clock.now})
 	s.history[s.rev.Rev] = s.sums()
 	s.server = httptest.NewServer(s.hub.Handler(nil))
 	s.url = s.server.URL
@@ -150,10 +150,10 @@ func TestFollow(t *testing.T) {
 			e.awaitRevision(s.rev)
 			s.same(e.r)
 		}
-		s.clock = s.clock.Add(time.Minute)
+		s.clock.putOn(time.Minute)
 		s.hub.Beat()
 		for _, e := range edges {
-			e.await("a heartbeat", func(f feed.FollowStatus) bool { return f.Heard.Equal(s.clock) })
+			e.await("a heartbeat", func(f feed.FollowStatus) bool { return f.Heard.Equal(s.clock.now()) })
 			if got := e.f.Status(); got.Upstream != s.rev || !got.Connected || got.Failing != nil || (got.Snapshots > 0) != (round == 0 || round == 3 && e == edges[0]) {
 				t.Errorf("round %d: status is %+v", round, got)
 			}

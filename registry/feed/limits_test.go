@@ -119,7 +119,7 @@ func TestSlowReader(t *testing.T) {
 	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	for frames := 0; ; frames++ {
-		s.clock = s.clock.Add(11 * time.Minute) // or the edge takes it for a mass change
+		s.clock.putOn(11 * time.Minute) // or the edge takes it for a mass change
 		s.publish(1000)
 		e.awaitRevision(s.rev) // it keeps up
 		select {

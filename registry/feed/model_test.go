@@ -159,7 +159,7 @@ func TestFeedModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"publish": func(rt *rapid.T) { s.publish(rapid.IntRange(0, 5).Draw(rt, "changes")) },
-			"beat":    func(*rapid.T) { s.clock = s.clock.Add(time.Second); s.hub.Beat() },
+			"beat":    func(*rapid.T) { s.clock.putOn(time.Second); s.hub.Beat() },
 			"fault":   func(rt *rapid.T) { e.set(rapid.SampledFrom(faults).Draw(rt, "fault")) },
 			"catch up": func(*rapid.T) {
 				e.set("")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,13 +33,31 @@ type center struct {
 	live      index.Live
 	key       [16]byte
 	names     int
-	clock     time.Time
+	clock     *clock
+}
+
+// clock is a clock that tests put on, and that what serves looks at meanwhile.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) putOn(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
 }
 
 func newCenter(t testing.TB, names int) *center {
 	c := &center{
 		Rand: rand.New(rand.NewPCG(7, uint64(names))), t: t, signer: signer(t), rev: testRevision, names: names, key: [16]byte{4, 5, 6},
-		filings: map[registry.Domain]registry.Filing{}, blacklist: map[registry.Domain]bool{}, clock: time.UnixMilli(1_790_000_000_000).UTC(),
+		filings: map[registry.Domain]registry.Filing{}, blacklist: map[registry.Domain]bool{}, clock: &clock{at: time.UnixMilli(1_790_000_000_000).UTC()},
 	}
 	c.lists = feed.NewLists(c.key)
 	for range names / 2 {
@@ -107,8 +126,8 @@ func (c *center) sums() feed.Sums {
 func (c *center) publish(changes int) (*feed.Frame, []byte) {
 	c.t.Helper()
 	c.rev.Rev++
-	c.clock = c.clock.Add(time.Second)
-	f := &feed.Frame{Type: feed.FrameRevision, Revision: c.rev, Time: c.clock}
+	c.clock.putOn(time.Second)
+	f := &feed.Frame{Type: feed.FrameRevision, Revision: c.rev, Time: c.clock.now()}
 	for range changes {
 		if c.IntN(5) == 0 {
 			e := registry.Entry{List: registry.ListNetworks, Key: fmt.Sprintf("192.0.2.%d/32", c.IntN(20)), Gone: c.IntN(3) == 0}
@@ -168,7 +187,7 @@ func (c *center) snapshot(r *feed.Replica) feed.Fetched {
 		c.t.Fatal(err)
 	}
 	f.Manifest = &feed.Manifest{
-		Formats: [2]int{1, 1}, Revision: c.rev, Time: c.clock, Filed: len(c.filings),
+		Formats: [2]int{1, 1}, Revision: c.rev, Time: c.clock.now(), Filed: len(c.filings),
 		Index: feed.File{SHA256: sum(image), Bytes: int64(len(image))}, Lists: feed.File{SHA256: sum(lists), Bytes: int64(len(lists))},
 	}
 	f.Manifest.SetSums(c.sums())
@@ -284,11 +303,11 @@ func TestReplicaRefuses(t *testing.T) {
 	if err := r.Apply(first, b1); !errors.Is(err, feed.ErrOlder) {
 		t.Errorf("a frame again: %v; want %v", err, feed.ErrOlder)
 	}
-	stale := &feed.Frame{Type: feed.FrameHeartbeat, Revision: first.Revision, Sums: first.Sums, Time: c.clock}
+	stale := &feed.Frame{Type: feed.FrameHeartbeat, Revision: first.Revision, Sums: first.Sums, Time: c.clock.now()}
 	if err := r.Apply(stale, c.bytes(stale)); !errors.Is(err, feed.ErrOlder) {
 		t.Errorf("a heartbeat of an older revision: %v; want %v", err, feed.ErrOlder)
 	}
-	beat := &feed.Frame{Type: feed.FrameHeartbeat, Revision: c.rev, Sums: c.sums(), Time: c.clock.Add(time.Hour)}
+	beat := &feed.Frame{Type: feed.FrameHeartbeat, Revision: c.rev, Sums: c.sums(), Time: c.clock.now().Add(time.Hour)}
 	if err := r.Apply(beat, c.bytes(beat)); err != nil {
 		t.Error(err)
 	}
@@ -364,8 +383,8 @@ func TestMassChange(t *testing.T) {
 	}
 	cancel := func(n int, id string, notice *feed.MassChange) (*feed.Frame, []byte) {
 		c.rev.Rev++
-		c.clock = c.clock.Add(time.Second)
-		f := &feed.Frame{Type: feed.FrameRevision, Revision: c.rev, Time: c.clock, Import: id, Notice: notice}
+		c.clock.putOn(time.Second)
+		f := &feed.Frame{Type: feed.FrameRevision, Revision: c.rev, Time: c.clock.now(), Import: id, Notice: notice}
 		for _, d := range slices.SortedFunc(maps.Keys(c.filings), func(a, b registry.Domain) int { return bytes.Compare([]byte(a.String()), []byte(b.String())) }) {
 			if len(f.Changes) < n && c.filings[d].Status.Stands() {
 				delete(c.filings, d)
