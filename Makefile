@@ -1,5 +1,6 @@
 # Two commands to begin with: `make run` starts everything on sample data, and
-# `make test` installs what the tests need and runs them all.
+# `make test` installs what the tests need and runs them all. `make install` puts the
+# programs, their man pages and the units of systemd in place.
 
 GO ?= go
 BIN := bin
@@ -7,13 +8,13 @@ PROGRAMS := coredns icp-gate icp-registry
 
 # Peers that the tests run against, as Debian names them.
 DEBIAN_PEERS := apache2-utils bind9-dnsutils caddy chromium curl haproxy iproute2 iptables knot-dnsutils libnginx-mod-http-lua libnginx-mod-stream mandoc man-db \
-	nghttp2-client nginx openssl postgresql-15 slowhttptest unbound wrk
+	nghttp2-client nginx openssl postgresql-15 slowhttptest systemd unbound wrk
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.5.0
 FUZZTIME ?= 5s
 
-.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate bench-auth bench-quic bench-store soak man plugincfg clean
+.PHONY: all build sample run peers test check fuzz bench bench-dns bench-gate bench-auth bench-quic bench-store soak man install plugincfg clean
 
 all: build
 
@@ -56,6 +57,16 @@ man: build
 	$(BIN)/icp-registry man $(BIN)/man
 	deploy/man >$(BIN)/man/coredns-icp.7
 	deploy/man gate >$(BIN)/man/icp-gate.8
+
+# docs/operating.md says what comes next. DESTDIR is for who makes a package.
+PREFIX ?= /usr/local
+install: build man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BIN)/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7/
+	install -m 644 $(BIN)/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 deploy/systemd/icpgate.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
+	for unit in deploy/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 
 # Every fuzz target for FUZZTIME each.
 fuzz:
