@@ -52,7 +52,7 @@ func (registries) Collect(c chan<- prometheus.Metric) {
 		if held.Thin || held.Followed {
 			emit(connectedDesc, prometheus.GaugeValue, truth(held.Connected), source)
 		}
-		if held.Followed {
+		if held.LagKnown() {
 			emit(lagDesc, prometheus.GaugeValue, float64(held.Lag), source)
 		}
 		if !held.Thin {

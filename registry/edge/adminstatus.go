@@ -216,13 +216,24 @@ func sentence(s string) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := fmt.Fprintln(w, s); return err }
 }
 
+// behind tells how far this copy is behind.
+func (f *FeedStatus) behind() string {
+	switch {
+	case f.Lost && f.Lag > 0:
+		return fmt.Sprintf("at least %d revisions behind, until a snapshot has come", f.Lag)
+	case f.Lost:
+		return "behind, by how much is not known until a snapshot has come"
+	}
+	return fmt.Sprintf("%d revisions behind", f.Lag)
+}
+
 // writeText prints how it goes with a registry that is followed.
 func (f *FeedStatus) writeText(row func(word string, value any)) {
 	heard := "never heard"
 	if f.HeardAt != nil {
 		heard = "heard " + f.HeardAt.Format(time.RFC3339)
 	}
-	row("feed", fmt.Sprintf("connected %t, leads %t, %s, %d revisions behind, %d snapshots, %d repairs", f.Connected, f.Leads, heard, f.Lag, f.Snapshots, f.Repairs))
+	row("feed", fmt.Sprintf("connected %t, leads %t, %s, %s, %d snapshots, %d repairs", f.Connected, f.Leads, heard, f.behind(), f.Snapshots, f.Repairs))
 	if f.Beginning {
 		row("beginning", "not in force before it has come to where the service is")
 	}

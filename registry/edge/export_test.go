@@ -64,3 +64,6 @@ func (e *Edge) ReadOn() bool {
 	s.readOn()
 	return true
 }
+
+// Behind is what a status says of how far a copy is behind.
+func (f *FeedStatus) Behind() string { return f.behind() }

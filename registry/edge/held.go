@@ -20,11 +20,16 @@ type Holding struct {
 	// call of the service succeeded.
 	Thin, Connected bool
 	// Followed tells that it is a service's that is followed, and Lag how many
-	// revisions behind this process is. Connected is whether frames come.
+	// revisions behind this process is; Lost, that the service has no changes since any
+	// more, and a snapshot has not come yet. Connected is whether frames come.
 	Followed bool
 	Lag      uint64
+	Lost     bool
 	Cache    CacheStats
 }
+
+// LagKnown reports whether Lag tells anything.
+func (h *Holding) LagKnown() bool { return h.Followed && (!h.Lost || h.Lag > 0) }
 
 // CacheStats are the counters of the caches before a registry.
 type CacheStats struct {

@@ -282,7 +282,8 @@ type FeedStatus struct {
 	Connected bool              `json:"connected"` // frames come; of the process that follows
 	Leads     bool              `json:"leads"`     // this process follows; others read along
 	Upstream  registry.Revision `json:"upstream"`  // what the service was heard to be at
-	Lag       uint64            `json:"lag"`       // revisions behind that
+	Lag       uint64            `json:"lag"`       // revisions behind that, if of its epoch
+	Lost      bool              `json:"lost"`      // behind by more than the service keeps changes of: by how much is not known
 	HeardAt   *time.Time        `json:"heard_at,omitempty"`
 	Beginning bool              `json:"beginning"` // it never was where the service is, and is not in force before
 	Stopped   bool              `json:"stopped"`   // and will not go on until somebody does something
@@ -300,7 +301,7 @@ func (s *service) status() *FeedStatus {
 	out := &FeedStatus{Leads: f != nil, Beginning: s.beginning.Load()}
 	if f != nil {
 		st := f.Status()
-		out.Connected, out.Upstream, out.Stopped, out.Snapshots, out.Repairs = st.Connected, st.Upstream, st.Stopped, st.Snapshots, st.Repairs
+		out.Connected, out.Upstream, out.Stopped, out.Snapshots, out.Repairs, out.Lost = st.Connected, st.Upstream, st.Stopped, st.Snapshots, st.Repairs, st.Lost
 		if st.Failing != nil {
 			failing = st.Failing
 		}
@@ -324,7 +325,7 @@ func (s *service) status() *FeedStatus {
 
 func (s *service) holding() Holding {
 	st := s.status()
-	return Holding{View: s.view(), Since: s.since(), Followed: true, Connected: st.Connected, Lag: st.Lag}
+	return Holding{View: s.view(), Since: s.since(), Followed: true, Connected: st.Connected, Lag: st.Lag, Lost: st.Lost}
 }
 
 // holdService takes hold of a registry that is followed.

@@ -232,6 +232,51 @@ func TestAcceptEpoch(t *testing.T) {
 	p.await("the next revision", func() bool { return e.View().Revision() == rev })
 }
 
+// TestServiceLost: an edge to which the service cannot tell what has changed since does
+// not say that it is where the service is.
+func TestServiceLost(t *testing.T) {
+	signer, err := feed.GenerateSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := publishingOf(t, signer, registry.Epoch{Made: 1_790_000_000_000, Random: 1})
+	p := publishingOf(t, signer, registry.Epoch{Made: 1_780_000_000_000, Random: 7})
+	var now atomic.Pointer[publishing]
+	now.Store(p)
+	held := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if now.Load() == restored && strings.HasPrefix(r.URL.Path, feed.SnapshotPath) {
+			<-held
+		}
+		now.Load().hub.Handler(nil).ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { close(held); front.CloseClientConnections(); front.Close() })
+	c := p.config(t.TempDir())
+	c.Service = front.URL
+	e := open(t, c)
+	rev := p.publish("a.test")
+	p.await("the first revision", func() bool {
+		f := e.Status().Registry.Feed
+		return f != nil && f.Connected && e.View().Revision() == rev
+	})
+	behind := func() (string, edge.Holding) {
+		for _, h := range edge.Registries() {
+			return e.Status().Registry.Feed.Behind(), h
+		}
+		return "", edge.Holding{}
+	}
+	if text, h := behind(); text != "0 revisions behind" || !h.LagKnown() {
+		t.Errorf("with the service it is %q", text)
+	}
+	restored.publish("b.test")
+	now.Store(restored)
+	p.hub.Close()
+	p.await("that it is lost", func() bool { return e.Status().Registry.Feed.Lost })
+	if text, h := behind(); !strings.Contains(text, "not known") || h.LagKnown() {
+		t.Errorf("beyond what the service keeps it is %q", text)
+	}
+}
+
 // TestServiceStale: a service that was not heard of for too long decides nothing, if
 // the block says so, until it is heard of again.
 func TestServiceStale(t *testing.T) {

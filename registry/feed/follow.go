@@ -63,6 +63,7 @@ type FollowStatus struct {
 	Connected bool              // a stream is open and frames come
 	Current   bool              // this copy has been where the service was said to be, at least once
 	Upstream  registry.Revision // the newest that the service said to be at; for people, since not all that it says is signed
+	Lost      bool              // the service keeps no frames after this copy: it is behind, by how much is not known
 	Heard     time.Time         // until when this copy is known to be the registry
 	Failing   error             // why it does not follow; nil if it does
 	Stopped   bool              // and will not until somebody does something
@@ -197,6 +198,7 @@ func (f *Follower) once(ctx context.Context) error {
 			return nil
 		}
 	case errors.Is(err, ErrGone), errors.Is(err, ErrNext):
+		f.update(func(s *FollowStatus) { s.Connected, s.Lost = false, true })
 		return f.snapshot(ctx, f.o.Jitter)
 	}
 	return err
@@ -218,7 +220,7 @@ func (f *Follower) stream(ctx context.Context) error {
 	defer body.Close()
 	if f.aim = at; at.Epoch == from.Epoch && at.Rev >= from.Rev {
 		// With what is still to come it shows how far this copy is behind.
-		f.update(func(s *FollowStatus) { s.Upstream, s.Current = at, s.Current || at == from })
+		f.update(func(s *FollowStatus) { s.Upstream, s.Lost, s.Current = at, false, s.Current || at == from })
 	}
 	r := bufio.NewReaderSize(body, 64<<10)
 	var buf []byte
@@ -263,7 +265,7 @@ func (f *Follower) take(frame *Frame, b []byte) (err error) {
 	// A heartbeat that was taken in is of the revision in force.
 	current := frame.Type == FrameHeartbeat || frame.Revision.Epoch == f.aim.Epoch && frame.Revision.Rev >= f.aim.Rev
 	f.update(func(s *FollowStatus) {
-		s.Connected, s.Failing, s.Stopped, s.Current = true, err, false, s.Current || current
+		s.Connected, s.Failing, s.Stopped, s.Lost, s.Current = true, err, false, false, s.Current || current
 		if frame.Revision.Compare(s.Upstream) > 0 {
 			s.Upstream = frame.Revision
 		}
@@ -281,6 +283,13 @@ func (f *Follower) snapshot(ctx context.Context, jitter time.Duration) error {
 		return err
 	}
 	at := f.r.Revision()
+	if m.Revision.Compare(at) > 0 {
+		f.update(func(s *FollowStatus) {
+			if m.Revision.Compare(s.Upstream) > 0 {
+				s.Upstream = m.Revision
+			}
+		})
+	}
 	back := m.Revision.Epoch == f.o.AcceptEpoch && f.o.AcceptEpoch != (registry.Epoch{}) && m.Revision.Epoch != at.Epoch
 	if !back && m.Revision.Compare(at) < 0 {
 		if m.Revision.Epoch != at.Epoch {

@@ -168,6 +168,38 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowLost: an edge that was away for longer than frames are kept does not know
+// how far it is behind, then by a manifest how far at least, and nothing of it is left
+// when it has come to where the service is.
+func TestFollowLost(t *testing.T) {
+	s := newService(t, 50)
+	dir := t.TempDir()
+	e := s.follow(t, dir, s.url, feed.FollowOptions{})
+	e.await("the registry", func(f feed.FollowStatus) bool { return f.Current && !f.Lost })
+	e.stop()
+	for range 10 {
+		s.publish(1)
+	}
+	drop(t, s)
+	held := map[string]chan struct{}{"manifest": make(chan struct{}), "files": make(chan struct{})}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == feed.SnapshotPath:
+			<-held["manifest"]
+		case strings.HasPrefix(r.URL.Path, feed.SnapshotPath):
+			<-held["files"]
+		}
+		s.hub.Handler(nil).ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { front.CloseClientConnections(); front.Close() })
+	e = s.follow(t, dir, front.URL, feed.FollowOptions{})
+	e.await("that it is lost", func(f feed.FollowStatus) bool { return f.Lost && !f.Connected && f.Upstream == (registry.Revision{}) })
+	close(held["manifest"])
+	e.await("the manifest", func(f feed.FollowStatus) bool { return f.Lost && f.Upstream.Rev >= e.r.Revision().Rev+10 })
+	close(held["files"])
+	e.await("the snapshot", func(f feed.FollowStatus) bool { return !f.Lost && f.Current && e.r.Revision() == s.rev })
+}
+
 // drop makes the service forget all frames.
 func drop(t *testing.T, s *service) {
 	t.Helper()
