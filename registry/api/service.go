@@ -39,7 +39,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Connected tells whether revisions come; for the metrics. Optional.
 	Connected func() bool
-	// Follows tells how a relay follows upstream; for the metrics. Optional.
+	// Follows tells how a relay follows upstream; for the metrics, and for whether it is
+	// ready. Optional.
 	Follows func() feed.FollowStatus
 	// Dir is where uploads are while they are read, and the rows that were refused;
 	// made where there is none. "" is a directory of the system for temporary files.
@@ -259,12 +260,12 @@ func (s *Service) health(mux *http.ServeMux) {
 		s.api.OpenAPI().AddOperation(&huma.Operation{
 			OperationID: path[1:], Method: http.MethodGet, Path: path, Summary: "Whether the service lives, or can serve",
 			Security: []map[string][]string{}, Responses: map[string]*huma.Response{
-				"200": {Description: "It does."}, "503": {Description: "No registry is loaded yet."},
+				"200": {Description: "It does."}, "503": {Description: "No registry is loaded yet, or a relay is still behind upstream."},
 			},
 		})
 		mux.Handle(pattern, deadlines(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/readyz" && s.cfg.Hub != nil && s.cfg.Hub.Replica().Revision() == (registry.Revision{}) {
-				writeProblem(w, http.StatusServiceUnavailable, "no registry is loaded yet")
+			if why := s.unready(); r.URL.Path == "/readyz" && why != "" {
+				writeProblem(w, http.StatusServiceUnavailable, why)
 				return
 			}
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -272,6 +273,24 @@ func (s *Service) health(mux *http.ServeMux) {
 			_, _ = io.WriteString(w, "ok\n") // the client has gone where it fails
 		}), answerTime))
 	}
+}
+
+// unready is why the service is not ready; "" if it is. A relay that has begun and is
+// still behind upstream is not: whoever came to it would be held back. One that cannot
+// reach upstream serves what it has.
+func (s *Service) unready() string {
+	if s.cfg.Hub == nil {
+		return ""
+	}
+	if s.cfg.Hub.Replica().Revision() == (registry.Revision{}) {
+		return "no registry is loaded yet"
+	}
+	if s.cfg.Follows != nil {
+		if f := s.cfg.Follows(); !f.Current && f.Failing == nil {
+			return "this relay has not come yet to where upstream is"
+		}
+	}
+	return ""
 }
 
 // describe serves the description of the service.

@@ -313,9 +313,14 @@ func TestRelayBehind(t *testing.T) {
 	hub := feed.NewHub(r, feed.HubOptions{})
 	t.Cleanup(hub.Close)
 	metrics := prometheus.NewRegistry()
-	api.New(api.Config{Hub: hub, Tokens: api.Tokens{Store: w.store}, Store: w.store, Upstream: up, Follows: f.Status, Metrics: metrics, Version: "test"})
-	is := func(lag float64) {
+	service := api.New(api.Config{Hub: hub, Tokens: api.Tokens{Store: w.store}, Store: w.store, Upstream: up, Follows: f.Status, Metrics: metrics, Version: "test"})
+	t.Cleanup(service.Close)
+	is := func(lag float64, ready int) {
 		t.Helper()
+		answer := httptest.NewRecorder()
+		if service.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/readyz", nil)); answer.Code != ready {
+			t.Errorf("%v revisions behind: /readyz says %d; want %d", lag, answer.Code, ready)
+		}
 		families, err := metrics.Gather()
 		if err != nil {
 			t.Fatal(err)
@@ -335,14 +340,23 @@ func TestRelayBehind(t *testing.T) {
 			break
 		}
 	}
-	is(3)
+	is(3, http.StatusServiceUnavailable)
 	release()
-	for range heard {
-		if r.Revision() == last {
+	for s := range heard {
+		if s.Current {
 			break
 		}
 	}
-	is(0)
+	is(0, http.StatusOK)
+	// Upstream that goes away is no reason to send anybody away.
+	server.CloseClientConnections()
+	server.Close()
+	for s := range heard {
+		if s.Failing != nil {
+			break
+		}
+	}
+	is(0, http.StatusOK)
 }
 
 // heldBody gives nothing before it is let.
