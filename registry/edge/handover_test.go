@@ -52,7 +52,7 @@ func TestHandOver(t *testing.T) {
 	see := func(host string) {
 		edge.ProcessSightings().Add(edge.Sighted{Host: registry.MustParseDomain(host), Reason: registry.Unfiled, Channel: registry.ChannelHTTPS})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	see("www.handover-a.test")
 	if err := e.HandOver(ctx); err == nil {

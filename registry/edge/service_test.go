@@ -97,7 +97,7 @@ func (p *publishing) publish(name string, entries ...registry.Entry) registry.Re
 // await waits until an Edge is as wanted.
 func (p *publishing) await(what string, ok func() bool) {
 	p.t.Helper()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	for !ok() {
 		select {

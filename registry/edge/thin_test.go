@@ -58,7 +58,7 @@ func thinConfig(t *testing.T, s *service, secret string) edge.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "token")
 	write(t, path, secret+"\n")
-	return edge.Config{Service: s.URL, Access: feed.Access{Token: path}, ThinTimeout: 10 * time.Second, Poll: time.Hour,
+	return edge.Config{Service: s.URL, Access: feed.Access{Token: path}, ThinTimeout: 2 * time.Minute, Poll: time.Hour,
 		Policy: registry.Policy{Fail: registry.FailClosed}}
 }
 
@@ -67,7 +67,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
-	for end := time.Now().Add(10 * time.Second); !ok(); <-again.C {
+	for end := time.Now().Add(2 * time.Minute); !ok(); <-again.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
