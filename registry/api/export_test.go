@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +29,17 @@ func (s *Service) Mismatch(path string, answer any) (problems []string, err erro
 
 // Take begins something of which only one may be under way; release ends it.
 func (s *Service) Take(what string) (release func(), err error) { return s.jobs.take(what, 1) }
+
+// Publishing has the service publish an import, by what is done until it is let go.
+func (s *Service) Publishing(t testing.TB, id string) (end func()) {
+	held := make(chan struct{})
+	if err := s.jobs.begin(id, func(context.Context) error { <-held; return nil }, s.explained); err != nil {
+		t.Fatal(err)
+	}
+	end = sync.OnceFunc(func() { close(held) })
+	t.Cleanup(end)
+	return end
+}
 
 // Moves serves what takes long to anybody, and SetLeast lets a test do with less of it.
 func (s *Service) Moves(do func(http.ResponseWriter, *http.Request) error) http.Handler {

@@ -92,7 +92,7 @@ func (w *world) published(t *testing.T, id string) api.Import {
 		t.Fatal(err)
 	}
 	w.call(t, "import", "POST", api.ImportsPath+"/"+id+"/publish", nil, nil, 202)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		var i api.Import
@@ -164,6 +164,38 @@ func TestImport(t *testing.T) {
 			t.Errorf("imports: %+v", list)
 		}
 	})
+}
+
+// TestPublishOneAfterAnother: one import is published at a time; one that is done keeps
+// the next from nothing, though the service is still at its end.
+func TestPublishOneAfterAnother(t *testing.T) {
+	w := newWorld(t)
+	const first, second = "00000000000000e1", "00000000000000e2"
+	w.staged(t, first, "", "x.csv", table("b.test"))
+	w.staged(t, second, "", "y.csv", table("c.test"))
+	end := w.Publishing(t, first)
+	publish := func() int {
+		status, _, _ := w.ask(t, "POST", api.ImportsPath+"/"+second+"/publish", w.bearer("import"), "")
+		return status
+	}
+	if got := publish(); got != http.StatusConflict {
+		t.Errorf("while another is being published: %d; want 409", got)
+	}
+	if _, err := w.store.Publish(t.Context(), first, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan int, 1)
+	go func() { got <- publish() }()
+	select { // it waits; where it does not, it is answered in far less time
+	case got := <-got:
+		t.Errorf("when the other is done and the service at its end: %d; want it to wait", got)
+		return
+	case <-time.After(200 * time.Millisecond):
+	}
+	end()
+	if got := <-got; got != http.StatusAccepted {
+		t.Errorf("when the other is done: %d; want 202", got)
+	}
 }
 
 // TestImportApproval: what changes too much waits for another owner, and cannot be

@@ -61,6 +61,7 @@ type jobs struct {
 	mu     sync.Mutex
 	taken  map[string]int    // by what is under way; guarded by mu
 	id     string            // being published; "" is none; guarded by mu
+	over   chan struct{}     // closed when that has ended; guarded by mu
 	failed map[string]string // why publishing ended, by import; guarded by mu
 }
 
@@ -220,6 +221,9 @@ func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, 
 		return nil, err
 	}
 	if i.State != store.ImportDone && !elsewhere[i.ID] {
+		if err := s.ending(ctx, i.ID); err != nil {
+			return nil, err
+		}
 		if err := s.jobs.begin(i.ID, func(ctx context.Context) error {
 			_, err := s.cfg.Store.Publish(ctx, i.ID, nil)
 			return err
@@ -228,6 +232,26 @@ func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, 
 		}
 	}
 	return s.whole(ctx, i)
+}
+
+// ending waits for the end of what publishes another import than id, if that is done: a
+// job ends a moment after its import is.
+func (s *Service) ending(ctx context.Context, id string) error {
+	s.jobs.mu.Lock()
+	other, over := s.jobs.id, s.jobs.over
+	s.jobs.mu.Unlock()
+	if other == "" || other == id {
+		return nil
+	}
+	if i, err := s.cfg.Store.Import(ctx, other); err != nil || i.State != store.ImportDone {
+		return err
+	}
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // begin publishes beside requests. One import is published at a time.
@@ -242,9 +266,11 @@ func (j *jobs) begin(id string, do func(context.Context) error, explained func(e
 	case j.ctx.Err() != nil:
 		return store.ErrClosed
 	}
-	j.id = id
+	over := make(chan struct{})
+	j.id, j.over = id, over
 	delete(j.failed, id)
 	j.group.Go(func() {
+		defer close(over)
 		err := sound("publishing an import", func() error { return do(j.ctx) })
 		j.mu.Lock()
 		defer j.mu.Unlock()
