@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/api"
@@ -183,6 +184,20 @@ func (c *cluster) load(filings int) {
 	work.Wait()
 }
 
+// standbys waits until so many follow the primary for which a condition holds.
+func (c *cluster) standbys(want int, where string) {
+	c.Helper()
+	for end := time.Now().Add(5 * time.Minute); ; {
+		out, err := c.nodes[c.primary].SQL("postgres", "SELECT count(*) FROM pg_stat_replication "+where)
+		if err != nil || time.Now().After(end) {
+			c.Fatalf("%v: %s standbys %s; want %d", err, out, where, want)
+		}
+		if out == fmt.Sprint(want) {
+			return
+		}
+	}
+}
+
 // failOver makes the standby the primary that has most, and the dead one a standby.
 func (c *cluster) failOver() {
 	c.Helper()
@@ -289,9 +304,12 @@ func TestClusterLoses(t *testing.T) {
 		c.must(c.file())
 	}
 	c.converge()
+	// The standbys have all that is so far, and hear of no more, each in its own time.
+	c.standbys(2, "WHERE flush_lsn >= pg_current_wal_lsn()")
 	for _, name := range c.names[1:] {
 		c.must(c.nodes[name].Follow(nil))
 	}
+	c.standbys(0, "")
 	c.load(30)
 	c.failOver()
 	n := c.lost()

@@ -207,7 +207,7 @@ func followAs(t *testing.T, service string, signer *feed.Signer) *clusterEdge {
 // awaitAll waits until edges are at a revision.
 func awaitAll(t *testing.T, edges []*clusterEdge, rev registry.Revision) {
 	t.Helper()
-	limit := time.NewTimer(time.Minute)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	for i, e := range edges {
 		for e.live.View().Revision() != rev {

@@ -107,7 +107,7 @@ func TestPublish(t *testing.T) {
 	}
 	await := func(rev registry.Revision) {
 		t.Helper()
-		limit := time.NewTimer(30 * time.Second)
+		limit := time.NewTimer(5 * time.Minute)
 		defer limit.Stop()
 		for r.Revision() != rev {
 			select {
@@ -195,7 +195,8 @@ func TestSnapshots(t *testing.T) {
 	}
 	clock.seconds.Add(2 * 3600)
 	now := manifest()
-	for i := 0; now.Revision == first.Revision && i < 2000; i++ {
+	end := time.Now().Add(time.Minute)
+	for i := 0; now.Revision == first.Revision && time.Now().Before(end); i++ {
 		file(t, s, fmt.Sprintf("m%d.test", i), registry.StatusNormal) // what it waits for
 		now = manifest()
 	}

@@ -29,7 +29,7 @@ func (w *world) openStream(t *testing.T, secret string) io.ReadCloser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s, err := c.Feed(ctx, w.hub.Replica().Revision())
 	if err != nil {
@@ -120,8 +120,8 @@ func TestExpiredStream(t *testing.T) {
 // TestStreamEndsByItself: it ends at its time though there is nothing to send.
 func TestStreamEndsByItself(t *testing.T) {
 	w := newWorld(t)
-	// The clock goes as soon as the service looks at it for the stream: until then the
-	// machine may stand still for longer than the token is good.
+	// The clock goes once the stream is there: until then the machine may stand still for
+	// longer than the token is good.
 	var going atomic.Bool
 	begun := sync.OnceValue(time.Now)
 	now := func() time.Time {
@@ -135,8 +135,9 @@ func TestStreamEndsByItself(t *testing.T) {
 	url := w.again(t, api.Config{Hub: quiet, Now: now, Recheck: time.Hour})
 	_, secret := w.edgeToken(t, now().Add(300*time.Millisecond))
 	w.url = url
+	s := w.openStream(t, secret)
 	going.Store(true)
-	lastOf(t, w.openStream(t, secret))
+	lastOf(t, s)
 }
 
 // again serves the same hub and store once more, and returns where.
@@ -234,7 +235,7 @@ func TestRelayRevoked(t *testing.T) {
 	at := func(rev registry.Revision) {
 		t.Helper()
 		// The relay's own stream tells when it has a revision.
-		settled, stop := context.WithTimeout(t.Context(), time.Minute)
+		settled, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer stop()
 		if y.Hub().Settle(settled, rev); settled.Err() != nil {
 			t.Fatalf("the relay is at %s; want %s", y.Revision(), rev)
@@ -296,7 +297,7 @@ func TestRelayBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settled, stop := context.WithTimeout(t.Context(), time.Minute)
+	settled, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	w.hub.Settle(settled, last)
 	heard := make(chan feed.FollowStatus, 1000)

@@ -120,7 +120,7 @@ func (w *world) list(t *testing.T, prefix, whose string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	frames, err := c.Feed(ctx, from)
 	if err != nil {
@@ -141,7 +141,7 @@ func (w *world) list(t *testing.T, prefix, whose string) {
 // ask asks and returns status, type and body.
 func (w *world) ask(t *testing.T, method, path string, header http.Header, body string) (int, string, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, w.url, strings.NewReader(body))
 	if err != nil {
