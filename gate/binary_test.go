@@ -152,6 +152,9 @@ func (p *program) killSuccessors() {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line)))
 		if err == nil && strings.Contains(string(text), filepath.Join(p.dir, "gate.conf")) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
+			for len(text) > 0 { // until it is gone, or it might still write
+				text, _ = os.ReadFile(line)
+			}
 		}
 	}
 }

@@ -52,7 +52,7 @@ func newSurplus(t *testing.T, late <-chan struct{}, said chan<- struct{}) (addr,
 		n := fmt.Sprint(number.Add(1))
 		under := &held{Conn: raw}
 		c := tls.Server(under, &tls.Config{Certificates: []tls.Certificate{cert}})
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		for r := bufio.NewReader(c); ; {
 			req, err := http.ReadRequest(r)
 			if err != nil {

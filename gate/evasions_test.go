@@ -40,7 +40,6 @@ type evaded struct {
 	// TLS passed on to a web server, TLS ended here, HTTP behind a proxy, both on
 	// one port.
 	http, h2c, tls, web, ended, proxied, mixed string
-	quickHTTP, quickTLS                        string // with short timeouts
 }
 
 // newEvaded starts the program in front of web servers.
@@ -48,7 +47,7 @@ func newEvaded(t *testing.T) *evaded {
 	s := new(seen)
 	web, sink, secure := newOrigin(t, s), newSink(t), newTLSOrigin(t)
 	cert := newCertificate(t, "filed.example", "*.filed.example")
-	p := start(t, 9, fmt.Sprintf(`
+	p := start(t, 7, fmt.Sprintf(`
 http://127.0.0.1:0 {
 	ICP
 	upstream %[1]s
@@ -80,22 +79,11 @@ mixed://127.0.0.7:0 {
 	ICP
 	upstream %[1]s
 }
-http://127.0.0.8:0 {
-	ICP
-	upstream %[1]s
-	timeouts head 200ms idle 400ms
-}
-tls://127.0.0.9:0 {
-	ICP
-	upstream %[2]s
-	timeouts head 200ms idle 400ms
-}
 `, web, sink, secure, cert.Cert, cert.Key), nil)
 	at := func(ip string) string { return p.addr(t, ip) }
 	return &evaded{
 		program: p, seen: s, http: at("http://127.0.0.1:"), h2c: at("http://127.0.0.2:"), tls: at("tls://127.0.0.3:"), web: at("tls://127.0.0.4:"),
 		ended: at("tls://127.0.0.5:"), proxied: at("http://127.0.0.6:"), mixed: at("mixed://127.0.0.7:"),
-		quickHTTP: at("http://127.0.0.8:"), quickTLS: at("tls://127.0.0.9:"),
 	}
 }
 
@@ -112,14 +100,14 @@ func newSink(t testing.TB) string {
 // raw is a client that writes what nobody else would. It ends its side unless
 // open is set, and tells what came back: an alert, a status for each response,
 // what the sink says, or how it was closed.
-func raw(t *testing.T, addr string, b []byte, open bool) string {
+func raw(t testing.TB, addr string, b []byte, open bool) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write(b); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatal(err)
 	}
@@ -276,7 +264,7 @@ func tlsEvasions() []evasion {
 		{"T05", "one byte a record", sent(hello.Records(msg, slices.Repeat([]int{1}, len(msg)-1)...)), "passed"},
 		{"T05b", "one byte a record, 300 records", sent(hello.Records(long, slices.Repeat([]int{1}, 300)...)), "alert 50"},
 		{"T07", "Chromium, whose hello comes in two segments", shuffled, "loads, ERR_SSL_UNRECOGNIZED_NAME_ALERT"},
-		{"T08", "one byte now and then", func(t *testing.T, w *evaded) string { return dribble(t, w.quickTLS, filed) }, "closed"},
+		{"T08", "one byte now and then", func(t *testing.T, w *evaded) string { return dribble(t, "tls", newSink(t), filed, "closed") }, "closed"},
 		{"T10", "half a hello and the end", sent(filed[:40]), "closed"},
 		{"T11", "mixed case", named("WWW.Filed.Example"), "passed"},
 		{"T13", "two trailing dots", named("filed.example.."), "alert 50"},
@@ -339,23 +327,26 @@ func tlsEvasions() []evasion {
 	}
 }
 
-// dribble sends a byte whenever the one before has gone, until it is closed.
-func dribble(t *testing.T, addr string, b []byte) string {
+// dribble sends the half of b to a listener with short times, and tells what comes of
+// it in the end.
+func dribble(t *testing.T, scheme, upstream string, b []byte, want string) (came string) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := c.Write(b[:len(b)/2]); err != nil {
-		t.Fatal(err)
-	}
-	got, _ := io.ReadAll(c) // the deadline is absolute, whatever comes
-	if len(got) == 0 {
-		return "closed"
-	}
-	return strings.Join(statuses(t, string(got)), " ")
+	hasty(t, 200*time.Millisecond, func(t testing.TB, head time.Duration) {
+		addr := start(t, 1, fmt.Sprintf("%s://127.0.0.1:0 {\nICP\nupstream %s\ntimeouts head %s idle %s\n}", scheme, upstream, head, 2*head), nil).addr(t, scheme+":")
+		c := dialTCP(t, addr)
+		if _, err := c.Write(b[:len(b)/2]); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(c) // the deadline is absolute, whatever comes
+		came = strings.Join(statuses(t, string(got)), " ")
+		if len(got) == 0 {
+			came = "closed"
+		}
+		if came != want {
+			t.Errorf("got %s; want %s", came, want)
+		}
+	})
+	return came
 }
 
 // resumed begins a session for a filed name and goes on with it for another.
@@ -471,10 +462,10 @@ func httpEvasions() []evasion {
 func otherEvasions() []evasion {
 	return []evasion{
 		{"D01", "half a head and nothing more", func(t *testing.T, w *evaded) string {
-			return dribble(t, w.quickHTTP, []byte("GET / HTTP/1.1\r\nHost: filed.example\r\n"))
+			return dribble(t, "http", newOrigin(t, w.seen), []byte("GET / HTTP/1.1\r\nHost: filed.example\r\n"), "408")
 		}, "408"},
 		{"D02", "half a body and nothing more", func(t *testing.T, w *evaded) string {
-			return dribble(t, w.quickHTTP, []byte("POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 100\r\n\r\n"+strings.Repeat("x", 110)))
+			return dribble(t, "http", newOrigin(t, w.seen), []byte("POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 100\r\n\r\n"+strings.Repeat("x", 110)), "408")
 		}, "408"},
 		{"D08", "the client's end right after its request", said("GET /long HTTP/1.1\r\nHost: filed.example\r\n\r\n"), "200"},
 		{"P01", "a PROXY header from somebody", func(t *testing.T, w *evaded) string {

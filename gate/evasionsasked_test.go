@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/icpgate/icpgate/gate/authz/spop/peer"
 )
@@ -85,57 +86,60 @@ func envoyWithoutName(t *testing.T) string {
 // framesRefused sends frames longer than was agreed, of unknown types, with numbers
 // that do not end or payloads cut short: they end their connection with a reason,
 // and nothing else.
-func framesRefused(t *testing.T) string {
-	p := start(t, 1, "spoe://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head 300ms\n}", nil)
-	beside := dialSPOE(t, "tcp", p.addr(t, "spoe:"))
-	farewells := 0
-	for _, tt := range []struct {
-		name  string
-		hello bool
-		frame []byte
-		want  string
-	}{
-		{"longer than agreed", true, []byte{0, 1, 0, 0}, "3"},
-		{"longer than any", true, bytes.Repeat([]byte{0xff}, 100), "3"},
-		{"an unknown type of argument", true, peer.NotifyFrame(1, 1, []byte("\x03icp\x01\x04host\x0a")), "4"},
-		{"a bad number", true, peer.NotifyFrame(1, 1, bytes.Repeat([]byte{0xff}, 12)), "4"},
-		{"a bad stream", true, append([]byte{0, 0, 0, 16, 3, 0, 0, 0, 1}, bytes.Repeat([]byte{0xff}, 11)...), "4"},
-		{"a string beyond its frame", true, peer.NotifyFrame(1, 1, []byte("\x03icp\x01\x04host\x08\xf0\x7fa")), "4"},
-		{"a frame that says nothing", true, []byte{0, 0, 0, 0}, "4"},
-		{"in fragments", true, peer.Frame(peer.Notify, 0, 1, 1, peer.Message("icp")), "10"},
-		{"asking before the hello", false, peer.NotifyFrame(1, 1, peer.Message("icp")), "4"},
-		{"a hello of version 1", false, peer.Frame(peer.Hello, peer.FIN, 0, 0, peer.Items("supported-versions", "1.0", "max-frame-size", 16380, "capabilities", "")), "8"},
-		{"nothing at all", false, nil, "2"},
-		{"a hello that stops", false, peer.HelloFrame(16380)[:20], "2"},
-		{"a question that stops", true, peer.NotifyFrame(1, 1, peer.Message("icp", "host", "filed.example"))[:20], "2"},
-	} {
-		raw, err := net.Dial("tcp", p.addr(t, "spoe:"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &peer.Client{Conn: raw}
-		if tt.hello {
-			if err := c.Send(peer.HelloFrame(16380)); err != nil {
+func framesRefused(t *testing.T) (came string) {
+	hasty(t, 300*time.Millisecond, func(t testing.TB, head time.Duration) {
+		p := start(t, 1, fmt.Sprintf("spoe://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head %s\n}", head), nil)
+		beside := dialSPOE(t, "tcp", p.addr(t, "spoe:"))
+		farewells := 0
+		for _, tt := range []struct {
+			name  string
+			hello bool
+			frame []byte
+			want  string
+		}{
+			{"longer than agreed", true, []byte{0, 1, 0, 0}, "3"},
+			{"longer than any", true, bytes.Repeat([]byte{0xff}, 100), "3"},
+			{"an unknown type of argument", true, peer.NotifyFrame(1, 1, []byte("\x03icp\x01\x04host\x0a")), "4"},
+			{"a bad number", true, peer.NotifyFrame(1, 1, bytes.Repeat([]byte{0xff}, 12)), "4"},
+			{"a bad stream", true, append([]byte{0, 0, 0, 16, 3, 0, 0, 0, 1}, bytes.Repeat([]byte{0xff}, 11)...), "4"},
+			{"a string beyond its frame", true, peer.NotifyFrame(1, 1, []byte("\x03icp\x01\x04host\x08\xf0\x7fa")), "4"},
+			{"a frame that says nothing", true, []byte{0, 0, 0, 0}, "4"},
+			{"in fragments", true, peer.Frame(peer.Notify, 0, 1, 1, peer.Message("icp")), "10"},
+			{"asking before the hello", false, peer.NotifyFrame(1, 1, peer.Message("icp")), "4"},
+			{"a hello of version 1", false, peer.Frame(peer.Hello, peer.FIN, 0, 0, peer.Items("supported-versions", "1.0", "max-frame-size", 16380, "capabilities", "")), "8"},
+			{"nothing at all", false, nil, "2"},
+			{"a hello that stops", false, peer.HelloFrame(16380)[:20], "2"},
+			{"a question that stops", true, peer.NotifyFrame(1, 1, peer.Message("icp", "host", "filed.example"))[:20], "2"},
+		} {
+			raw, err := net.Dial("tcp", p.addr(t, "spoe:"))
+			if err != nil {
 				t.Fatal(err)
 			}
-			if a, err := c.Next(); err != nil || a.Kind != peer.AgentHello {
-				t.Fatalf("%s: %v, %v", tt.name, a, err)
+			c := &peer.Client{Conn: raw}
+			if tt.hello {
+				if err := c.Send(peer.HelloFrame(16380)); err != nil {
+					t.Fatal(err)
+				}
+				if a, err := c.Next(); err != nil || a.Kind != peer.AgentHello {
+					t.Fatalf("%s: %v, %v", tt.name, a, err)
+				}
 			}
+			if err := c.Send(tt.frame); err != nil {
+				t.Fatal(err)
+			}
+			a, err := c.Next()
+			if err != nil || a.Kind != peer.AgentDisconnect || a.Items["status-code"] != tt.want {
+				t.Errorf("%s: %v, %v; want a farewell with %s", tt.name, a, err, tt.want)
+			}
+			if a, err := c.Next(); err != io.EOF {
+				t.Errorf("%s: %v, %v after the farewell; want the end", tt.name, a, err)
+			}
+			c.Close()
+			farewells++
 		}
-		if err := c.Send(tt.frame); err != nil {
-			t.Fatal(err)
-		}
-		a, err := c.Next()
-		if err != nil || a.Kind != peer.AgentDisconnect || a.Items["status-code"] != tt.want {
-			t.Errorf("%s: %v, %v; want a farewell with %s", tt.name, a, err, tt.want)
-		}
-		if a, err := c.Next(); err != io.EOF {
-			t.Errorf("%s: %v, %v after the farewell; want the end", tt.name, a, err)
-		}
-		c.Close()
-		farewells++
-	}
-	return fmt.Sprintf("%d farewells, beside them %s", farewells, asks(t, beside, "host", "filed.example"))
+		came = fmt.Sprintf("%d farewells, beside them %s", farewells, asks(t, beside, "host", "filed.example"))
+	})
+	return came
 }
 
 // caddyCopies has Caddy ask, and compares what its client gets with the answer.

@@ -295,6 +295,7 @@ func flooded(t *testing.T) string {
 	if n == 0 || n > maxPending || size > maxBytes {
 		return fmt.Sprintf("%v wait with %v bytes", n, size)
 	}
+	q.keptUp()
 	if got := q.sent(quicInitial("filed.example", rawID)); got != "passed 1" {
 		return got
 	}

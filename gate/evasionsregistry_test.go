@@ -70,7 +70,12 @@ func TestEvasionsRegistryLost(t *testing.T) {
 	t.Parallel()
 	const failed = `icp_gate_reloads_total\{data="registry",result="error"\}`
 	for what, spoil := range map[string]func(path string) error{
-		"damaged": func(path string) error { return os.WriteFile(path, []byte("no registry at all"), 0o600) },
+		"damaged": func(path string) error { // at once, so that it is not seen empty before
+			if err := os.WriteFile(path+".new", []byte("no registry at all"), 0o600); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		},
 		"removed": os.Remove,
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -52,7 +52,7 @@ func (r *recorder) through(t testing.TB, addr, request string) (status string, c
 	t.Helper()
 	c := dialTCP(t, addr)
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}

@@ -274,21 +274,23 @@ func TestGRPCPeers(t *testing.T) {
 // TestGRPCGarbage: what is no gRPC, and checks that are too long, end what they
 // came over and nothing else.
 func TestGRPCGarbage(t *testing.T) {
-	p := start(t, 1, "grpc://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head 300ms\n}", nil)
-	c := dialGRPC(t, p.addr(t, "grpc:"))
-	for _, s := range []string{"", "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff", strings.Repeat("\x16\x03\x01", 100)} {
-		raw(t, p.addr(t, "grpc:"), []byte(s), true)
-	}
-	long := fmt.Sprintf(`request { http { host: "filed.example" body: "%s" } }`, strings.Repeat("a", 2<<20))
-	if _, err := checks(t, c, long); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("a check of 2 MiB: %v; want it refused", err)
-	}
-	if r, err := checks(t, c, httpCheck("filed.example")); err != nil || checked(t, r) != "ok pass accessed" {
-		t.Errorf("after that: %v, %v", r, err)
-	}
-	if strings.Contains(p.log.String(), "panic") {
-		t.Error(p.log)
-	}
+	hasty(t, 300*time.Millisecond, func(t testing.TB, head time.Duration) {
+		p := start(t, 1, fmt.Sprintf("grpc://127.0.0.1:0 {\nICP\npeers 127.0.0.1\ntimeouts head %s\n}", head), nil)
+		c := dialGRPC(t, p.addr(t, "grpc:"))
+		for _, s := range []string{"", "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff", strings.Repeat("\x16\x03\x01", 100)} {
+			raw(t, p.addr(t, "grpc:"), []byte(s), true)
+		}
+		long := fmt.Sprintf(`request { http { host: "filed.example" body: "%s" } }`, strings.Repeat("a", 2<<20))
+		if _, err := checks(t, c, long); status.Code(err) != codes.ResourceExhausted {
+			t.Errorf("a check of 2 MiB: %v; want it refused", err)
+		}
+		if r, err := checks(t, c, httpCheck("filed.example")); err != nil || checked(t, r) != "ok pass accessed" {
+			t.Errorf("after that: %v, %v", r, err)
+		}
+		if strings.Contains(p.log.String(), "panic") {
+			t.Error(p.log)
+		}
+	})
 }
 
 // TestGRPCBounds: how many checks run at a time is announced, and who asks all the

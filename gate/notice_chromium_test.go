@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/icpgate/icpgate/registry"
 )
@@ -85,11 +84,11 @@ func dumpDOM(t *testing.T, chromium, url, lang string) string {
 // ask the network for by itself.
 func chromiumCommand(t *testing.T, chromium, lang string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), browserWait)
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, chromium, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
-		"--user-data-dir=" + t.TempDir(), "--accept-lang=" + lang}, args...)...)
+		"--user-data-dir=" + profile(t), "--accept-lang=" + lang}, args...)...)
 }
 
 // TestNoticeScreenshots writes, for people to look at, what a phone and a large

@@ -116,6 +116,31 @@ func (q *quicRaw) sent(datagrams ...[]byte) string {
 	}
 }
 
+// keptUp waits until all that was sent has been read: until then what comes may find no
+// room, and has to be sent again.
+func (q *quicRaw) keptUp() {
+	q.t.Helper()
+	b := make([]byte, 65536)
+	for i := range byte(100) {
+		id := []byte{'k', 'e', 'p', 't', ' ', 'u', 'p', i}
+		if _, err := q.client.Write(quicInitial("filed.example", id)); err != nil {
+			q.t.Fatal(err)
+		}
+		_ = q.server.SetDeadline(time.Now().Add(time.Second))
+		for {
+			n, _, err := q.server.ReadFrom(b)
+			if err != nil {
+				break
+			}
+			if p, _, cause := sniff.NextQUIC(b[:n], 0); cause == sniff.NoCause && slices.Equal(p.DCID, id) {
+				_ = q.server.SetDeadline(time.Now().Add(time.Minute))
+				return
+			}
+		}
+	}
+	q.t.Fatal("nothing comes through")
+}
+
 // metric is the sum of a series of the gate's.
 func (q *quicRaw) metric(name string) string {
 	q.t.Helper()

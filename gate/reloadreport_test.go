@@ -30,7 +30,7 @@ func TestReloadReports(t *testing.T) {
 	defer server.Close()
 	admin, web := freePort(t), newOrigin(t, new(seen))
 	config := func(log string) string {
-		lines := "\nlog " + log + "\n}\n"
+		lines := "\ntimeouts head 1m\nlog " + log + "\n}\n"
 		return "http://127.0.0.1:0 {\n" + withAdmin(admin) + "\nupstream " + web + lines +
 			"tls://127.0.0.1:0 {\nICP\nupstream " + lax + lines +
 			"tls://127.0.0.2:0 {\nICP\ntls " + cert.Cert + " " + cert.Key + "\nupstream 127.0.0.1:1" + lines +

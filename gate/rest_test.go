@@ -73,77 +73,79 @@ func (a asking) ends(t testing.TB, which string) {
 // its client asks again; it ends as any other by its client, by its time, by a name
 // that is cancelled and with the gate, and is given back to its client then.
 func TestHTTPRest(t *testing.T) {
-	live := new(index.Live)
-	cancelled := filing("cancelled.example", registry.Aliyun)
-	live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), cancelled))
-	rest := " {\nicp {\nregistry r.snap\n}\nserves mainland\nlimits connections 9 per-client 3\nupstream " + newOrigin(t, new(seen)) + "\n"
-	g, reg := startLive(t, "http://127.0.0.1:0"+rest+"}\nhttp://127.0.0.2:0"+rest+"timeouts idle 3s\n}\n", live)
-	addrs := map[string]string{}
-	for _, a := range g.Listeners() {
-		host, _, _ := net.SplitHostPort(a.String())
-		addrs[host] = a.String()
-	}
-	addr := addrs["127.0.0.1"]
-	open := func(host string) asking {
-		t.Helper()
-		c := newAsking(t, addr)
-		if got := c.ask(t, host); got != 200 {
+	hasty(t, 3*time.Second, func(t testing.TB, idle time.Duration) {
+		live := new(index.Live)
+		cancelled := filing("cancelled.example", registry.Aliyun)
+		live.Swap(newIndex(t, 1, filing("filed.example", registry.Aliyun), cancelled))
+		rest := " {\nicp {\nregistry r.snap\n}\nserves mainland\nlimits connections 9 per-client 3\nupstream " + newOrigin(t, new(seen)) + "\n"
+		g, reg := startLive(t, "http://127.0.0.1:0"+rest+fmt.Sprintf("}\nhttp://127.0.0.2:0%stimeouts idle %s\n}\n", rest, idle), live)
+		addrs := map[string]string{}
+		for _, a := range g.Listeners() {
+			host, _, _ := net.SplitHostPort(a.String())
+			addrs[host] = a.String()
+		}
+		addr := addrs["127.0.0.1"]
+		open := func(host string) asking {
+			t.Helper()
+			c := newAsking(t, addr)
+			if got := c.ask(t, host); got != 200 {
+				t.Fatalf("got %d; want 200", got)
+			}
+			return c
+		}
+
+		short, begun := newAsking(t, addrs["127.0.0.2"]), time.Now()
+		if got := short.ask(t, "filed.example"); got != 200 {
 			t.Fatalf("got %d; want 200", got)
 		}
-		return c
-	}
-
-	short, begun := newAsking(t, addrs["127.0.0.2"]), time.Now()
-	if got := short.ask(t, "filed.example"); got != 200 {
-		t.Fatalf("got %d; want 200", got)
-	}
-	stays, blocked, goes := open("filed.example"), open("filed.example"), open("filed.example")
-	rests(t, 4)
-	short.ends(t, "one that is idle for too long")
-	if d := time.Since(begun); d < 3*time.Second {
-		t.Errorf("it ended after %s; want 3s", d)
-	}
-	rests(t, 3)
-	switch c, err := net.Dial("tcp", addr); { // the reset may come before the dial has returned
-	case errors.Is(err, syscall.ECONNRESET):
-	case err != nil:
-		t.Fatal(err)
-	default:
-		if got := (asking{c, bufio.NewReader(c)}).ask(t, "filed.example"); got != 0 {
-			t.Errorf("a fourth of the client: got %d; want its end", got)
-		}
-		c.Close()
-	}
-	if got := blocked.ask(t, "unfiled.example"); got != 403 {
-		t.Errorf("an unfiled name: got %d; want 403", got)
-	}
-	blocked.ends(t, "one that was blocked")
-	goes.Close()
-	eventually(t, "they are counted no more", func() bool { return g.Open() == 1 && metric(t, reg, "icp_gate_open_connections") == 1 })
-
-	for range 2 { // in the place of those
-		open("cancelled.example")
-	}
-	for range 3 { // it rests after each
-		if got := stays.ask(t, "filed.example"); got != 200 {
-			t.Errorf("got %d; want 200", got)
+		stays, blocked, goes := open("filed.example"), open("filed.example"), open("filed.example")
+		rests(t, 4)
+		short.ends(t, "one that is idle for too long")
+		if d := time.Since(begun); d < idle {
+			t.Errorf("it ended after %s; want %s", d, idle)
 		}
 		rests(t, 3)
-	}
-	cancelled.Status = registry.StatusCancelled
-	live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), cancelled))
-	rests(t, 1)
-	eventually(t, "those of the cancelled name are counted", func() bool { return g.Open() == 1 && metric(t, reg, "icp_gate_ended_total") == 2 })
+		switch c, err := net.Dial("tcp", addr); { // the reset may come before the dial has returned
+		case errors.Is(err, syscall.ECONNRESET):
+		case err != nil:
+			t.Fatal(err)
+		default:
+			if got := (asking{c, bufio.NewReader(c)}).ask(t, "filed.example"); got != 0 {
+				t.Errorf("a fourth of the client: got %d; want its end", got)
+			}
+			c.Close()
+		}
+		if got := blocked.ask(t, "unfiled.example"); got != 403 {
+			t.Errorf("an unfiled name: got %d; want 403", got)
+		}
+		blocked.ends(t, "one that was blocked")
+		goes.Close()
+		eventually(t, "they are counted no more", func() bool { return g.Open() == 1 && metric(t, reg, "icp_gate_open_connections") == 1 })
 
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := g.Shutdown(ctx); err != nil {
-		t.Errorf("shut down: got %v", err)
-	}
-	stays.ends(t, "the last")
-	if n := resting(); n != 0 || g.Open() != 0 {
-		t.Errorf("%d connections rest, %d are open; want none", n, g.Open())
-	}
+		for range 2 { // in the place of those
+			open("cancelled.example")
+		}
+		for range 3 { // it rests after each
+			if got := stays.ask(t, "filed.example"); got != 200 {
+				t.Errorf("got %d; want 200", got)
+			}
+			rests(t, 3)
+		}
+		cancelled.Status = registry.StatusCancelled
+		live.Swap(newIndex(t, 2, filing("filed.example", registry.Aliyun), cancelled))
+		rests(t, 1)
+		eventually(t, "those of the cancelled name are counted", func() bool { return g.Open() == 1 && metric(t, reg, "icp_gate_ended_total") == 2 })
+
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := g.Shutdown(ctx); err != nil {
+			t.Errorf("shut down: got %v", err)
+		}
+		stays.ends(t, "the last")
+		if n := resting(); n != 0 || g.Open() != 0 {
+			t.Errorf("%d connections rest, %d are open; want none", n, g.Open())
+		}
+	})
 }
 
 // TestHTTPRestPanic: a defect that a connection meets behind its rest ends that one, and

@@ -22,49 +22,51 @@ func soak() bool { return os.Getenv("ICP_SOAK") != "" }
 // nothing from others, and are told to go when their time is over.
 func TestSlowClients(t *testing.T) {
 	const slow = 500
-	p := start(t, 2, fmt.Sprintf(`
+	hasty(t, 2*time.Second, func(t testing.TB, head time.Duration) {
+		p := start(t, 2, fmt.Sprintf(`
 http://127.0.0.1:0 {
 	ICP
 	upstream %[1]s
-	timeouts head 2s
+	timeouts head %[2]s
 }
 tls://127.0.0.1:0 {
 	ICP
 	upstream %[1]s
-	timeouts head 2s
-}`, newOrigin(t, new(seen))), nil)
-	addr := p.addr(t, "http:")
-	var ended sync.WaitGroup
-	heads := make(chan string, slow)
-	for i := range slow {
-		to := addr
-		if i%2 == 1 {
-			to = p.addr(t, "tls:")
+	timeouts head %[2]s
+}`, newOrigin(t, new(seen)), head), nil)
+		addr := p.addr(t, "http:")
+		var ended sync.WaitGroup
+		heads := make(chan string, slow)
+		for i := range slow {
+			to := addr
+			if i%2 == 1 {
+				to = p.addr(t, "tls:")
+			}
+			c := dialTCP(t, to)
+			fmt.Fprint(c, []string{"GET / HTTP/1.1\r\nHost: filed.example\r\nX-A: ", "\x16\x03\x01\x02\x00\x01\x00"}[i%2])
+			ended.Go(func() {
+				b, _ := io.ReadAll(c)
+				line, _, _ := strings.Cut(string(b), "\r\n")
+				heads <- line
+			})
 		}
-		c := dialTCP(t, to)
-		fmt.Fprint(c, []string{"GET / HTTP/1.1\r\nHost: filed.example\r\nX-A: ", "\x16\x03\x01\x02\x00\x01\x00"}[i%2])
-		ended.Go(func() {
-			b, _ := io.ReadAll(c)
-			line, _, _ := strings.Cut(string(b), "\r\n")
-			heads <- line
-		})
-	}
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	for i := range 500 {
-		if err := askFiled(client, addr); err != nil {
-			t.Fatalf("request %d beside slow clients: %v", i, err)
+		client := &http.Client{Transport: &http.Transport{}}
+		defer client.CloseIdleConnections()
+		for i := range 500 {
+			if err := askFiled(client, addr); err != nil {
+				t.Fatalf("request %d beside slow clients: %v", i, err)
+			}
 		}
-	}
-	ended.Wait()
-	close(heads)
-	count := map[string]int{}
-	for line := range heads {
-		count[line]++
-	}
-	if count["HTTP/1.1 408 Request Timeout"] != slow/2 || count[""] != slow/2 {
-		t.Errorf("slow clients got %v; want 408 for one half, and the end for the other", count)
-	}
+		ended.Wait()
+		close(heads)
+		count := map[string]int{}
+		for line := range heads {
+			count[line]++
+		}
+		if count["HTTP/1.1 408 Request Timeout"] != slow/2 || count[""] != slow/2 {
+			t.Errorf("slow clients got %v; want 408 for one half, and the end for the other", count)
+		}
+	})
 }
 
 // quantile99 asks for a time, each address in turn, and returns for each what 99

@@ -266,7 +266,6 @@ func TestDescriptorsUsedUp(t *testing.T) {
 	for _, c := range held[:len(held)-1] {
 		c.Close()
 	}
-	_ = last.SetDeadline(time.Now().Add(30 * time.Second))
 	fmt.Fprint(last, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
 	if _, err := http.ReadResponse(bufio.NewReader(last), nil); err != nil {
 		t.Errorf("the connection that waited: %v", err)
@@ -277,52 +276,54 @@ func TestDescriptorsUsedUp(t *testing.T) {
 // TestClientStopped (D07): a client that takes nothing any more, and does not go
 // away, is let go of, and with it the upstream's connection.
 func TestClientStopped(t *testing.T) {
-	gone := make(chan error, 2)
-	endless := func(w io.Writer) {
-		piece := make([]byte, 64<<10)
-		for {
-			if _, err := w.Write(piece); err != nil {
-				gone <- err
-				return
+	hasty(t, 300*time.Millisecond, func(t testing.TB, idle time.Duration) {
+		gone := make(chan error, 2)
+		endless := func(w io.Writer) {
+			piece := make([]byte, 64<<10)
+			for {
+				if _, err := w.Write(piece); err != nil {
+					gone <- err
+					return
+				}
 			}
 		}
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { endless(w) }))
-	defer srv.Close()
-	secure := httptest.NewTLSServer(srv.Config.Handler)
-	defer secure.Close()
-	p := start(t, 2, fmt.Sprintf(`
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { endless(w) }))
+		defer srv.Close()
+		secure := httptest.NewTLSServer(srv.Config.Handler)
+		defer secure.Close()
+		p := start(t, 2, fmt.Sprintf(`
 http://127.0.0.1:0 {
 	ICP
-	upstream %s
-	timeouts idle 300ms
+	upstream %[1]s
+	timeouts idle %[3]s
 }
 tls://127.0.0.1:0 {
 	ICP
-	upstream %s
-	timeouts idle 300ms
-}`, srv.Listener.Addr(), secure.Listener.Addr()), nil)
-	for scheme, addr := range map[string]string{"http": p.addr(t, "http:"), "https": p.addr(t, "tls:")} {
-		out := filepath.Join(t.TempDir(), "out")
-		curl := command(t, "curl", "-sk", "-o", out, "--connect-to", "::"+addr, scheme+"://filed.example/")
-		if err := curl.Start(); err != nil {
-			t.Fatal(err)
+	upstream %[2]s
+	timeouts idle %[3]s
+}`, srv.Listener.Addr(), secure.Listener.Addr(), idle), nil)
+		for scheme, addr := range map[string]string{"http": p.addr(t, "http:"), "https": p.addr(t, "tls:")} {
+			out := filepath.Join(t.TempDir(), "out")
+			curl := command(t, "curl", "-sk", "-o", out, "--connect-to", "::"+addr, scheme+"://filed.example/")
+			if err := curl.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "curl has begun to read", func() bool {
+				info, err := os.Stat(out)
+				return err == nil && info.Size() > 0
+			})
+			if err := curl.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-gone:
+			case <-time.After(30*time.Second + 2*idle):
+				t.Errorf("%s: the upstream's connection is still there", scheme)
+			}
+			_ = curl.Process.Kill()
+			_ = curl.Wait()
 		}
-		eventually(t, "curl has begun to read", func() bool {
-			info, err := os.Stat(out)
-			return err == nil && info.Size() > 0
-		})
-		if err := curl.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-gone:
-		case <-time.After(30 * time.Second):
-			t.Errorf("%s: the upstream's connection is still there", scheme)
-		}
-		_ = curl.Process.Kill()
-		_ = curl.Wait()
-	}
+	})
 }
 
 func dialTCP(t testing.TB, addr string) net.Conn {

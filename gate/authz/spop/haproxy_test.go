@@ -131,7 +131,7 @@ listen secure
 backend agents
 	mode tcp
 	option spop-check
-	server agent %[2]s check inter 1s
+	server agent %[2]s check inter 1s fall 1000
 `
 
 const spoeConf = `
