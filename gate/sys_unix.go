@@ -14,8 +14,13 @@ func isAgain(err error) bool { return err == unix.EAGAIN }
 // sysSilent reports whether there is neither something to read nor the end.
 func sysSilent(fd uintptr) bool {
 	look := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(look[:], 0)
-	return n == 0 && err == nil
+	for {
+		// A signal, as the Go runtime sends its threads, ends the call even where it
+		// does not wait.
+		if n, err := unix.Poll(look[:], 0); err != unix.EINTR {
+			return n == 0 && err == nil
+		}
+	}
 }
 
 // sysCanWait: sysReadable tells.
