@@ -97,11 +97,12 @@ func (c copyBuffers) Put(b []byte) { c.Pool.Put((*[32 << 10]byte)(b)) }
 func (c *conn) serveH2(nc net.Conn, sni asked, hasSNI bool) {
 	h := newH2Conn(c, sni, hasSNI)
 	c.h2.Store(h)
-	c.onEnd(func() { nc.Close() })
-	defer nc.Close()
+	wire := newH2Wire(nc, c)
+	c.onEnd(func() { wire.Close() })
+	defer wire.Close()
 	defer h.close()
 	limits := h.configure()
-	limits.ServeConn(newH2Wire(nc, c), &http2.ServeConnOpts{BaseConfig: h.server, Handler: http.HandlerFunc(h.stream)})
+	limits.ServeConn(wire, &http2.ServeConnOpts{BaseConfig: h.server, Handler: http.HandlerFunc(h.stream)})
 }
 
 // configure makes what serves the connection, and bounds what a client may make

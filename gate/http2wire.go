@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type h2Wire struct {
 	block bool            // a head is under way, over several frames
 	timed bool            // there is a deadline
 	calm  calm
+
+	writing atomic.Bool
 }
 
 // What RFC 9113 §4.1 and §6 say of frames.
@@ -163,9 +166,23 @@ func (w *h2Wire) time() {
 
 // Write implements net.Conn.
 func (w *h2Wire) Write(p []byte) (int, error) {
+	w.writing.Store(true)
 	n, err := w.Conn.Write(p)
+	w.writing.Store(false)
+	if n == 0 && isTimeout(err) { // where a part was taken, package http2 goes on
+		endsByReset(w.Conn)
+	}
 	w.c.s.metrics.out.Add(uint64(n))
 	return n, err
+}
+
+// Close implements net.Conn. A write that waits for its taker then is of one that has
+// answered no ping, or is to be cut off.
+func (w *h2Wire) Close() error {
+	if w.writing.Load() {
+		endsByReset(w.Conn)
+	}
+	return w.Conn.Close()
 }
 
 // asksNothing reports whether a frame neither begins a request nor moves one: what

@@ -77,6 +77,7 @@ func copyPiece(dst, src *side, moved func(int64) error) (_ int64, bulk bool, err
 	}
 	defer giveBack(b)
 	if _, werr := dst.Conn.Write(*b); werr != nil {
+		dst.late(werr)
 		return int64(n), false, &writeError{werr}
 	}
 	if merr := moved(int64(n)); merr != nil {
@@ -112,6 +113,7 @@ func copyBounded(dst, src *side, most int64, bounded bool) (n int, err error) {
 	n, err = src.Conn.Read(room)
 	if n > 0 {
 		if _, werr := dst.Conn.Write(room[:n]); werr != nil {
+			dst.late(werr)
 			return n, &writeError{werr}
 		}
 	}

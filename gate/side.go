@@ -105,7 +105,9 @@ func (s *side) readReady(fd uintptr) bool {
 // Write writes all of b, or returns an error.
 func (s *side) Write(b []byte) (int, error) {
 	if s.raw == nil || len(b) == 0 {
-		return s.Conn.Write(b)
+		n, err := s.Conn.Write(b)
+		s.late(err)
+		return n, err
 	}
 	s.from, s.wrote, s.werr = b, 0, nil
 	err := s.raw.Write(s.room)
@@ -118,11 +120,29 @@ func (s *side) Write(b []byte) (int, error) {
 }
 
 // late has the connection end with a reset where the error of a write is that its
-// taker has had its time. The system would keep what it has not taken for minutes
-// yet, beside all that limits bound: 3.5 MB for 340 s of a client on loopback.
+// taker has had its time.
 func (s *side) late(err error) {
-	if tcp, ok := s.Conn.(*net.TCPConn); ok && isTimeout(err) {
-		_ = tcp.SetLinger(0)
+	if isTimeout(err) {
+		endsByReset(s.Conn)
+	}
+}
+
+// endsByReset has a connection end with a reset when it is closed, since its taker has
+// had its time. The system would keep what it has not taken for minutes yet, beside all
+// that limits bound: 3.5 MB for 340 s of a client on loopback.
+func endsByReset(c net.Conn) {
+	for {
+		switch in := c.(type) {
+		case *tls.Conn:
+			c = in.NetConn()
+		case *replayed:
+			c = in.Conn
+		case *net.TCPConn:
+			_ = in.SetLinger(0)
+			return
+		default:
+			return
+		}
 	}
 }
 

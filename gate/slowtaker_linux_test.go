@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"golang.org/x/sys/unix"
 
 	"github.com/icpgate/icpgate/gate"
@@ -87,16 +90,58 @@ func TestLongTransfer(t *testing.T) {
 }
 
 // TestNoTaker: of a body for a client that takes nothing for longer than the limit
-// for idleness the system keeps nothing: the connection is reset.
+// for idleness the system keeps nothing: the connection is reset, whatever it speaks.
 func TestNoTaker(t *testing.T) {
-	hasty(t, 200*time.Millisecond, func(t testing.TB, idle time.Duration) {
-		l := serve(t, gate.TestService{Idle: idle, Upstream: endless(t, httptest.NewServer)})
-		c := dialNarrow(t, l.Addr())
-		_ = c.SetDeadline(time.Now().Add(patience))
-		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n")
-		eventually(t, "it is let go of", func() bool { return l.Open() == 0 })
-		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("got %v; want a reset", err)
+	request := func(c net.Conn) { fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n") }
+	secure := func(protocols ...string) func(t testing.TB, c net.Conn) net.Conn {
+		return func(t testing.TB, c net.Conn) net.Conn {
+			s := tls.Client(c, &tls.Config{ServerName: "filed.example", InsecureSkipVerify: true, NextProtos: protocols})
+			if err := s.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			return s
 		}
-	})
+	}
+	plain := func(_ testing.TB, c net.Conn) net.Conn { return c }
+	h2 := func(c net.Conn) {
+		fr := http2.NewFramer(c, c)
+		_, _ = io.WriteString(c, http2.ClientPreface)
+		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+		_ = fr.WriteWindowUpdate(0, 1<<31-1-65535)
+		var block bytes.Buffer
+		for enc, i := hpack.NewEncoder(&block), 0; i < 4; i++ {
+			f := [4][2]string{{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {":authority", "filed.example"}}[i]
+			_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+		}
+		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	}
+	certs := []gate.Certificate{newCertificate(t, "filed.example")}
+	for _, tt := range []struct {
+		name    string
+		service gate.TestService
+		origin  func(http.Handler) *httptest.Server
+		begin   func(testing.TB, net.Conn) net.Conn
+		ask     func(net.Conn)
+	}{
+		{"HTTP", gate.TestService{}, httptest.NewServer, plain, request},
+		{"TLS passed through", gate.TestService{Kind: "tls"}, httptest.NewTLSServer, secure(), request},
+		{"TLS ended", gate.TestService{Kind: "tls", Certificates: certs}, httptest.NewServer, secure("http/1.1"), request},
+		{"HTTP/2", gate.TestService{Kind: "tls", Certificates: certs}, httptest.NewServer, secure("h2"), h2},
+		{"HTTP/2 in plaintext", gate.TestService{H2C: true}, httptest.NewServer, plain, h2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			hasty(t, 200*time.Millisecond, func(t testing.TB, idle time.Duration) {
+				s := tt.service
+				s.Idle, s.Upstream = idle, endless(t, tt.origin)
+				l := serve(t, s)
+				c := dialNarrow(t, l.Addr())
+				_ = c.SetDeadline(time.Now().Add(patience))
+				tt.ask(tt.begin(t, c))
+				eventually(t, "it is let go of", func() bool { return l.Open() == 0 })
+				if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("got %v; want a reset", err)
+				}
+			})
+		})
+	}
 }
