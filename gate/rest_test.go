@@ -174,3 +174,30 @@ func TestHTTPRestPanic(t *testing.T) {
 		t.Errorf("%v panics were counted; want 1", got)
 	}
 }
+
+// TestHTTPRestRestart: a connection that rests ends when another process is put in
+// place, whose clients lose nothing by that: it is at once that they can ask there.
+func TestHTTPRestRestart(t *testing.T) {
+	admin, addr := freePort(t), freePort(t)
+	icp := strings.Replace(withAdmin(admin), "admin "+admin, "admin "+admin+" pprof", 1)
+	p := start(t, 1, "http://"+addr+" {\n"+icp+"\nupstream "+newOrigin(t, new(seen))+"\ntimeouts drain 1m\n}\n", nil)
+	var list []asking
+	for range 3 {
+		c := newAsking(t, addr)
+		if got := c.ask(t, "filed.example"); got != 200 {
+			t.Fatalf("got %d; want 200", got)
+		}
+		list = append(list, c)
+	}
+	eventually(t, "they rest", func() bool {
+		return strings.Count(adminAsked(t, admin, "/debug/pprof/goroutine?debug=2", "text/plain"), "(*httpConn).rest(") == len(list)
+	})
+	p.signal(t, syscall.SIGUSR2)
+	for _, c := range list {
+		c.ends(t, "one that rests")
+		if got := newAsking(t, addr).ask(t, "filed.example"); got != 200 {
+			t.Errorf("got %d; want 200 of the other process", got)
+		}
+	}
+	p.log.await(t, "msg=ended")
+}
