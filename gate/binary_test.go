@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/icpgate/icpgate/registry"
@@ -151,7 +150,9 @@ func (p *program) killSuccessors() {
 		text, _ := os.ReadFile(line)
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line)))
 		if err == nil && strings.Contains(string(text), filepath.Join(p.dir, "gate.conf")) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			if started, err := os.FindProcess(pid); err == nil {
+				_ = started.Kill()
+			}
 			for len(text) > 0 { // until it is gone, or it might still write
 				text, _ = os.ReadFile(line)
 			}
