@@ -83,7 +83,7 @@ func TestKdig(t *testing.T) {
 				}
 				host, port := hostPort(addr())
 				return func(args ...string) string {
-					args = append([]string{"@" + host, "-p", port, "+timeout=10", "+retry=0"}, args...)
+					args = append([]string{"@" + host, "-p", port, "+timeout=60", "+retry=2"}, args...)
 					return kdig.run(t, append(args, tr.args...)...)
 				}
 			}

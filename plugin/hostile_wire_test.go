@@ -138,7 +138,7 @@ func exchangeRaw(t *testing.T, addr string, m *dns.Msg) []byte {
 	}
 	c := &dns.Conn{Conn: conn}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	if err := c.WriteMsg(m); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // waited for, which the clock of a plugin brings about.
 func (s *server) until(t *testing.T, q query, what string, done func(*dns.Msg) bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		m := s.ask(t, q)
 		if done(m) {
 			return

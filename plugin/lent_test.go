@@ -27,7 +27,7 @@ func TestLentAnswers(t *testing.T) {
 			if i%4 == 3 {
 				network, addr = "tcp", s.tcp()
 			}
-			conn, err := (&dns.Client{Net: network, Timeout: 10 * time.Second}).Dial(addr)
+			conn, err := (&dns.Client{Net: network, Timeout: time.Minute}).Dial(addr)
 			if err != nil {
 				t.Error(err)
 				return
@@ -52,7 +52,7 @@ func TestLentAnswers(t *testing.T) {
 // answer to it.
 func blockedFor(conn *dns.Conn, q query) error {
 	asked := q.msg()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if err := conn.WriteMsg(asked); err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func startLoad(addr string) *load {
 	const each = loadClients * time.Second / loadRate
 	for c := range time.Duration(loadClients) {
 		l.clients.Go(func() {
-			conn, err := dns.DialTimeout("udp", addr, time.Second)
+			conn, err := dns.DialTimeout("udp", addr, time.Minute)
 			if err != nil {
 				l.fail(&l.lost, err.Error())
 				return
@@ -154,7 +154,8 @@ func (l *load) ask(conn *dns.Conn, filed bool) {
 	}
 	q := query{name: name, qtype: dns.TypeA, edns: true}.msg()
 	l.asked.Add(1)
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	begun := time.Now()
+	conn.SetDeadline(begun.Add(time.Minute))
 	if err := conn.WriteMsg(q); err != nil {
 		l.fail(&l.lost, err.Error())
 		return
@@ -162,6 +163,9 @@ func (l *load) ask(conn *dns.Conn, filed bool) {
 	m, err := conn.ReadMsg()
 	if err != nil {
 		l.fail(&l.lost, err.Error())
+		return
+	}
+	if stoodStill(m, time.Since(begun)) {
 		return
 	}
 	if got := len(addresses(m)) == 1; got != filed || m.Id != q.Id || m.Rcode != dns.RcodeSuccess {

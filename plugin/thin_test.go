@@ -44,7 +44,7 @@ func TestThin(t *testing.T) {
 	live.Swap(x)
 	service := httptest.NewServer(feed.CoverageHandler(live.View, nil))
 	cfg := w.cfg
-	cfg.Registry, cfg.Service, cfg.ThinTimeout = "", service.URL, 10*time.Second
+	cfg.Registry, cfg.Service, cfg.ThinTimeout = "", service.URL, 2*time.Minute
 	cfg.Policy.Fail = registry.FailClosed
 	withheld := func(name string) bool {
 		t.Helper()
