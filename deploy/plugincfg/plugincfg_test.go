@@ -168,7 +168,7 @@ func ask(t *testing.T, addr, name string, qtype uint16) *dns.Msg {
 	t.Helper()
 	q := new(dns.Msg).SetQuestion(name, qtype)
 	q.SetEdns0(1232, false)
-	m, _, err := (&dns.Client{Timeout: 10 * time.Second}).Exchange(q, addr)
+	m, _, err := (&dns.Client{Timeout: time.Minute}).Exchange(q, addr)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
