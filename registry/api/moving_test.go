@@ -74,11 +74,22 @@ func TestLeastRate(t *testing.T) {
 			}
 		}
 	}
-	if n, err := get("?pause=1", func() {}); n != size || err != nil {
-		t.Errorf("a fast client: got %d bytes, %v; want %d", n, err, size)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("a fast client: %v", err)
+	for tries := 1; ; tries++ {
+		begun := time.Now()
+		n, err := get("?pause=1", func() {})
+		took, end := time.Since(begun), <-ended
+		// Its pauses take 2.8 seconds. Where all takes much longer the machine has stood
+		// still, and that counts as the client's.
+		if end != nil && took > 4*time.Second && tries < 20 {
+			continue
+		}
+		if n != size || err != nil {
+			t.Errorf("a fast client: got %d bytes, %v; want %d", n, err, size)
+		}
+		if end != nil {
+			t.Errorf("a fast client: %v", end)
+		}
+		break
 	}
 	if n, err := get("", func() { <-tick.C }); n == size || err == nil {
 		t.Errorf("a slow client got %d bytes, %v; want it cut off", n, err)
