@@ -100,15 +100,10 @@ func (j *judge) finding(a netip.Addr) finding {
 	return finding{Verdict: d.verdict, name: j.query.Host.Name, addr: a, place: d.place, owner: d.provider, product: d.product}
 }
 
-// hostName returns the name whose filing counts for a name of DNS: without the
-// labels that only name a service on it, as in _8443._https.www.example.com. Two
-// labels stay, or _x.example would become a single one, which is never judged.
+// hostName returns the name whose filing counts for a name of DNS.
 func hostName(e *edge.Edge, s string) (registry.Domain, error) {
 	d, err := readName(e, s)
-	for err == nil && strings.HasPrefix(d.First(), "_") && d.Labels() > 2 {
-		d = d.Parent()
-	}
-	return d, err
+	return d.WithoutService(), err
 }
 
 // readName reads a name of DNS. One with escapes, which takes long to map, comes

@@ -89,6 +89,17 @@ func (d Domain) Parent() Domain {
 	return Domain{d.name[i+1:]}
 }
 
+// WithoutService returns the name whose filing counts where d is asked of DNS: d
+// without the labels that only name a service on it (RFC 2782, RFC 9460 §2.3), as in
+// _8443._https.www.example.com. Two labels stay, or _x.example would become a
+// single one, which is never judged.
+func (d Domain) WithoutService() Domain {
+	for strings.HasPrefix(d.name, "_") && d.Labels() > 2 {
+		d = d.Parent()
+	}
+	return d
+}
+
 // Last returns the name of the last n labels of d: d itself if it has no more,
 // the zero Domain for n < 1.
 func (d Domain) Last(n int) Domain {

@@ -139,6 +139,25 @@ func TestDomainParts(t *testing.T) {
 	}
 }
 
+func TestWithoutService(t *testing.T) {
+	for name, want := range map[string]string{
+		"_8443._https.www.example.com": "www.example.com",
+		"_dmarc.example.com":           "example.com",
+		"_x.example":                   "_x.example",
+		"_a._b._c":                     "_b._c",
+		"www._x.example.com":           "www._x.example.com",
+		"www.example.com":              "www.example.com",
+		"_x":                           "_x",
+	} {
+		if got := registry.MustParseDomain(name).WithoutService().String(); got != want {
+			t.Errorf("%s: got %s; want %s", name, got, want)
+		}
+	}
+	if !(registry.Domain{}).WithoutService().IsZero() {
+		t.Error("the zero Domain has become a name")
+	}
+}
+
 func TestWithin(t *testing.T) {
 	for _, tt := range []struct {
 		d, zone string

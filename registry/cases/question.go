@@ -172,7 +172,7 @@ func (q *Query) hosts() ([]host, error) {
 func (q *Query) host(s string) (host, error) {
 	if registry.Channel(q.Channel) == registry.ChannelDNS {
 		d, err := registry.ParseDNSName(s)
-		return host{Host: registry.Host{Name: d}}, err
+		return host{Host: registry.Host{Name: d.WithoutService()}}, err
 	}
 	h, err := registry.ParseHost(s)
 	return host{h, err != nil}, nil

@@ -49,6 +49,9 @@ type Judged struct {
 // Judge decides at every address of a question, as e does for its clients. There
 // is always one Judged at least.
 func (e *Edge) Judge(q Question) []Judged {
+	if q.Channel == registry.ChannelDNS {
+		q.Host.Name = q.Host.Name.WithoutService()
+	}
 	hints := Hints{}
 	if q.Host.Kind() == registry.NameHost {
 		hints = e.Hints(q.Host.Name)
