@@ -64,6 +64,10 @@ func copyCases(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
+// interruptIgnored: who started the tests has the interrupt ignored, as shells do of
+// what runs in the background. It cannot be told any more once a test has listened.
+var interruptIgnored = signal.Ignored(os.Interrupt)
+
 // TestASignalEndsTestRules: while it waits for its input as well.
 func TestASignalEndsTestRules(t *testing.T) {
 	cmd := exec.Command("icp-registry", "test-rules", "-")
@@ -78,7 +82,7 @@ func TestASignalEndsTestRules(t *testing.T) {
 		t.Fatalf("got %q, %v; want a line", line, err)
 	}
 	sig, want := os.Signal(os.Interrupt), "signal: interrupt"
-	if signal.Ignored(sig) { // by who started the tests, as shells do of what runs in the background
+	if interruptIgnored {
 		sig, want = syscall.SIGTERM, "signal: terminated"
 	}
 	if err := cmd.Process.Signal(sig); err != nil {
