@@ -168,19 +168,19 @@ func TestHTTPSlowBody(t *testing.T) {
 				return
 			}
 			n, _ := io.Copy(io.Discard, req.Body)
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%d", n)
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n%d", n)
 		})
 		l := serve(t, gate.TestService{Upstream: up, Response: short})
 		c, r := dialGate(t, l)
-		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 15\r\n\r\n")
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: filed.example\r\nContent-Length: 150000\r\n\r\n")
 		tick := time.NewTicker(short / 10)
 		defer tick.Stop()
 		for range 15 {
 			<-tick.C
-			fmt.Fprint(c, "x")
+			fmt.Fprint(c, strings.Repeat("x", 10_000)) // more than the least that must come
 		}
-		if got := answered(t, r, "POST"); got != "200 15" {
-			t.Errorf("got %q; want 200 15", got)
+		if got := answered(t, r, "POST"); got != "200 150000" {
+			t.Errorf("got %q; want 200 150000", got)
 		}
 	})
 }
