@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"net"
 	"syscall"
 	"time"
 
@@ -38,4 +39,16 @@ func controlListen(network, _ string, c syscall.RawConn) error {
 		return err
 	}
 	return sockErr
+}
+
+// untaken reports whether the other end has not taken yet what was sent to it
+// (SIOCOUTQ of tcp(7)).
+func untaken(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	return err == nil && n > 0
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,15 @@ func (r *relay) direction(dst, src *side, count byteCounter) {
 			// The other direction is alive; look again when this one may have been
 			// silent for long enough.
 			r.renew(time.Unix(0, r.last.Load()))
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// Whichever direction sees it first, what waits for a taker is not kept.
+			for _, s := range []*side{r.client, r.up} {
+				if tcp, ok := s.Conn.(*net.TCPConn); ok && untaken(tcp) {
+					endsByReset(tcp)
+				}
+			}
+			r.abort()
+			return
 		default:
 			r.abort()
 			return
