@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/icpgate/icpgate/cmd/internal/version"
 	"github.com/icpgate/icpgate/registry/api"
+	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store"
 )
 
@@ -75,9 +75,9 @@ func (t *target) connect(ctx context.Context, cmd *cobra.Command) (*client, erro
 
 // remote is a client of a service elsewhere.
 func (t *target) remote(server string) (*client, error) {
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return nil, fmt.Errorf("--server %q; expect a URL, for example https://registry.example", server)
+	u, err := feed.ParseService(server)
+	if err != nil {
+		return nil, fmt.Errorf("--server: %w", err)
 	}
 	path := t.tokenFile
 	if path == "" {

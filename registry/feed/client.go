@@ -26,18 +26,31 @@ type Client struct {
 	http  *http.Client
 }
 
+// ParseService reads the URL of a registry service: http or https, without query,
+// name and password. Errors quote it, unless it may hold a password.
+func ParseService(service string) (*url.URL, error) {
+	if strings.Contains(service, "@") {
+		return nil, errors.New("the URL of a registry service holds an @; it has no name and no password: a service is shown a token or a certificate")
+	}
+	u, err := url.Parse(service)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q is no URL of a registry service: %w", service, err)
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
+		return nil, fmt.Errorf("%q is no URL of a registry service; expect for example https://registry.example", service)
+	}
+	return u, nil
+}
+
 // NewClient returns a client of the service at a URL, http or https, without
 // query. token returns what the client shows for itself, asked anew for every
 // request; nil where it shows nothing. A service asked over http sees the token
 // in the clear, and so does everybody on the way: https is for all but the
 // machine itself.
 func NewClient(service string, token func() (string, error)) (*Client, error) {
-	u, err := url.Parse(service)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%q is no URL of a registry service: %w", service, err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "", u.User != nil:
-		return nil, fmt.Errorf("%q is no URL of a registry service; expect for example https://registry.example", service)
+	u, err := ParseService(service)
+	if err != nil {
+		return nil, err
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
