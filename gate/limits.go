@@ -27,7 +27,8 @@ const limiterShards = 64
 type limiterShard struct {
 	mu    sync.Mutex
 	count map[clientPrefix]int32
-	_     [48]byte
+	flows map[clientPrefix]int32 // of QUIC; nil if there never were any
+	_     [40]byte
 }
 
 // clientPrefix is a masked address, IPv4 as it is mapped into IPv6.
@@ -87,6 +88,29 @@ func (m *limiter) releaseClient(a netip.Addr) {
 		delete(s.count, key)
 	}
 	s.mu.Unlock()
+}
+
+// hold counts n more flows of QUIC of a client, whatever its limit is.
+func (m *limiter) hold(a netip.Addr, n int32) {
+	key := m.key(a)
+	s := m.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flows == nil {
+		s.flows = map[clientPrefix]int32{}
+	}
+	if s.flows[key] += n; s.flows[key] == 0 {
+		delete(s.flows, key)
+	}
+}
+
+// held is how many flows of QUIC a client has.
+func (m *limiter) held(a netip.Addr) int32 {
+	key := m.key(a)
+	s := m.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flows[key]
 }
 
 func (m *limiter) key(a netip.Addr) clientPrefix {

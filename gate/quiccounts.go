@@ -13,6 +13,7 @@ const (
 	quicTooFast   quicDrop = iota // more than limits initials
 	quicTooMuch                   // more than can be held
 	quicPushedOut                 // waited for the rest of its hello, and newer ones needed the room
+	quicSilent                    // nothing came for long, and new ones needed the room
 	quicForeign                   // with the id of another client's connection
 	quicUnknown                   // of no connection that is known
 	quicRefused                   // of a connection that was refused
@@ -23,7 +24,7 @@ const (
 	quicDrops
 )
 
-var quicDropWords = [...]string{"rate", "held", "pushed-out", "foreign-id", "unknown", "refused", "late", "ending", "busy", "system"}
+var quicDropWords = [...]string{"rate", "held", "pushed-out", "silent", "foreign-id", "unknown", "refused", "late", "ending", "busy", "system"}
 
 // quicAnswer is what a client is told by the gate.
 type quicAnswer uint8

@@ -25,6 +25,7 @@ type quicFlow struct {
 	former []asked
 	begun  time.Duration // or the upstream was changed
 	last   time.Duration // something came, either way
+	said   time.Duration // the upstream sent something, or it began
 	// settled: there is nothing to look at in what comes.
 	settled bool
 	heard   bool // the upstream has answered
@@ -32,8 +33,11 @@ type quicFlow struct {
 	hello [][]byte
 	again bool // there was one before
 	ended bool
-	// doubted: it is among those that are unproven, beside older and newer.
+	// doubted: it is among those that are unproven, beside older and newer; goesOn:
+	// its client has gone on with the handshake, so that it is proven if its upstream
+	// does too.
 	doubted      bool
+	goesOn       bool
 	older, newer *quicFlow
 	// guest is for datagrams with short headers of a client that nobody knows: one
 	// that has moved, perhaps. It is until the upstream has answered as it would not
@@ -70,12 +74,12 @@ func (f *quicFlow) conn(id quicID) *quicConn {
 
 // begin opens a flow to an upstream, or to the next one if that is nil; nil if
 // none can be.
-func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream) *quicFlow {
+func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream, how beginning) *quicFlow {
 	switch {
 	case l.now < l.open.until:
 		l.counts.drop(quicSystem)
 		return nil
-	case !s.limiter.acquire() && !(l.pushOut() && s.limiter.acquire()):
+	case !l.room(s, t, how):
 		s.metrics.total.Inc()
 		return nil
 	case !s.limiter.acquireClient(t.addr()):
@@ -83,7 +87,7 @@ func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream) *quicFlow {
 		s.metrics.perClient.Inc()
 		return nil
 	}
-	f := &quicFlow{tuple: *t, s: s, begun: l.now, last: l.now, one: one}
+	f := &quicFlow{tuple: *t, s: s, begun: l.now, last: l.now, said: l.now, one: one}
 	if !l.dial(f) {
 		s.limiter.releaseClient(t.addr())
 		s.limiter.release()
@@ -91,6 +95,7 @@ func (l *quicLoop) begin(s *service, t *quicTuple, one *upstream) *quicFlow {
 	}
 	l.flows[*t] = f
 	l.l.ids.from(t, 1)
+	s.limiter.hold(t.addr(), 1)
 	l.l.open.open.Add(1)
 	l.l.flows.Add(1)
 	s.metrics.accepted.Inc()
@@ -181,6 +186,7 @@ func (l *quicLoop) end(f *quicFlow) {
 	}
 	delete(l.flows, f.tuple)
 	l.l.ids.from(&f.tuple, -1)
+	f.s.limiter.hold(f.tuple.addr(), -1)
 	l.vacate(f)
 	if f.stray {
 		l.l.strays.end()
@@ -210,8 +216,11 @@ func (l *quicLoop) leave(c *quicConn) {
 // known takes a datagram with a long header of a connection that may pass. What it
 // holds of a hello must be what was judged.
 func (l *quicLoop) known(f *quicFlow, c *quicConn, d []byte, scan *sniff.QUICDatagram) {
-	if f.heard && (scan.Types.Has(sniff.QUICHandshake) || !bytes.Equal(scan.First.DCID, c.first.bytes())) {
-		l.prove(f)
+	switch id, _ := quicIDOf(scan.First.DCID); {
+	case id != c.first:
+		l.goOn(f, len(scan.First.DCID) >= minToldID)
+	case scan.Types.Has(sniff.QUICHandshake):
+		l.goOn(f, false)
 	}
 	c.through = c.through || scan.Types.Has(sniff.QUICHandshake)
 	switch {
@@ -298,9 +307,7 @@ func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
 				c.hello = nil
 			}
 		}
-		if f.heard {
-			l.prove(f)
-		}
+		l.goOn(f, slices.ContainsFunc(f.conns, func(c *quicConn) bool { return c.told(d) }))
 		f.settle()
 	}
 	l.forward(f, d, len(d))
@@ -309,6 +316,14 @@ func (l *quicLoop) short(t *quicTuple, f *quicFlow, d []byte) {
 // leads reports whether a datagram with a short header bears an id of c.
 func (c *quicConn) leads(d []byte) bool {
 	return slices.ContainsFunc(c.ids, func(id quicID) bool { return bytes.HasPrefix(d[1:], id.bytes()) })
+}
+
+// told reports whether a datagram with a short header bears an id that the server
+// has told its client.
+func (c *quicConn) told(d []byte) bool {
+	return slices.ContainsFunc(c.ids, func(id quicID) bool {
+		return id != c.first && id.n >= minToldID && bytes.HasPrefix(d[1:], id.bytes())
+	})
 }
 
 // refused deals with an upstream that is not there.

@@ -358,7 +358,7 @@ func TestQUICLimits(t *testing.T) {
 	for _, tt := range []struct{ lines, limit string }{
 		{"limits connections 2", "connections"}, {"limits per-client 2", "per-client"},
 	} {
-		hasty(t, 300*time.Millisecond, func(t testing.TB, idle time.Duration) {
+		hasty(t, 2*time.Second, func(t testing.TB, idle time.Duration) {
 			addr, _, reg := startQUICLive(t, fmt.Sprintf("%s\ntimeouts idle %s", tt.lines, idle), filedLive(t), o)
 			var open []*quic.Conn
 			for range 2 {

@@ -47,10 +47,12 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 	case l.l.guestsOf(!known).Load() >= s.limiter.max/guestShare+1:
 		l.counts.drop(quicTooMuch)
 		return nil
-	case !known:
-		one = s.quic.all[0]
 	}
-	f := l.begin(s, t, one)
+	how := byID
+	if !known {
+		one, how = s.quic.all[0], byNothing
+	}
+	f := l.begin(s, t, one, how)
 	if f == nil {
 		return nil
 	}

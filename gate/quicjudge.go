@@ -49,12 +49,10 @@ func (l *quicLoop) datagram(t *quicTuple, f *quicFlow, d []byte) {
 // already. A Handshake packet begins nothing, and an Initial packet that opens with
 // the keys of a connection is that one's.
 func (l *quicLoop) secret(f *quicFlow, d []byte, types sniff.QUICTypes) bool {
-	switch {
-	case !types.Has(sniff.QUICHandshake) || types.Has(sniff.QUICZeroRTT) || types.Has(sniff.QUICRetry):
+	if !types.Has(sniff.QUICHandshake) || types.Has(sniff.QUICZeroRTT) || types.Has(sniff.QUICRetry) {
 		return false
-	case f.heard:
-		l.prove(f)
 	}
+	l.goOn(f, false)
 	if !types.Has(sniff.QUICInitial) {
 		l.forward(f, d, len(d))
 		return true
@@ -215,7 +213,7 @@ func (l *quicLoop) admit(s *service, p *quicPending, d []byte, a asked) {
 	l.pending.remove(l, p)
 	f := l.flows[c.tuple]
 	if f == nil {
-		if f = l.begin(s, &c.tuple, nil); f != nil {
+		if f = l.begin(s, &c.tuple, nil, byHello); f != nil {
 			l.doubt(f)
 		}
 	}

@@ -30,6 +30,7 @@ type quicLoop struct {
 	slots    []quicSlot
 	free     []uint32
 	looked   int // the slot up to which tick has looked
+	hand     int // and retire
 	ticked   time.Duration
 	pending  quicPendings
 	refusals quicRefusals
@@ -236,7 +237,7 @@ func (l *quicLoop) fromUpstream(token uint64) {
 		l.counts.out(f.s, len(p.Data))
 	}
 	if len(packets) > 0 {
-		f.last = l.now
+		f.last, f.said = l.now, l.now
 	}
 	if f.sock.Refused() {
 		l.refused(f)

@@ -2,12 +2,13 @@ package gate
 
 import "slices"
 
-// A client that goes on with its handshake once the server has answered has
-// probably received the answer: it is where it says it is. Until then its flow is
-// unproven. Whoever knows a filed name can begin such flows in the name of any
-// address, so they are bounded, apart from all others, and new ones push the oldest
-// out: a true client needs the time of one answer only. More cannot be asked for:
-// all that a client could prove is encrypted, the ids that servers tell later too.
+// A client that goes on with its handshake by an id that the server has told it has
+// received the answer: it is where it says it is. Servers may have ids that can be
+// guessed, and clients may go on by one that was told in secret; then that the server
+// goes on too shows that it was satisfied. Until then a flow is unproven. Whoever knows
+// a filed name can begin such flows in the name of any address, so they are bounded,
+// apart from all others, and new ones push the oldest out: a true client needs the time
+// of one answer only. All else that a client could prove is encrypted.
 
 // quicUnproven are the flows of a loop that are unproven, the oldest first. The
 // zero value is ready.
@@ -60,6 +61,21 @@ func (l *quicLoop) waitAgain(f *quicFlow) {
 		l.pending.add(l, &quicPending{conn: c})
 		return true
 	})
+}
+
+// minToldID is the least of an id that nobody guesses: quic-go's have four bytes.
+const minToldID = 4
+
+// goOn notes that a client has gone on with its handshake; told says that it did by an
+// id that only it and its server know.
+func (l *quicLoop) goOn(f *quicFlow, told bool) {
+	switch {
+	case !f.doubted || !f.heard:
+	case told:
+		l.prove(f)
+	default:
+		f.goesOn = true
+	}
 }
 
 // prove has a flow be proven, if it was not.

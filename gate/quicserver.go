@@ -18,8 +18,11 @@ func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
 	}
 	for b := p.Data; len(b) > 0; {
 		n := min(p.Size, len(b))
-		if isLong(b[0]) {
+		switch {
+		case isLong(b[0]):
 			l.serverSaid(f, b[:n])
+		case f.goesOn:
+			l.prove(f)
 		}
 		b = b[n:]
 	}

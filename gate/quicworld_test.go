@@ -169,7 +169,13 @@ type quicClient struct {
 
 func newQUICClient(t testing.TB, to, name string) *quicClient {
 	t.Helper()
-	sock, err := net.ListenPacket("udp", "127.0.0.1:0")
+	return newQUICClientAt(t, "127.0.0.1", to, name)
+}
+
+// newQUICClientAt is one at an address.
+func newQUICClientAt(t testing.TB, ip, to, name string) *quicClient {
+	t.Helper()
+	sock, err := net.ListenPacket("udp", ip+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
