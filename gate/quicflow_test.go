@@ -312,6 +312,30 @@ func TestQUICUpstreams(t *testing.T) {
 	}
 }
 
+// TestQUICUpstreamsAtOnce: where a server is not there, the next one hears of a client
+// at once, and not when the gate looks after its flows the next time.
+func TestQUICUpstreamsAtOnce(t *testing.T) {
+	next, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	addr, g, _ := startQUICLive(t, "", filedLive(t), &quicOrigin{addr: freeUDPPort(t)}, &quicOrigin{addr: next.LocalAddr().String()})
+	g.Untimed()
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(quicInitial("filed.example", rawID)); err != nil {
+		t.Fatal(err)
+	}
+	_ = next.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if n, _, err := next.ReadFrom(make([]byte, 2000)); n != 1200 {
+		t.Errorf("the next one got %d bytes, %v; want the hello", n, err)
+	}
+}
+
 // TestQUICCheck: a server that does not answer the check is passed over until it
 // does.
 func TestQUICCheck(t *testing.T) {

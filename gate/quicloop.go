@@ -129,6 +129,7 @@ func (l *quicLoop) turn(tokens []uint64) {
 			l.fromUpstream(token)
 		}
 	}
+	l.up.Flush() // of those that go on with another upstream
 	l.down.Flush()
 	l.in.Reset()
 	if clients && !l.deaf {
