@@ -58,3 +58,6 @@ func SetPatience(t testing.TB, d time.Duration) {
 	patience = d
 	t.Cleanup(func() { patience = p })
 }
+
+// LeastRate is leastRate of the program.
+const LeastRate = 125_000

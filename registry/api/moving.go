@@ -69,11 +69,21 @@ func (m *moving) Read(b []byte) (int, error) {
 // Close implements io.Closer.
 func (m *moving) Close() error { return m.body.Close() }
 
+// piece is how much is written at a time: at leastRate it goes in a third of
+// answerTime, which a write has, however much is to be written together.
+const piece = 1 << 20
+
 // Write implements io.Writer.
 func (m *moving) Write(b []byte) (n int, err error) {
-	err = m.within(len(b), func() error { n, err = m.ResponseWriter.Write(b); return err })
-	m.sent += int64(n)
-	return n, err
+	for {
+		some := b[n:min(len(b), n+piece)]
+		var sent int
+		err = m.within(len(some), func() (err error) { sent, err = m.ResponseWriter.Write(some); return err })
+		m.sent += int64(sent)
+		if n += sent; err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }
 
 // Flush implements http.Flusher.

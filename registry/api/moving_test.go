@@ -109,3 +109,40 @@ func (l narrow) Accept() (net.Conn, error) {
 	}
 	return c, err
 }
+
+// timed notes how long each write may take.
+type timed struct {
+	http.ResponseWriter
+	until time.Time
+	write func(n int, most time.Duration)
+}
+
+func (t *timed) SetWriteDeadline(at time.Time) error { t.until = at; return nil }
+
+func (t *timed) Write(b []byte) (int, error) {
+	t.write(len(b), time.Until(t.until))
+	return len(b), nil
+}
+
+// TestLeastRateOfMuch: what is written in one piece has the time that it takes at the
+// least rate, too, and what stands still ends no later for it.
+func TestLeastRateOfMuch(t *testing.T) {
+	const size = 9<<20 + 1
+	w, sent := newWorld(t), 0
+	answer := &timed{ResponseWriter: httptest.NewRecorder(), write: func(n int, most time.Duration) {
+		sent += n
+		if least := time.Duration(n) * time.Second / api.LeastRate; most < least || most > 31*time.Second {
+			t.Errorf("%d bytes have %v; want %v at least, and 30 s at most", n, most, least)
+		}
+	}}
+	w.Moves(func(rw http.ResponseWriter, _ *http.Request) error {
+		n, err := rw.Write(make([]byte, size))
+		if n != size {
+			t.Errorf("%d bytes of %d were written", n, size)
+		}
+		return err
+	}).ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+	if sent != size {
+		t.Errorf("%d bytes of %d have gone", sent, size)
+	}
+}
