@@ -117,6 +117,10 @@ func commands(r *remote) {
 	has(r.as("ann", 1, "import", "approve", id, "--why", "my own"), `scope "approve"`)
 	has(r.as("bob", 0, "import", "approve", id, "--why", "compared with the list"), "staged")
 	has(r.as("ann", 0, "import", "resume", id), "done")
+	has(r.as("bob", 0, "history", "--what", "import", "--who", "bob"), "confirmed_by: none → bob; state: waiting → staged")
+	if out := r.as("bob", 0, "history", "--what", "import"); strings.Contains(out, "ann → none") || !strings.Contains(out, "state: staged → done") {
+		r.Errorf("the journal of imports says\n%s", out)
+	}
 	has(r.as("bob", 0, "history", "n7.example"), "status: normal → cancelled")
 	has(r.as("ann", 0, "import", "undo", id, "--why", "the wrong list"), "done")
 	has(r.as("bob", 0, "history", "n7.example"), "status: cancelled → normal")

@@ -280,7 +280,7 @@ func (s *Store) Confirm(ctx context.Context, by By, id string) error {
 		case t.by.Owner == i.By.Owner:
 			return fmt.Errorf("%w: import %q was staged by %s of the same owner, %s; another owner must confirm it", ErrInvalid, id, i.By.Who, i.By.Owner)
 		}
-		t.note("import", id, map[string]any{"state": i.State, "by": i.By.Owner}, map[string]any{"state": ImportStaged, "confirmed": t.by.Owner})
+		t.note("import", id, map[string]any{"state": i.State}, map[string]any{"state": ImportStaged, "confirmed_by": t.by.Owner})
 		return t.exec("UPDATE import SET state = ?, confirmed_who = ?, confirmed_owner = ? WHERE id = ?", string(ImportStaged), t.by.Who, t.by.Owner, id)
 	})
 	return err

@@ -269,7 +269,11 @@ func (t *tx) chunksDone(i *Import, n, skipped int) error {
 	state := i.State
 	if i.Done == i.Chunks {
 		state = ImportDone
-		t.note("import", i.ID, map[string]any{"state": ImportStaged}, map[string]any{"state": state, "counts": i.Counts})
+		was, is := map[string]any{"state": ImportStaged}, map[string]any{"state": state, "revisions": fmt.Sprintf("%d to %d", i.First, i.Last)}
+		if i.Counts.Skipped > 0 {
+			is["skipped"] = i.Counts.Skipped
+		}
+		t.note("import", i.ID, was, is)
 	}
 	return t.exec("UPDATE import SET state = ?, done = ?, counts = ?, first_rev = ?, last_rev = ? WHERE id = ?",
 		string(state), int64(i.Done), shown(i.Counts), int64(i.First), int64(i.Last), i.ID)

@@ -42,7 +42,7 @@ func (s *Store) Undo(ctx context.Context, by By, id string) (Import, error) {
 func (s *Store) beginUndo(ctx context.Context, i, was *Import) error {
 	if was.State == ImportPublishing {
 		_, err := s.write(ctx, i.By, func(t *tx) error {
-			t.note("import", was.ID, map[string]any{"state": was.State}, map[string]any{"state": ImportDone, "done": was.Done})
+			t.note("import", was.ID, map[string]any{"state": was.State}, map[string]any{"state": ImportDone, "revisions": fmt.Sprintf("%d to %d", was.First, was.Last)})
 			if err := t.exec("DELETE FROM staged WHERE import_id = ?", was.ID); err != nil {
 				return err
 			}
