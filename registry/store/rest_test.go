@@ -242,3 +242,28 @@ func TestPersonsAndPSB(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesOfPeople: an account is called as people write their names, with a middle
+// dot too, and holds nothing that nobody sees: two people that look alike would be one
+// to whoever reads the journal. What a contact is called may hold what a script needs.
+func TestNamesOfPeople(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		for name, good := range map[string]bool{
+			"古丽·买买提": true, "O'Neil-Śmith": true, "བསྟན་འཛིན": true, "ئاينۇر": true, "ᠪᠠᠲᠤ": true,
+			"ann\u200d": false, "क्\u200dष": false, "a\u200cnn": false, "ann\u202e": false, "ann\ufeff": false,
+		} {
+			err := w.s.PutPerson(background, staff, store.Person{Name: name, Hash: "h", Roles: []string{"viewer"}})
+			if good != (err == nil) || !good && !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%+q: got %v; want it taken: %t", name, err, good)
+			}
+		}
+		w.put(filing("京ICP备00000001号-1", "example.com"))
+		const contact = "क्\u200dष"
+		w.edit(func(e *store.Edit) error {
+			return e.SetContact(registry.MustParseNumber("京ICP备00000001号"), store.Contact{Person: contact})
+		})
+		if got, err := w.s.Entity(background, registry.MustParseNumber("京ICP备00000001号")); err != nil || got.Contact.Person != contact {
+			t.Errorf("got %+q, %v; want the contact as it was told", got.Contact.Person, err)
+		}
+	})
+}
