@@ -128,7 +128,7 @@ func (w *world) begins(c, to *socket, list [][]byte, clients, perAnswer int) way
 	}
 }
 
-// many connections are begun in a run, so that it takes a tenth of a second or so.
+// connections are begun in a run: so many that it takes a tenth of a second or so.
 const connections = 10_000
 
 // sealed are the datagrams of as many connections.
@@ -148,8 +148,9 @@ func each(long bool) int {
 	return 1
 }
 
-// blocked has clients begin connections that are refused.
-func blocked(long bool) func(options, *world) (float64, error) {
+// refusals has clients begin connections of unfiled names, and returns what each
+// datagram costs; begin sends them, and returns how many there were.
+func refusals(long bool, begin func(w *world, c *socket, list [][]byte) (float64, error)) func(options, *world) (float64, error) {
 	return func(o options, w *world) (float64, error) {
 		c, err := listen("0.0.0.0:0")
 		if err != nil {
@@ -157,10 +158,15 @@ func blocked(long bool) func(options, *world) (float64, error) {
 		}
 		defer c.conn.Close()
 		list := w.sealed(w.unfiled, long, connections)
-		return rig.Cost(w.gate.pid(), func() (float64, error) {
-			return w.begins(c, c, list, connections, each(long)).pump(time.Minute)
-		})
+		return rig.Cost(w.gate.pid(), func() (float64, error) { return begin(w, c, list) })
 	}
+}
+
+// blocked has clients begin connections that are refused.
+func blocked(long bool) func(options, *world) (float64, error) {
+	return refusals(long, func(w *world, c *socket, list [][]byte) (float64, error) {
+		return w.begins(c, c, list, connections, each(long)).pump(time.Minute)
+	})
 }
 
 // flowConns is how many connections each flow gets that is open already: below

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/icpgate/icpgate/bench/rig"
 )
 
 // marked is how many datagrams there are to each that marks how far the gate is,
@@ -20,21 +18,16 @@ const marked = 64
 // marks cost, to be received and answered, is counted as if it were for deciding:
 // some 0.05 µs for each datagram.
 func silent(long bool) func(options, *world) (float64, error) {
+	measured := refusals(long, func(w *world, c *socket, list [][]byte) (float64, error) {
+		_, err := w.untold(c, list, each(long)).pump(time.Minute)
+		return float64(len(list)), err
+	})
 	return func(o options, w *world) (float64, error) {
-		c, err := listen("0.0.0.0:0")
-		if err != nil {
-			return 0, err
-		}
-		defer c.conn.Close()
-		list := w.sealed(w.unfiled, long, connections)
 		before, err := w.refused()
 		if err != nil {
 			return 0, err
 		}
-		cost, err := rig.Cost(w.gate.pid(), func() (float64, error) {
-			_, err := w.untold(c, list, each(long)).pump(time.Minute)
-			return float64(len(list)), err
-		})
+		cost, err := measured(o, w)
 		if err != nil {
 			return 0, err
 		}
