@@ -25,7 +25,6 @@ var mayImport = map[string][]string{
 	"registry/store":         {"registry", "registry/disk"},
 	"registry/edge":          {"registry", "registry/disk", "registry/index", "registry/place", "registry/feed", "registry/explain"},
 	"registry/api":           {"registry", "registry/store", "registry/feed", "registry/index", "registry/place", "registry/bulk", "registry/explain", "registry/edge"},
-	"registry/console":       {"registry", "registry/api", "registry/store", "registry/explain"},
 	"plugin":                 {"registry", "registry/edge"},
 	"gate":                   {"registry", "registry/edge", "registry/explain", "gate/sniff", "gate/authz", "gate/authz/spop", "gate/authz/extauthz", "gate/internal/udp"},
 	"gate/authz":             {"registry", "registry/explain", "gate/sniff", "gate/authz/spop"},
