@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,19 +41,6 @@ func policyOf(settings []string) (registry.Policy, error) {
 		}
 	}
 	return p, nil
-}
-
-// openProfiles reads a profiles file; none for "".
-func openProfiles(path string) (*registry.Profiles, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return registry.ParseProfiles(path, f)
 }
 
 // completeWords offers the words of an enumeration for a flag.

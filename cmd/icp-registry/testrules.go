@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/icpgate/icpgate/registry/cases"
+	"github.com/icpgate/icpgate/registry/edge"
 )
 
 // tally counts what became of the cases, and keeps it where it is printed at the end.
@@ -63,7 +64,7 @@ A case:
 			if o.Policy, err = policyOf(policies); err != nil {
 				return usageError(cmd, err)
 			}
-			if o.Profiles, err = openProfiles(profiles); err != nil {
+			if o.Profiles, err = edge.ReadProfiles(profiles); err != nil {
 				return fmt.Errorf("profiles: %w", err)
 			}
 			if err := t.check(cmd); err != nil {

@@ -164,7 +164,7 @@ func (e *Edge) holdNames() (err error) {
 		if e.lists != nil {
 			return e.openListedProfiles(profiles)
 		}
-		return openProfiles(profiles)
+		return ReadProfiles(profiles)
 	})
 	return err
 }
@@ -232,7 +232,9 @@ func files(paths ...string) []string {
 	return given
 }
 
-func openProfiles(path string) (*registry.Profiles, error) {
+// ReadProfiles reads a file of product profiles, with the line in the errors of what
+// cannot be read; nil for the path "".
+func ReadProfiles(path string) (*registry.Profiles, error) {
 	if path == "" {
 		return nil, nil
 	}
