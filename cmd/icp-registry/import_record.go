@@ -133,7 +133,7 @@ func next(w io.Writer, i api.Import) {
 		fmt.Fprintf(w, "to bring it into force: icp-registry import publish %s\nto give it up: icp-registry import drop %s --why …\n", i.ID, i.ID)
 	case i.State == store.ImportDone:
 		if i.Counts.Skipped > 0 {
-			fmt.Fprintf(w, "%d filings that others have changed meanwhile stay as they are\n", i.Counts.Skipped)
+			fmt.Fprintf(w, "%d filings that others have changed since it was compared stay as they are; to take its word, import the files again\n", i.Counts.Skipped)
 		}
 		fmt.Fprintf(w, "it is in force; to take it back: icp-registry import undo %s --why …\n", i.ID)
 	}

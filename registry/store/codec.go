@@ -219,12 +219,17 @@ func (d *decoder) filing() (f registry.Filing) {
 	for n := d.count(); n > 0 && !d.bad; n-- {
 		f.Covers = append(f.Covers, d.text())
 	}
+	f.Accesses = d.accesses()
+	return f
+}
+
+func (d *decoder) accesses() (list []registry.Access) {
 	for n := d.count(); n > 0 && !d.bad; n-- {
 		a := registry.Access{Provider: registry.ProviderID(d.text()), Status: registry.AccessStatus(d.enum(accessEnd))}
 		a.At = told(unzigzag(d.uint()))
-		f.Accesses = append(f.Accesses, a)
+		list = append(list, a)
 	}
-	return f
+	return list
 }
 
 // whole reports an error unless all was read.

@@ -158,7 +158,8 @@ func (c *comparer) one(f *registry.Filing, at resolved) error {
 		c.refuse(f, err)
 		return nil
 	}
-	if KeyOf(&out) == at.old.key && c.digest.of(&out) == c.digest.of(&at.old.f) {
+	was := c.digest.of(&at.old.f)
+	if KeyOf(&out) == at.old.key && c.digest.of(&out) == was {
 		c.counted.unchanged.Add(1)
 		return nil
 	}
@@ -166,7 +167,7 @@ func (c *comparer) one(f *registry.Filing, at resolved) error {
 	if flips(&at.old.f, &out) {
 		c.counted.flips.Add(1)
 	}
-	return c.spool.add(c.s.seal, &task{kind: taskTell, key: KeyOf(f), f: *f})
+	return c.spool.add(c.s.seal, &task{kind: taskTell, key: KeyOf(f), rev: at.old.rev, f: *f, was: baseline{head(was.facts[:]), at.old.f.Accesses}})
 }
 
 // errNoFiling refuses an access of nothing.

@@ -128,7 +128,7 @@ type Counts struct {
 	Unchanged int `json:"unchanged"`
 	Refused   int `json:"refused"`
 	Flips     int `json:"flips"`   // removed, or judged otherwise by some edge
-	Skipped   int `json:"skipped"` // others changed them meanwhile, and that stays
+	Skipped   int `json:"skipped"` // others changed them since the comparison, and that stays
 	// Fresh are those of Added whose names nothing else has.
 	Fresh int `json:"fresh"`
 }

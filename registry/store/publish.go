@@ -13,10 +13,11 @@ import (
 )
 
 // Publish brings a staged import into force, revision by revision, each of which is
-// a valid state; cancellations come last. Others may write between them: what they
-// changed since the import was compared is merged anew, and not cancelled. It may
-// be called again after whatever ended it, and goes on where it was. progress is
-// called after each revision; it may be nil.
+// a valid state; cancellations come last. Others may write between them, and may have
+// written since the import was compared, however long ago that was: what they made of
+// a filing stays and is counted as skipped, unless they changed another part of it than
+// the import does. It may be called again after whatever ended it, and goes on where
+// it was. progress is called after each revision; it may be nil.
 func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProgress)) (Import, error) {
 	s.importing.Lock()
 	defer s.importing.Unlock()

@@ -9,19 +9,20 @@ import (
 
 // do does tasks and returns how many of them were not done because of others.
 func (p *publisher) do(t *tx, tasks []task) (skipped int, err error) {
-	var fresh, told []*registry.Filing
+	var fresh, all []*registry.Filing
+	var told []*task
 	var rest []task
 	for i := range tasks {
 		switch x := &tasks[i]; {
 		case x.kind == taskFresh && p.stillFresh(x):
-			fresh = append(fresh, &x.f)
+			fresh, all = append(fresh, &x.f), append(all, &x.f)
 		case x.kind == taskFresh || x.kind == taskTell:
-			told = append(told, &x.f)
+			told, all = append(told, x), append(all, &x.f)
 		default:
 			rest = append(rest, *x)
 		}
 	}
-	if err := t.forget(append(fresh, told...)...); err != nil {
+	if err := t.forget(all...); err != nil {
 		return 0, err
 	}
 	if err := t.addFresh(fresh); err != nil {
@@ -60,29 +61,33 @@ func (t *tx) addFresh(list []*registry.Filing) error {
 
 // tell merges filings with what is there. Those of one filing, or of one name, are
 // told one after the other.
-func (p *publisher) tell(t *tx, list []*registry.Filing) (skipped int, err error) {
+func (p *publisher) tell(t *tx, list []*task) (skipped int, err error) {
+	m := &merging{p: p, t: t, digest: digester{seal: t.s.seal}}
 	for len(list) > 0 {
 		copies := make([]registry.Filing, len(list))
-		for i, f := range list {
-			copies[i] = *f
+		for i, x := range list {
+			copies[i] = x.f
 		}
 		found, err := t.s.resolve(t.ctx, t, copies)
 		if err != nil {
 			return skipped, err
 		}
 		var steps []step
-		var later []*registry.Filing
+		var later []*task
 		taken := map[string]bool{}
-		for i, f := range list {
-			claims := claimsOf(f, found[i].old)
+		for i, x := range list {
+			claims := claimsOf(&x.f, found[i].old)
 			if anyOf(taken, claims) {
-				later = append(later, f)
+				later = append(later, x)
 				continue
 			}
 			for _, c := range claims {
 				taken[c] = true
 			}
-			more, ok := p.merged(f, found[i])
+			more, ok, err := m.steps(x, found[i])
+			if err != nil {
+				return skipped, err
+			}
 			if !ok {
 				skipped++
 			}
@@ -115,30 +120,6 @@ func anyOf(set map[string]bool, keys []string) bool {
 		}
 	}
 	return false
-}
-
-// merged are the steps that make a filing what the import tells; false where that
-// cannot be any more.
-func (p *publisher) merged(f *registry.Filing, at resolved) ([]step, bool) {
-	o := &p.i.Options
-	if at.err != nil || at.old == nil && o.Part == PartAccesses {
-		return nil, false
-	}
-	if at.old == nil {
-		out := *f
-		if o.Part == PartFilings {
-			out.Accesses, out.AccessesKnown = nil, false
-		}
-		return []step{{nil, &out}}, true
-	}
-	out := o.merge(&at.old.f, f)
-	if out.Check() != nil {
-		return nil, false
-	}
-	if KeyOf(&out) != at.old.key {
-		return []step{{at.old, nil}, {nil, &out}}, true
-	}
-	return []step{{at.old, &out}}, true
 }
 
 // change does the tasks that concern filings by their keys.

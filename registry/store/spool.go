@@ -34,8 +34,16 @@ const (
 type task struct {
 	kind taskKind
 	key  string
-	rev  uint64 // what is cancelled or removed was made so by it; another one has changed it
+	rev  uint64 // what it is about was made so by it; another one has changed it; 0 is none
 	f    registry.Filing
+	was  baseline // of taskTell, with rev
+}
+
+// baseline is what a filing was when an import was compared with it: enough to tell
+// what others have changed since.
+type baseline struct {
+	facts    uint64 // the head of their digest
+	accesses []registry.Access
 }
 
 // put writes a task. The name of a person is encrypted.
@@ -53,6 +61,10 @@ func (e *encoder) task(s *sealer, x *task) {
 		sealed = s.seal("staged", x.f.Entity.Name)
 	}
 	e.text(string(sealed))
+	if x.kind == taskTell && x.rev > 0 {
+		e.uint(x.was.facts)
+		e.accesses(x.was.accesses)
+	}
 }
 
 func (d *decoder) task(s *sealer) (x task, err error) {
@@ -64,6 +76,9 @@ func (d *decoder) task(s *sealer) (x task, err error) {
 	x.f = d.filing()
 	if sealed := d.text(); sealed != "" {
 		x.f.Entity.Name, err = s.open("staged", []byte(sealed))
+	}
+	if x.kind == taskTell && x.rev > 0 {
+		x.was = baseline{d.uint(), d.accesses()}
 	}
 	return x, err
 }
