@@ -46,11 +46,12 @@ func (s *service) Ask(q *authz.Question) authz.Answer {
 }
 
 // toldBy is the address that the peer tells, where it may; not valid where the
-// listener's own counts. One that the public cannot reach is none: in a container,
-// or behind a load balancer, a proxy knows no other, and all would pass by it.
+// listener's own counts. One that the public cannot reach, by the table of places, is
+// none: in a container, or behind a load balancer, a proxy knows no other, and all
+// would pass by it.
 func (s *service) toldBy(q *authz.Question) (netip.Addr, sniff.Cause) {
 	switch {
-	case s.serves.Asked && q.Addr.IsValid() && public(q.Addr):
+	case s.serves.Asked && q.Addr.IsValid() && s.edge.Locate(q.Addr).Place != registry.Private:
 		return q.Addr.Unmap(), sniff.NoCause
 	case s.serves.IsZero():
 		return netip.Addr{}, sniff.BadAddress

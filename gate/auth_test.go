@@ -110,6 +110,10 @@ func TestAuth(t *testing.T) {
 		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 8.8.8.8", "204 pass outside-mainland"},
 		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 223.5.5.5", "403 block unfiled"},
 		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 10.0.0.5", "403 block unfiled"},
+		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 198.18.0.5", "403 block unfiled"},
+		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 240.0.0.5", "403 block unfiled"},
+		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: fec0::5", "403 block unfiled"},
+		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 64:ff9b::10.0.0.5", "403 block unfiled"},
 		{"3", nginx, to("unfiled.example") + "\nX-ICP-Addr: 8.8.8.8\nX-ICP-Addr: 8.8.8.8", "403 block malformed"},
 		{"3", nginx, to("unfiled.example") + "\nX-Real-IP: 198.51.100.99", "204 pass exempt"},
 		{"3", forward, to("unfiled.example") + "\nX-Forwarded-For: 203.0.113.1, 198.51.100.99", "200 pass exempt"},
@@ -122,6 +126,7 @@ func TestAuth(t *testing.T) {
 		{"4", forward, to("unfiled.example") + "\nX-ICP-Addr: 223.5.5.5", "451 block unfiled"},
 		{"4", forward, to("filed.example"), "451 block malformed"},
 		{"4", forward, to("filed.example") + "\nX-ICP-Addr: 10.0.0.5", "451 block malformed"},
+		{"4", forward, to("filed.example") + "\nX-ICP-Addr: 198.18.0.5", "451 block malformed"},
 		{"4", nginx, to("unfiled.example") + "\nX-ICP-Addr: 223.5.5.5", "403 block unfiled"},
 	} {
 		got, _, body := authAsked(t, p.addr(t, "auth://127.0.0."+tt.listener+":"), "GET", tt.path, tt.lines)
