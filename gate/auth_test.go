@@ -266,6 +266,53 @@ func TestAuthRefused(t *testing.T) {
 	}
 }
 
+// TestAuthStrangers: peers that are not listed and say nothing keep no listed one out.
+func TestAuthStrangers(t *testing.T) {
+	g, reg, _ := startHere(t, "auth://127.0.0.1:0 {\nICP\npeers 127.0.0.2\nlimits connections 32\ntimeouts head 1h\n}")
+	const question = "GET /auth/nginx HTTP/1.1\r\nHost: icp\r\nX-Forwarded-Host: filed.example\r\n\r\n"
+	first := dialTCP(t, only(g))
+	stranger := func() net.Conn { // nil where it was refused that soon
+		c, err := net.Dial("tcp", only(g))
+		if err != nil {
+			return nil
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(patience))
+		return c
+	}
+	for range 40 {
+		stranger()
+	}
+	// All but two of them are refused as they come.
+	eventually(t, "strangers are refused", func() bool { return metric(t, reg, "icp_gate_limited_total", "peers") >= 41 })
+	if n := metric(t, reg, "icp_gate_limited_total", "connections"); n != 0 {
+		t.Errorf("%v connections found no room; want none", n)
+	}
+	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", only(g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, question)
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 204 {
+		t.Errorf("the listed peer: %v, %v; want 204", resp, err)
+	}
+	// One that has room is told, and makes room for another.
+	refused := func(c net.Conn) bool {
+		if c == nil {
+			return false
+		}
+		fmt.Fprint(c, question)
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return err == nil && resp.StatusCode == 403
+	}
+	if !refused(first) {
+		t.Error("the first stranger: no 403")
+	}
+	first.Close()
+	eventually(t, "another stranger is told", func() bool { return refused(stranger()) })
+}
+
 func TestAuthOverUnixSocket(t *testing.T) {
 	_, _, dir := startHere(t, "auth://unix:a.sock {\nICP\n}")
 	c, err := net.Dial("unix", filepath.Join(dir, "a.sock"))

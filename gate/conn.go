@@ -24,6 +24,7 @@ type conn struct {
 
 	// Of the goroutine that serves it.
 	introduced bool      // it counts as one of its client's
+	stranger   bool      // it counts as one of a peer that may not ask
 	resting    *httpConn // it rests, or is to; nil else
 
 	// Of use to whom ends connections.

@@ -16,6 +16,7 @@ type limiter struct {
 	max, perClient int64
 	v4, v6         int // bits of an address that are one client
 	open           atomic.Int64
+	strangers      atomic.Int64 // of those open, that may not ask and are told so
 	shards         [limiterShards]limiterShard
 }
 
@@ -54,6 +55,23 @@ func (m *limiter) acquire() bool {
 
 // release gives back what acquire took.
 func (m *limiter) release() { m.open.Add(-1) }
+
+// strangerShare is the part of all connections that may be of peers that may not
+// ask: they are told so, but must not keep out those that may.
+const strangerShare = 16
+
+// acquireStranger takes one of the connections of such peers, which is one of all
+// already, or reports that there is none left.
+func (m *limiter) acquireStranger() bool {
+	if m.strangers.Add(1) <= max(m.max/strangerShare, 1) {
+		return true
+	}
+	m.releaseStranger()
+	return false
+}
+
+// releaseStranger gives back what acquireStranger took.
+func (m *limiter) releaseStranger() { m.strangers.Add(-1) }
 
 // acquireClient takes one of a client's connections, or reports that it has
 // none left. The address is the client's, not that of a proxy before it; without

@@ -123,6 +123,9 @@ func (c *conn) gone() {
 	if c.introduced {
 		c.s.limiter.releaseClient(c.from.Addr())
 	}
+	if c.stranger {
+		c.s.limiter.releaseStranger()
+	}
 	c.by.open.remove(c)
 	c.s.metrics.open.Dec()
 	c.s.limiter.release()
@@ -180,9 +183,15 @@ func (c *conn) introduce(kind Scheme) bool {
 }
 
 // listed reports whether the peer may ask, where it is asked for that. Who asks
-// over HTTP is told if not.
+// over HTTP is told if not, while there are few of them.
 func (c *conn) listed(kind Scheme) bool {
-	return !kind.Asked() || kind == Auth || c.s.mayAsk(c.from.Addr())
+	switch {
+	case !kind.Asked(), c.s.mayAsk(c.from.Addr()):
+		return true
+	case kind == Auth:
+		c.stranger = c.s.limiter.acquireStranger()
+	}
+	return c.stranger
 }
 
 // findOriginal asks the packet filter where the client was going.
