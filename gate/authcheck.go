@@ -142,10 +142,19 @@ func (j *judging) facts(a asked, r *route, product registry.Product) (worst expl
 			f.Query.Product = product
 		}
 		f.Verdict = registry.Decide(f.Query, f.Coverage)
-		if i == 0 || worst.Verdict.Worse(f.Verdict) != worst.Verdict {
+		if i == 0 || worse(worst.Verdict, f.Verdict) {
 			worst = f
 		}
 	}
 	worst.Filings = j.edge.Filings(a.host)
 	return worst
+}
+
+// worse reports whether a verdict is worse than the worst before it: among those that
+// pass, one that passes since nobody knows is.
+func worse(before, v registry.Verdict) bool {
+	if !before.Block && !v.Block {
+		return authz.CannotDecide(v.Reason) && !authz.CannotDecide(before.Reason)
+	}
+	return before.Worse(v) != before
 }

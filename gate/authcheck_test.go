@@ -80,6 +80,28 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckCannotTell: where one of several addresses is in no known place, that a name
+// passes at the others does not tell that it may be served.
+func TestCheckCannotTell(t *testing.T) {
+	const nowhere = "4000::1"
+	for _, serves := range []string{nowhere + " 223.5.5.5", "223.5.5.5 " + nowhere} {
+		addr, _ := startChecked(t, "serves "+serves)
+		for host, want := range map[string]string{
+			"filed.example":   "filed.example cannot-tell pass location-unknown",
+			"unfiled.example": "unfiled.example block block unfiled",
+		} {
+			_, _, body := authAsked(t, addr, "GET", "/v1/check?host="+host, "Host: icp")
+			var x authz.Checked
+			if err := json.Unmarshal([]byte(body), &x); err != nil {
+				t.Fatalf("%v in %s", err, body)
+			}
+			if got := checkedAs(x); got != want {
+				t.Errorf("serves %s: %s; want %s", serves, got, want)
+			}
+		}
+	}
+}
+
 func TestCheckBatch(t *testing.T) {
 	addr, _ := startChecked(t, "serves mainland")
 	const (

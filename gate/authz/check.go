@@ -66,6 +66,12 @@ const (
 	CannotTell Tell = "cannot-tell"
 )
 
+// CannotDecide reports whether a reason is none to pass or to block, but that what a
+// verdict needs is not known.
+func CannotDecide(r registry.Reason) bool {
+	return r == registry.Undecided || r == registry.LocationUnknown
+}
+
 // Tells are all.
 var Tells = []Tell{TellPass, TellBlock, CannotTell}
 
@@ -102,7 +108,7 @@ func NewChecked(c Check, e explain.Explanation) Checked {
 	if c.Addr.IsValid() {
 		x.Addr = c.Addr.String()
 	}
-	if e.Reason == registry.Undecided || e.Reason == registry.LocationUnknown {
+	if CannotDecide(e.Reason) {
 		x.Answer = CannotTell
 	}
 	for _, a := range e.Advisories {
