@@ -135,6 +135,7 @@ spoe://127.0.0.4:0 {
 			// What answers is the proxy's to say: a CDN needs no access.
 			{[]any{"host", "elsewhere.example", "product", "cdn"}, "false pass filed"},
 			{[]any{"host", "elsewhere.example", "product", "something"}, "true block malformed"},
+			{[]any{"host", "filed.example", "product", 7}, "true block malformed"},
 			// The address is not, where the configuration does not say so.
 			{[]any{"host", "unfiled.example", "dst", overseas}, "true block unfiled"},
 		},

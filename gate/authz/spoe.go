@@ -110,10 +110,13 @@ func (s *SPOE) address(to *netip.Addr, d spop.Data) {
 }
 
 func (s *SPOE) product(d spop.Data) {
-	if d.Type == spop.Null {
-		return
+	switch {
+	case d.Type == spop.Null:
+	case !d.IsText():
+		s.refuse(sniff.BadProduct)
+	default:
+		s.q.ReadProduct(string(d.Bytes))
 	}
-	s.q.ReadProduct(string(d.Bytes))
 }
 
 // refuse notes the first cause.
