@@ -151,6 +151,9 @@ type Import struct {
 	Undoes      string `json:"undoes,omitempty"`
 }
 
+// is refuses what cannot be done with an import in its state.
+func (i *Import) is() error { return fmt.Errorf("%w: import %q is %s", ErrInvalid, i.ID, i.State) }
+
 // Errors of imports.
 var (
 	// ErrWaiting: a second person must confirm the import first.

@@ -32,7 +32,7 @@ func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProg
 	case ImportWaiting:
 		return i, fmt.Errorf("import %q flips %d filings of %d: %w", id, i.Counts.Flips, i.Counts.Before, ErrWaiting)
 	default:
-		return i, fmt.Errorf("%w: import %q is %s", ErrInvalid, id, i.State)
+		return i, i.is()
 	}
 	if err := s.beAt(ctx, id); err != nil {
 		return i, err
@@ -146,6 +146,13 @@ func (p *publisher) all(progress func(ImportProgress)) error {
 // finish ends an import that changes nothing.
 func (p *publisher) finish() error {
 	_, err := p.s.write(p.ctx, p.i.By, func(t *tx) error {
+		now, err := p.s.importOf(t.ctx, t, p.i.ID)
+		if err != nil || now.State == ImportDone {
+			return err
+		}
+		if now.State != ImportStaged {
+			return now.is()
+		}
 		return t.exec("UPDATE import SET state = ? WHERE id = ?", string(ImportDone), p.i.ID)
 	})
 	if err == nil {
@@ -189,8 +196,11 @@ func (p *publisher) chunk() error {
 		if after, err = p.s.importOf(t.ctx, t, p.i.ID); err != nil {
 			return err
 		}
-		if after.State != ImportStaged && after.State != ImportPublishing || after.Done == after.Chunks {
+		switch {
+		case after.Done == after.Chunks && after.State == ImportDone:
 			return nil // another program was faster
+		case after.State != ImportStaged && after.State != ImportPublishing:
+			return after.is()
 		}
 		return p.inForce(t, &after)
 	})

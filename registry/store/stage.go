@@ -343,7 +343,12 @@ func (c *comparison) keepRows(by By, todo <-chan []stagedRow) error {
 			made.big(r.seq)
 			made.bytes(r.body)
 		}
-		_, err := c.s.write(c.ctx, by, func(t *tx) error { return t.s.e.insertMade(t.ctx, t.conn, t.Tx, made) })
+		_, err := c.s.write(c.ctx, by, func(t *tx) error {
+			if err := t.stillStaging(rows[0].importID); err != nil {
+				return err
+			}
+			return t.s.e.insertMade(t.ctx, t.conn, t.Tx, made)
+		})
 		if err != nil {
 			return err
 		}
@@ -351,6 +356,16 @@ func (c *comparison) keepRows(by By, todo <-chan []stagedRow) error {
 		c.progress("staging", n, 0)
 	}
 	return nil
+}
+
+// stillStaging reports an error where somebody has given the import up, or another
+// program has: to that one this one was dead.
+func (t *tx) stillStaging(id string) error {
+	i, err := t.s.importOf(t.ctx, t, id)
+	if err == nil && i.State != ImportStaging {
+		err = i.is()
+	}
+	return err
 }
 
 // keep puts the tasks into the database, and then the import as staged.
@@ -364,6 +379,9 @@ func (c *comparison) keep(i *Import) error {
 		return err
 	}
 	_, err = c.s.write(c.ctx, i.By, func(t *tx) error {
+		if err := t.stillStaging(i.ID); err != nil {
+			return err
+		}
 		t.note("import", i.ID, nil, map[string]any{"state": i.State, "options": i.Options, "counts": i.Counts})
 		return t.exec("UPDATE import SET state = ?, node = '', base = ?, counts = ?, chunks = ? WHERE id = ?",
 			string(i.State), int64(i.Base), shown(i.Counts), int64(i.Chunks), i.ID)
