@@ -73,6 +73,9 @@ type Server struct {
 	// Peers are who may ask listeners that are asked. Whoever may connect to a unix
 	// socket may ask there. Default: nobody else.
 	Peers []netip.Prefix
+	// Socket says who may connect to the unix sockets among Listeners. Default: as the
+	// umask has it.
+	Socket SocketAccess
 	// Reflection has listeners of gRPC tell which services they have. Default: not.
 	Reflection bool
 	// ProxyFrom are the peers that must send a PROXY header; others must not.

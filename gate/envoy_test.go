@@ -172,7 +172,7 @@ func routeExtensions(t *testing.T, r *routev3.Route) map[string]string {
 }
 
 func tryEnvoyNetwork(t *testing.T, f fences) {
-	f = f.with(t, "/run/icp-gate.sock", filepath.Join(t.TempDir(), "icp-gate.sock"))
+	f = f.with(t, "/run/icp-gate/ask.sock", filepath.Join(t.TempDir(), "icp-gate.sock"))
 	b := envoyConfig(t, f["envoy.yaml"])
 	l := b.GetStaticResources().GetListeners()[0]
 	filter := of(t, l.GetFilterChains()[0].GetFilters()[0].GetTypedConfig(), new(netauthzv3.ExtAuthz))

@@ -141,6 +141,9 @@ func (g *Gate) listen(next []*server) (fresh map[string]*listener, err error) {
 				}
 			}
 			fresh[name] = newListener(ln, key.Scheme, &g.open)
+			if err = s.cfg.Socket.apply(key); err != nil {
+				return nil, fmt.Errorf("%s: socket: %w", s.cfg.At, err)
+			}
 		}
 	}
 	return fresh, nil
@@ -171,6 +174,7 @@ func (g *Gate) replace(cfg Config, next []*server, fresh map[string]*listener, u
 			if l == nil {
 				l = gone[name]
 				delete(gone, name)
+				s.cfg.Socket.change(key)
 			}
 			g.listeners[name] = l
 			v := s.service(name, key.Scheme, bound)

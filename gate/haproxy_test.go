@@ -269,8 +269,13 @@ func reloadHAProxy(t *testing.T, h haproxied) {
 }
 
 func tryHAProxyRedirect(t *testing.T, f fences) {
-	web, sock := freePort(t), filepath.Join(t.TempDir(), "icp-gate.sock")
-	f = f.with(t, append([]string{"bind :80", "bind " + web, "/run/icp-gate.sock", sock, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
+	web, sock := freePort(t), socketPath(t)
+	if socketed := f.socketed("haproxy"); socketed != nil {
+		f = f.with(t, socketed...)
+	} else { // as Debian has it
+		f["haproxy.cfg"] = "global\n    user haproxy\n    group haproxy\n\n" + f["haproxy.cfg"]
+	}
+	f = f.with(t, append([]string{"bind :80", "bind " + web, "/run/icp-gate/ask.sock", sock, "127.0.0.1:8080", newOrigin(t, new(seen))}, patient...)...)
 	p := start(t, 1, f["gate.conf"], nil)
 	serveAskingHAProxy(t, f, web)
 	if got := get(t, web, "filed.example"); got.status != 200 || got.body != "GET filed.example 0" {

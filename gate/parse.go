@@ -146,6 +146,7 @@ func init() {
 		{"upstream", "ADDR|unix:PATH... [tls [NAME]] [proxy-protocol v1|v2] [check INTERVAL]", true, (*parser).upstream},
 		{"serves", "[asked] ADDR...|mainland [product P]", false, (*parser).serves},
 		{"peers", "CIDR...", false, (*parser).peers},
+		{"socket", "MODE [GROUP]", false, (*parser).socketAccess},
 		{"reflection", "off|on", false, switchOption(func(s *Server) *bool { return &s.Reflection }, "off", "on")},
 		{"proxy-protocol", "require CIDR...", false, (*parser).proxyProtocol},
 		{"original-dst", "redirect|tproxy CIDR...", false, (*parser).originalDst},

@@ -257,7 +257,8 @@ func TestParseAccepts(t *testing.T) {
 		"http://:80 {\n" + icp + "upstream 192.0.2.9:80 tls\nserves mainland\n}",
 		"tls://:443 {\n" + icp + "upstream 192.0.2.9:80 tls example.com\ntls a.crt a.key\nserves mainland\n}",
 		"spoe://127.0.0.1:9000 spoe://unix:spoe.sock {\n" + icp + "serves asked mainland product cdn\npeers 127.0.0.1 192.0.2.0/24\nblock redirect https://notice.example.com/\ntimeouts idle 1h head 1s\n}",
-		"spoe://unix:spoe.sock {\n" + icp + "serves asked\n}",
+		"spoe://unix:spoe.sock {\n" + icp + "serves asked\nsocket 0666\n}",
+		"http://unix:web.sock {\n" + icp + "upstream 192.0.2.9:80\nserves mainland\nsocket 660 0\n}",
 		"grpc://:9001 grpc://unix:envoy.sock {\n" + icp + "serves asked mainland\npeers 127.0.0.1\nreflection on\nblock page status 451\n}",
 	} {
 		if _, err := parseConf(dir, text); err != nil {
@@ -298,6 +299,12 @@ func TestParseRefuses(t *testing.T) {
 		{"auth that does not answer", "auth://unix:a.sock {\n" + icp + "serves mainland\nblock fin\n}\n", []string{"block fin", "block page or redirect"}},
 		{"auth beside tls", "tls://:443 auth://unix:a.sock {\n" + icp + "serves mainland\nupstream 192.0.2.1:80\n}\n", []string{"tls://:443", "auth://unix:", "a block for each"}},
 		{"grpc with an upstream", site("grpc://:1", ""), []string{"upstream", "grpc://:1 passes nothing on"}},
+		{"socket without one", site("http://:1", "socket 0660"), []string{"socket", "no listener is a unix socket"}},
+		{"socket without a mode", site("http://unix:a", "socket"), []string{"socket", "MODE [GROUP]"}},
+		{"socket with another mode", site("http://unix:a", "socket 0680"), []string{`"0680"`, "0660"}},
+		{"socket for nobody", site("http://unix:a", "socket 0"), []string{`"0"`, "0660"}},
+		{"socket with setuid", site("http://unix:a", "socket 4755"), []string{`"4755"`, "0660"}},
+		{"socket of nobody's group", site("http://unix:a", "socket 0660 no-such-group"), []string{`"no-such-group"`, "name or number"}},
 		{"reflection without grpc", site("http://:1", "reflection on"), []string{"reflection", "grpc://"}},
 		{"reflection with a wrong word", "grpc://:1 {\n" + icp + "serves mainland\npeers 127.0.0.1\nreflection yes\n}\n", []string{"reflection", "off or on"}},
 		{"spoe with an upstream", site("spoe://:1", ""), []string{"upstream", "spoe://:1 passes nothing on"}},

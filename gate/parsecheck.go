@@ -9,7 +9,7 @@ import (
 // what has no effect: its author believed in one.
 func (p *parser) check() error {
 	for _, check := range []func() (directive, problem string){
-		p.checkAsked, p.checkUpstream, p.checkQUIC, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
+		p.checkSocket, p.checkAsked, p.checkUpstream, p.checkQUIC, p.checkOriginal, p.checkBlock, p.checkNotice, p.checkTLS, p.checkHTTP, p.checkLimits, p.checkServes,
 	} {
 		if directive, problem := check(); problem != "" {
 			return fmt.Errorf("%s - %s", p.at(directive), problem)
@@ -46,6 +46,14 @@ func (s *Server) asked() bool { return len(s.Listeners) > 0 && s.Listeners[0].Sc
 // notAsked are the directives of listeners that pass connections on.
 var notAsked = []string{
 	"upstream", "proxy-protocol", "original-dst", "tls", "established", "upgrade", "h2c", "ech", "forwarded", "limits body-rate", "limits initials", "timeouts dial",
+}
+
+// checkSocket makes sure that there is a socket whose access is told.
+func (p *parser) checkSocket() (string, string) {
+	if p.given("socket") && !slices.ContainsFunc(p.s.Listeners, func(l Listener) bool { return l.Network == "unix" }) {
+		return "socket", "socket has no effect: no listener is a unix socket"
+	}
+	return "", ""
 }
 
 // checkAsked holds listeners that are asked apart from the others.
