@@ -101,12 +101,17 @@ func fallsBack(t *testing.T) string {
 	eventually(t, "what is open is cut", func() bool { return series(`ended_total\{`, "127.0.0.3") })
 	var got []string
 	for _, f := range fallingBack {
-		if f.hangsUp {
-			o.hangUp(f.host)
-		}
 		began := time.Now()
 		var v visited
-		within(t, browserWait, "it comes by QUIC no more", func() bool { v = b.visit(urls[f.host]); return v.protocol != "h3" })
+		// A visit that the end of a connection has come into fails, and whoever made it
+		// goes there again.
+		within(t, browserWait, "it comes by QUIC no more", func() bool {
+			if f.hangsUp {
+				o.hangUp(f.host)
+			}
+			v = b.visit(urls[f.host])
+			return v.protocol != "h3" && v.failed == ""
+		})
 		t.Logf("%s: %s %d after %s", f.host, v.protocol, v.status, time.Since(began).Round(time.Millisecond))
 		if v.status == 403 && strings.Contains(v.text, "has no ICP filing") {
 			got = append(got, "the page by TCP")
@@ -114,9 +119,10 @@ func fallsBack(t *testing.T) string {
 			got = append(got, v.String())
 		}
 	}
-	if !series(`quic_answers_total\{answer="close"`, "127.0.0.1") {
-		t.Error("Chromium has not tried QUIC again")
-	}
+	// Where TCP is the faster one, the page is there before QUIC has been tried.
+	within(t, browserWait, "Chromium tries QUIC again", func() bool {
+		return series(`quic_answers_total\{answer="close"`, "127.0.0.1") || b.visit(urls["told.example"]).protocol == "h3"
+	})
 	return strings.Join(got, ", ")
 }
 
