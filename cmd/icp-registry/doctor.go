@@ -229,7 +229,23 @@ func (d *doctor) checked(ctx context.Context, c *client) {
 	if out.Unfinished != "" {
 		d.add("imports", stateWarn, "import "+out.Unfinished+" is only partly published", "icp-registry import publish "+out.Unfinished+" goes on, import undo takes it back")
 	}
+	d.waiting(&out)
 	d.clock(&out)
+}
+
+// waiting tells of imports that somebody may have forgotten: all of them, or the oldest.
+func (d *doctor) waiting(out *api.Check) {
+	for n, i := range out.Waiting {
+		if n == 5 {
+			d.add("imports", stateWarn, fmt.Sprintf("%d more are staged", len(out.Waiting)-n), "icp-registry import list shows all of them")
+			return
+		}
+		what, then := "is staged since "+moment(i.Made)+", and not published", "icp-registry import publish "+i.ID+" brings it into force"
+		if i.State == store.ImportWaiting {
+			what, then = "waits for a second person since "+moment(i.Made), "icp-registry import approve "+i.ID+" lets it go on"
+		}
+		d.add("imports", stateWarn, "import "+i.ID+" "+what, then+", import drop gives it up; what others have changed since it was compared stays")
+	}
 }
 
 // clock compares the clocks, and the service's with the registry's past.

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/icpgate/icpgate/registry/api"
 	"github.com/icpgate/icpgate/registry/feed"
+	"github.com/icpgate/icpgate/registry/store"
 )
 
 // TestDoctorSigning: the public key may stand among others, as it does while the key
@@ -47,6 +52,39 @@ func TestDoctorSigning(t *testing.T) {
 				t.Errorf("got %+v; want it %s", d.findings, c.want)
 			}
 		})
+	}
+}
+
+// TestDoctorWaiting: imports that wait are named with what can be done, not all of very
+// many.
+func TestDoctorWaiting(t *testing.T) {
+	var out api.Check
+	for n := range 7 {
+		out.Waiting = append(out.Waiting, api.WaitingImport{ID: fmt.Sprintf("%016x", n), State: store.ImportStaged, Made: time.Date(2026, 3, n+1, 8, 0, 0, 0, time.UTC)})
+	}
+	out.Waiting[1].State = store.ImportWaiting
+	d := doctor{}
+	d.waiting(&out)
+	if len(d.findings) != 6 {
+		t.Fatalf("got %+v; want five imports, and how many more", d.findings)
+	}
+	for n, want := range map[int]string{0: "import publish 0000000000000000", 1: "import approve 0000000000000001", 5: "import list"} {
+		if f := d.findings[n]; f.State != stateWarn || !strings.Contains(f.Do, want) {
+			t.Errorf("got %+v; want a warning, and %q", f, want)
+		}
+	}
+}
+
+// TestKeepingFlags: days that cannot be are refused, also those that would wrap around
+// to the past and have everything dropped at once.
+func TestKeepingFlags(t *testing.T) {
+	for _, c := range []struct {
+		keeping
+		ok bool
+	}{{keeping{184, 30, 7}, true}, {keeping{184, 0, 7}, false}, {keeping{0, 30, 7}, false}, {keeping{184, 30, -1}, false}, {keeping{200_000, 30, 7}, false}} {
+		if err := c.check(); (err == nil) != c.ok {
+			t.Errorf("%+v: got %v", c.keeping, err)
+		}
 	}
 }
 

@@ -46,7 +46,9 @@ published, after a question on a terminal, at once with --yes, or later with
 "icp-registry import publish ID". --dry-run only counts. An import that changes what
 edges decide of more than one filing in a hundred (and 10,000) waits for the word of
 a second person ("import approve"), whose token has another owner. "import undo" takes
-an import back. Without --complete the files add and change; with it they are all
+an import back. What is staged and not published within 30 days ("serve
+--keep-imports") is given up; what others have changed between the comparison and the
+publication stays as they made it. Without --complete the files add and change; with it they are all
 there is, and what they do not name is cancelled.
 
 With -o they make the snapshot that an edge loads with "registry FILE". The files are the whole registry: what an older snapshot held and they do not

@@ -29,6 +29,15 @@ type Check struct {
 	Now        time.Time `json:"now" doc:"By the service's clock."`
 	Wrong      []string  `json:"wrong"`
 	Unfinished string    `json:"unfinished,omitempty" doc:"The import that is only partly published."`
+	// Waiting are the imports that nobody has published or given up.
+	Waiting []WaitingImport `json:"waiting,omitempty" doc:"Imports that are staged, the oldest first; they are given up when they have waited for too long."`
+}
+
+// WaitingImport is an import of which nothing is in force.
+type WaitingImport struct {
+	ID    string            `json:"id"`
+	State store.ImportState `json:"state" doc:"staged, or waiting for a second person"`
+	Made  time.Time         `json:"made"`
 }
 
 // keepRoutes are for those who keep the service.
@@ -64,7 +73,11 @@ func (s *Service) check(ctx context.Context, _ *struct{}) (*struct{ Body Check }
 		return nil, err
 	}
 	out.Body.Unfinished = half.ID
-	return out, nil
+	list, err := s.cfg.Store.Waiting(ctx)
+	for _, i := range list {
+		out.Body.Waiting = append(out.Body.Waiting, WaitingImport{i.ID, i.State, i.Made})
+	}
+	return out, err
 }
 
 // backup streams a backup. One that cannot be ended is cut off.

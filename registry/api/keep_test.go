@@ -112,6 +112,19 @@ func TestKeep(t *testing.T) {
 		if k := <-done; k.Sightings != 2 {
 			t.Errorf("after two days: %+v", k)
 		}
+		w.staged(t, "00000000000000e2", "", "x.csv", table("cn"))
+		var c api.Check
+		w.call(t, "admin", "GET", api.CheckPath, nil, &c, 200)
+		if len(c.Waiting) != 1 || c.Waiting[0] != (api.WaitingImport{ID: "00000000000000e2", State: store.ImportStaged, Made: w.clock.now().UTC()}) || len(c.Wrong) != 0 {
+			t.Errorf("what waits: %+v", c)
+		}
+		for _, s := range []struct{ hours, gone int }{{29 * 24, 0}, {25, 1}} {
+			w.clock.seconds.Add(int64(s.hours) * 3600)
+			tick <- time.Time{}
+			if k := <-done; k.Imports != s.gone {
+				t.Errorf("%d hours later: %+v; want %d imports given up", s.hours, k, s.gone)
+			}
+		}
 		tick <- time.Time{} // not due: the clock stands
 		cancel()
 		<-ended

@@ -18,6 +18,8 @@ type Keeping struct {
 	// edges handed over, exemptions that have ended, reports of imports and refused
 	// rows go with them.
 	Sightings time.Duration
+	// Imports is how long what was staged waits to be published; default store.Patience.
+	Imports time.Duration
 	// Log is how long edges can be away and go on without a snapshot; default 7 days.
 	// LeastLog is how many revisions are kept however old they are; default 1,000.
 	Log      time.Duration
@@ -36,11 +38,15 @@ type Kept struct {
 	Sightings int `json:"sightings"` // were dropped
 	Filed     int `json:"filed"`     // of open or notified sightings a filing was made since
 	Reports   int `json:"reports"`   // were removed
+	Imports   int `json:"imports"`   // were given up
 }
 
 func (k *Keeping) setDefaults() {
 	if k.Sightings <= 0 {
 		k.Sightings = store.Retention
+	}
+	if k.Imports <= 0 {
+		k.Imports = store.Patience
 	}
 	if k.Log <= 0 {
 		k.Log = 7 * 24 * time.Hour
@@ -88,7 +94,7 @@ func (s *Service) Keep(ctx context.Context, k Keeping) {
 var keeper = store.By{Who: "icp-registry", Owner: "icp-registry", Why: "retention"}
 
 func (s *Service) keep(ctx context.Context, k *Keeping) (done Kept, err error) {
-	var errs [4]error
+	var errs [5]error
 	if done.Filed, errs[0] = s.cfg.Store.MarkFiled(ctx, keeper); errs[0] != nil {
 		errs[0] = fmt.Errorf("sightings of names that are filed since: %w", errs[0])
 	}
@@ -97,6 +103,9 @@ func (s *Service) keep(ctx context.Context, k *Keeping) (done Kept, err error) {
 	}
 	if errs[2] = s.trim(ctx, k); errs[2] != nil {
 		errs[2] = fmt.Errorf("the log for edges: %w", errs[2])
+	}
+	if done.Imports, errs[4] = s.cfg.Store.DropWaiting(ctx, keeper, k.Imports); errs[4] != nil {
+		errs[4] = fmt.Errorf("imports that nobody has published: %w", errs[4])
 	}
 	done.Reports, errs[3] = s.dropReports(k.Sightings)
 	return done, errors.Join(errs[:]...)

@@ -37,7 +37,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 		}, []string{"lack"}),
 	}
 	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: namespace, Name: "dropped_total", Help: "Counter of what was dropped since it was too old: sightings, and reports of imports.",
+		Namespace: namespace, Name: "dropped_total", Help: "Counter of what was dropped since it was too old: sightings, reports of imports, and imports that nobody has published.",
 	}, []string{"kind"})
 	m.rounds = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "keeping_rounds_total", Help: "Counter of rounds that drop what is too old, by result.",
@@ -52,6 +52,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 func (m *metrics) kept(k Kept, err error) {
 	m.dropped.WithLabelValues("sightings").Add(float64(k.Sightings))
 	m.dropped.WithLabelValues("reports").Add(float64(k.Reports))
+	m.dropped.WithLabelValues("imports").Add(float64(k.Imports))
 	result := "success"
 	if err != nil {
 		result = "error"

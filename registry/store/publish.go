@@ -72,10 +72,14 @@ func (s *Store) leave(ctx context.Context, id string) {
 // PublishedElsewhere are the imports, by id, that other programs on the database are
 // publishing. One that died counts for up to 20 seconds more.
 func (s *Store) PublishedElsewhere(ctx context.Context) (ids map[string]bool, err error) {
+	return s.publishedElsewhere(ctx, s.r)
+}
+
+func (s *Store) publishedElsewhere(ctx context.Context, q querier) (ids map[string]bool, err error) {
 	if s.e.alone() {
 		return nil, nil
 	}
-	err = s.each(ctx, s.r, "SELECT i.id FROM import i JOIN node n ON n.id = i.node WHERE i.state IN (?, ?) AND n.id <> ? AND n.until >= ?",
+	err = s.each(ctx, q, "SELECT i.id FROM import i JOIN node n ON n.id = i.node WHERE i.state IN (?, ?) AND n.id <> ? AND n.until >= ?",
 		[]any{string(ImportStaged), string(ImportPublishing), s.node, s.o.Now().UnixMilli()}, func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)

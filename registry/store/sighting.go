@@ -359,8 +359,8 @@ func (s *Store) MarkFiled(ctx context.Context, by By) (n int, err error) {
 const Retention = 184 * 24 * time.Hour
 
 // Purge drops sightings that were last seen more than keep ago, with the batches
-// that they came in, exemptions that ended so long ago, and what is left of imports
-// that were given up. It returns how many sightings went.
+// that they came in and exemptions that ended so long ago. It returns how many sightings
+// went.
 func (s *Store) Purge(ctx context.Context, by By, keep time.Duration) (n int, err error) {
 	_, err = s.write(ctx, by, func(t *tx) error {
 		before := t.now.Add(-keep)
