@@ -25,7 +25,7 @@ const (
 )
 
 // maxEdits: the lines of an upgrade, and those that tell of the client.
-const maxEdits = 3 + 8
+const maxEdits = 4 + 8
 
 // headEdits are in the order of the head.
 type headEdits struct {
@@ -56,7 +56,7 @@ func (h *httpConn) appendHead(out []byte, r *sniff.Request, b []byte, upgrade bo
 		at = x.To
 		switch x.with {
 		case connectionOnly:
-			out = appendConnection(out, r, b)
+			out = appendConnection(out, x.Of(b))
 		case forPlain:
 			out = appendAddr(append(out, ", "...), h.from.Addr())
 		case forElement:
@@ -76,14 +76,18 @@ func (e *headEdits) noUpgrade(r *sniff.Request) {
 			e.add(s, dropped)
 		}
 	}
-	if e.n > 0 && r.Connection.To > r.Connection.From {
-		e.add(r.Connection, connectionOnly)
+	if e.n == 0 {
+		return
+	}
+	for _, s := range r.Connection {
+		if s.To > s.From {
+			e.add(s, connectionOnly)
+		}
 	}
 }
 
-// appendConnection appends what is left of Connection.
-func appendConnection(out []byte, r *sniff.Request, b []byte) []byte {
-	line := r.Connection.Of(b)
+// appendConnection appends what is left of a line of Connection.
+func appendConnection(out, line []byte) []byte {
 	_, options, _ := bytes.Cut(line[:len(line)-len("\r\n")], []byte{':'})
 	from, separator := len(out), "Connection: "
 	for len(options) > 0 {

@@ -71,10 +71,10 @@ type Request struct {
 	// named it.
 	Upgrade Span
 	// Drop are lines, with their ends, that a gate must not forward if it does
-	// not grant the upgrade: Upgrade, HTTP2-Settings. Connection is the line of
-	// that header. Forwarded are lines that tell of the client.
+	// not grant the upgrade: Upgrade, HTTP2-Settings. Connection are the lines of
+	// that header that name one of them. Forwarded are lines that tell of the client.
 	Drop       [2]Span
-	Connection Span
+	Connection [2]Span
 	Forwarded  [maxForwarded]Span
 	Forwards   int // how many of Forwarded are set
 

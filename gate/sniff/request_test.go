@@ -189,7 +189,13 @@ func TestReadRequestFraming(t *testing.T) {
 		{[]string{"Connection: close, Host"}, "bad-connection", false, 0, false},
 		{[]string{"Connection: content-length"}, "bad-connection", false, 0, false},
 		{[]string{"Connection: X-Forwarded-For"}, "bad-connection", false, 0, false},
-		{[]string{"Connection: close", "Connection: close"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: keep-alive", "Connection: close"}, "", false, 0, true},
+		{[]string{"Connection: close", "Connection: keep-alive", "Connection:", "Connection: te,"}, "", false, 0, true},
+		{[]string{"Connection: keep-alive", "Connection: Host"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: te", "Content-Length: 5", "Connection: close, Content-Length"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: te", "Connection: transfer-encoding"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: upgrade", "Connection: upgrade", "Connection: upgrade"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: x", "Connection: close"}, "", false, 0, true},
 		{[]string{"Connection: a b"}, "bad-connection", false, 0, false},
 		{[]string{"Content-Length: 5", "Content_Length: 0"}, "bad-length", false, 0, false},
 		{[]string{"Content-Length: 5", "TRANSFER_ENCODING: chunked"}, "bad-length", false, 0, false},
@@ -219,7 +225,7 @@ func TestReadRequestUpgrade(t *testing.T) {
 	if r.Kind != sniff.Name || string(r.Upgrade.Of(head)) != "h2c" {
 		t.Fatalf("got %s %q, upgrade %q; want h2c", r.Kind, r.Cause, r.Upgrade.Of(head))
 	}
-	got := fmt.Sprintf("%q %q %q %q %q", r.Connection.Of(head), r.Drop[0].Of(head), r.Drop[1].Of(head), r.Forwarded[0].Of(head), r.Forwarded[1].Of(head))
+	got := fmt.Sprintf("%q %q %q %q %q", r.Connection[0].Of(head), r.Drop[0].Of(head), r.Drop[1].Of(head), r.Forwarded[0].Of(head), r.Forwarded[1].Of(head))
 	want := `"Connection: Upgrade, HTTP2-Settings\r\n" "Upgrade: h2c\r\n" "HTTP2-Settings: AAMA\r\n" "X-Forwarded-For: 192.0.2.1\r\n" "Forwarded: for=x\r\n"`
 	if got != want || r.Forwards != 2 {
 		t.Errorf("got %s, %d; want %s, 2", got, r.Forwards, want)

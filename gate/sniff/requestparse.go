@@ -15,7 +15,7 @@ type requestParser struct {
 	upgrade, keep, shut bool
 	absolute            bool // the target has an authority
 	authority, field    Span // with their ports
-	drops               int
+	drops, upgrades     int
 }
 
 func (p *requestParser) parse() Request {
@@ -265,15 +265,12 @@ func oneBlank(b []byte) []byte {
 	return b
 }
 
-// connection reads the options. One that names a field by which a message is
-// framed, routed or told whom it comes from is refused: who strips it behind us
-// reads another request than we have.
+// connection reads the options of a line. There may be several, which are one list
+// (RFC 9110 §5.3). One that names a field by which a message is framed, routed or
+// told whom it comes from is refused: who strips it behind us reads another request
+// than we have.
 func (p *requestParser) connection(value, whole Span) Cause {
-	if !p.r.Connection.empty() {
-		return BadConnection
-	}
-	p.r.Connection = whole
-	list := value.Of(p.b)
+	list, upgrades := value.Of(p.b), false
 	for len(list) > 0 {
 		option := list
 		if i := bytes.IndexByte(list, ','); i >= 0 {
@@ -293,10 +290,19 @@ func (p *requestParser) connection(value, whole Span) Cause {
 		case equalFold(option, "keep-alive"):
 			p.keep = true
 		case equalFold(option, "upgrade"):
-			p.upgrade = true
+			p.upgrade, upgrades = true, true
+		case equalFold(option, "http2-settings"):
+			upgrades = true
 		case hopless(option):
 			return BadConnection
 		}
+	}
+	if upgrades {
+		if p.upgrades == len(p.r.Connection) {
+			return BadConnection // each of them need be named once
+		}
+		p.r.Connection[p.upgrades] = whole
+		p.upgrades++
 	}
 	return NoCause
 }
