@@ -64,7 +64,7 @@ type PublisherOptions struct {
 // not kept or the directory is new, by a snapshot of the whole store.
 func OpenPublisher(ctx context.Context, s *store.Store, dir string, o PublisherOptions) (p *Publisher, warnings []string, err error) {
 	r, warnings, err := feed.OpenReplica(dir, feed.ReplicaOptions{
-		Keys: feed.Trust(o.Signer), Served: true, MassChange: func(filings int) int { return max(filings, 1<<30) },
+		Keys: feed.Trust(o.Signer), Served: true, Now: o.Hub.Now, MassChange: func(filings int) int { return max(filings, 1<<30) },
 	})
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		return nil, warnings, fmt.Errorf("what is served cannot be kept in %s: %w", dir, err)

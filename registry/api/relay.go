@@ -43,7 +43,7 @@ type RelayOptions struct {
 func OpenRelay(dir string, o RelayOptions) (y *Relay, warnings []string, err error) {
 	r, warnings, err := feed.OpenReplica(dir, feed.ReplicaOptions{
 		// Edges have brakes of their own; one here would keep announcements from them.
-		Keys: o.Keys, Served: true, MassChange: func(filings int) int { return max(filings, 1<<30) },
+		Keys: o.Keys, Served: true, Now: o.Hub.Now, MassChange: func(filings int) int { return max(filings, 1<<30) },
 	})
 	if err != nil && !errors.Is(err, feed.ErrEmpty) {
 		return nil, warnings, fmt.Errorf("what is served cannot be kept in %s: %w", dir, err)

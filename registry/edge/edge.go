@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -349,6 +350,9 @@ func (e *Edge) Warnings() []string {
 		if w := e.registry.get().warning.Load(); w != nil {
 			all = append([]string{*w}, all...)
 		}
+	}
+	if e.service != nil {
+		all = slices.Concat(e.service.get().warned(), all)
 	}
 	return all
 }

@@ -42,6 +42,7 @@ type service struct {
 	follower *feed.Follower // the same
 	tail     *feed.Tail     // of the others
 	failing  error          // why reading along does not work
+	warnings []string       // of what the copy was opened with
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -142,10 +143,7 @@ func (s *service) lead() error {
 		s.tail.Close()
 		s.tail = nil
 	}
-	s.replica, s.follower, s.failing = r, f, nil
-	if len(warnings) > 0 {
-		s.failing = errors.New(warnings[0])
-	}
+	s.replica, s.follower, s.failing, s.warnings = r, f, nil, warnings
 	return nil
 }
 
@@ -275,6 +273,13 @@ func (s *service) since() time.Time {
 	}
 	_, _, heard := s.replica.State()
 	return heard
+}
+
+// warned is what an operator is told of the copy that was opened.
+func (s *service) warned() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.warnings
 }
 
 // FeedStatus is how it goes with a registry that is followed.

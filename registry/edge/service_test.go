@@ -305,3 +305,30 @@ func TestServiceStale(t *testing.T) {
 		t.Error("it stays stale")
 	}
 }
+
+// TestServiceAhead: that the clock of the registry is ahead keeps nobody fresh who was
+// cut off.
+func TestServiceAhead(t *testing.T) {
+	p := newPublishing(t)
+	c := p.config(t.TempDir())
+	var ahead atomic.Int64 // of the edge's clock
+	c.MaxStale, c.OnStale = time.Hour, edge.StaleBlock
+	c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	e := open(t, c)
+	d := registry.MustParseDomain("a.test")
+	f := &feed.Frame{Time: time.Now().Add(240 * time.Hour), Changes: []registry.Change{
+		{Kind: registry.ChangeFilings, Name: d, Filings: []registry.Filing{{Site: registry.Site{Domains: []registry.Domain{d}}}}}}}
+	if err := p.hub.Publish(f); err != nil {
+		t.Fatal(err)
+	}
+	p.await("the revision", func() bool { return e.View().Revision() == f.Revision })
+	e.Refresh()
+	if !e.Coverage(d).Loaded {
+		t.Error("a registry that was just heard of does not decide")
+	}
+	ahead.Store(int64(2 * time.Hour)) // as if nothing had come since
+	e.Refresh()
+	if e.Coverage(d).Loaded {
+		t.Error("two hours without a word, and it still decides")
+	}
+}

@@ -58,8 +58,12 @@ func (e *Edge) staleWarning() string {
 	if !e.stale.Load() {
 		return ""
 	}
+	of := "a time that is not known"
+	if since := e.since(); since.Unix() > 0 {
+		of = since.UTC().Format(time.RFC3339)
+	}
 	return fmt.Sprintf("max-stale %s %s: the registry is of %s and too old to decide; bring a newer one, or see why the service does not answer",
-		e.cfg.MaxStale, e.cfg.OnStale, e.since().UTC().Format(time.RFC3339))
+		e.cfg.MaxStale, e.cfg.OnStale, of)
 }
 
 // watchAge notes from time to time whether the registry is too old, so that no
@@ -92,11 +96,17 @@ func (e *Edge) watchAge() error {
 	return nil
 }
 
+// elapsed is how much time has passed: by the clock, or by the monotonic one where that
+// says more, as it does after the clock was set back.
+func elapsed(since, now time.Time) time.Duration {
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
+
 // checkAge compares the age with what is allowed. A registry that never was is no
 // stale one: fail says what becomes of it.
 func (e *Edge) checkAge(time.Time) {
 	since := e.since()
-	stale := !since.IsZero() && e.now().Sub(since) > e.cfg.MaxStale
+	stale := !since.IsZero() && elapsed(since, e.now()) > e.cfg.MaxStale
 	if e.stale.Swap(stale) == stale {
 		return
 	}

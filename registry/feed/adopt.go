@@ -44,7 +44,7 @@ func (r *Replica) Adopt(f Fetched) (err error) {
 	if err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: m.Time, Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, dir: r.dir}
+	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, dir: r.dir}
 	if err := disk.Rename(f.Index, b.path(indexSuffix)); err != nil {
 		return err
 	}

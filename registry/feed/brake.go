@@ -28,6 +28,8 @@ type brake struct {
 	recent []flipped         // within the window, by time
 	flips  map[string]uint64 // of announced imports
 	newest string            // import
+	// uncounted is the last revision that was taken while flips did not count.
+	uncounted uint64
 }
 
 type flipped struct {
@@ -60,7 +62,7 @@ func (b *brake) check(f *Frame, v *index.View, now time.Time) error {
 	filings := v.Info().Filings
 	limit := b.limit(filings)
 	if limit < 0 {
-		b.recent = nil
+		b.recent, b.uncounted = nil, f.Revision.Rev
 		return nil
 	}
 	flips := 0

@@ -3,6 +3,9 @@ package feed
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"time"
+
+	"github.com/icpgate/icpgate/registry"
 )
 
 // Resign makes length, key, signature and checksum of b right, whatever else it
@@ -22,3 +25,8 @@ func Resign(b []byte, s *Signer) []byte {
 
 // LimitSegments sets where a segment of l ends.
 func (l *Log) LimitSegments(bytes int64) { l.limit = bytes }
+
+// HeardFile is what the file says that the registry was heard of at a revision.
+func HeardFile(at registry.Revision, until time.Time) []byte {
+	return (&heard{at: at, until: until}).append(nil)
+}

@@ -1,12 +1,13 @@
 package feed_test
 
 import (
-	"os"
+	"bytes"
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
 )
 
@@ -52,28 +53,110 @@ func TestHeard(t *testing.T) {
 	know("by heartbeats", last)
 
 	// What this copy does not hold, or not in this form, tells nothing.
-	other := c.rev
-	other.Rev++
 	file := filepath.Join(dir, "heard")
-	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	good := readFile(t, file)
+	other, epoch, torn := c.rev, c.rev, bytes.Clone(good)
+	other.Rev++
+	epoch.Epoch.Made++
+	torn[33]++
 	for what, text := range map[string][]byte{
-		"of a revision to come": c.bytes(&feed.Frame{Type: feed.FrameHeartbeat, Revision: other, Time: last.Add(time.Hour)}),
-		"of another epoch":      c.bytes(&feed.Frame{Type: feed.FrameHeartbeat, Revision: registry.Revision{Epoch: registry.Epoch{Made: 1}}, Time: last.Add(time.Hour)}),
-		"torn":                  good[:len(good)-1],
+		"of a revision to come": feed.HeardFile(other, last.Add(time.Hour)),
+		"of another epoch":      feed.HeardFile(epoch, last.Add(time.Hour)),
+		"torn":                  torn,
+		"cut off":               good[:len(good)-1],
 		"empty":                 {},
 	} {
-		if err := os.WriteFile(file, text, 0o640); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, file, text)
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
 		r = openReplica(t, dir)
 		if _, _, got := r.State(); !got.Equal(c.clock.now()) {
-			t.Errorf("after a start with a heartbeat %s it is known until %v; want %v", what, got, c.clock.now())
+			t.Errorf("after a start with a file %s it is known until %v; want %v", what, got, c.clock.now())
 		}
+	}
+}
+
+// TestHeardAhead: a registry with a clock that is ahead was heard of when its word came,
+// and not later: not by who follows, nor by who reads along, nor after a start.
+func TestHeardAhead(t *testing.T) {
+	c, dir := newCenter(t, 20), t.TempDir()
+	own := &clock{at: c.clock.now().Add(-24 * time.Hour)} // the registry is a day ahead
+	o := feed.ReplicaOptions{Now: own.now}
+	r, _, err := feed.OpenReplica(dir, o)
+	if !errors.Is(err, feed.ErrEmpty) {
+		t.Fatal(err)
+	}
+	defer func() { r.Close() }()
+	tail := feed.NewTail(dir, o)
+	defer tail.Close()
+	know := func(what string, want time.Time) {
+		t.Helper()
+		if _, _, got := r.State(); !got.Equal(want) {
+			t.Errorf("%s: it is known until %v; want %v", what, got, want)
+		}
+		if _, err := tail.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if got := tail.Heard(); !got.Equal(want) {
+			t.Errorf("%s: who reads along knows until %v; want %v", what, got, want)
+		}
+	}
+	start := func() (warnings []string) {
+		t.Helper()
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tail.Close()
+		if r, warnings, err = feed.OpenReplica(dir, o); err != nil {
+			t.Fatal(err)
+		}
+		tail = feed.NewTail(dir, o)
+		return warnings
+	}
+	if err := r.Install(c.snapshot(r), false); err != nil {
+		t.Fatal(err)
+	}
+	know("by a snapshot", own.now())
+	own.putOn(time.Minute)
+	_, b := c.publish(2)
+	if err := r.Apply(c.parse(b), b); err != nil {
+		t.Fatal(err)
+	}
+	know("by a revision", own.now())
+	own.putOn(time.Minute)
+	b = c.bytes(&feed.Frame{Type: feed.FrameHeartbeat, Revision: c.rev, Sums: c.sums(), Time: c.clock.now()})
+	if err := r.Apply(c.parse(b), b); err != nil {
+		t.Fatal(err)
+	}
+	last := own.now()
+	know("by a heartbeat", last)
+	own.putOn(26 * time.Hour) // cut off: what the registry's clock said is past now
+	know("cut off for a day", last)
+	if w := start(); len(w) > 0 {
+		t.Errorf("a start warns of %q", w)
+	}
+	know("after a start", last)
+
+	// The edge's clock was ahead too, and is set back.
+	own.putOn(-30 * time.Hour)
+	w := start()
+	if len(w) != 1 || !strings.Contains(w[0], last.Format(time.RFC3339)) || !strings.Contains(w[0], "clock") {
+		t.Errorf("of a kept time that is later than now it says %q", w)
+	}
+	know("after a start before all that is kept", time.Unix(0, 0))
+	b = c.bytes(&feed.Frame{Type: feed.FrameHeartbeat, Revision: c.rev, Sums: c.sums(), Time: c.clock.now()})
+	if err := r.Apply(c.parse(b), b); err != nil {
+		t.Fatal(err)
+	}
+	know("when it is heard of again", own.now())
+
+	// It is also heard of where the clock was set back under way.
+	own.putOn(-time.Hour)
+	if err := r.Apply(c.parse(b), b); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, got := r.State(); !got.Equal(own.now()) {
+		t.Errorf("after the clock was set back it is known until %v; want %v", got, own.now())
 	}
 }

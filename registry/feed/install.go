@@ -51,7 +51,7 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	if err := r.braked(m, old, index.NewView(x), back); err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: m.Time, Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, dir: r.dir}
+	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, dir: r.dir}
 	if r.o.Served {
 		b.Index = m.Index
 	}
@@ -161,7 +161,7 @@ func (r *Replica) Repair(ctx context.Context, buckets []int, frames []*Frame, su
 	defer r.compacting.Unlock()
 	r.mu.Lock()
 	v, lists := r.live.View(), r.lists
-	b := base{Revision: v.Revision(), Time: r.heard, Sums: sums, dir: r.dir}
+	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: sums, dir: r.dir}
 	r.mu.Unlock()
 	if v == nil || lists == nil {
 		return ErrEmpty

@@ -30,7 +30,7 @@ type Replica struct {
 	lists *Lists
 	log   *Log
 	sums  Sums      // of what is in force
-	heard time.Time // until when the registry is known to be at Revision
+	heard time.Time // until when the registry is known to be at Revision; not later than now
 	brake brake
 
 	heardFile *disk.File // where the last heartbeat is kept; nil before the first
@@ -58,6 +58,8 @@ type ReplicaOptions struct {
 	MassChange func(filings int) int
 	// Kept is how many snapshots stay beside the newest; 0 is 2.
 	Kept int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // The kinds of errors of a replica. What they are wrapped in says more.
@@ -90,6 +92,9 @@ func OpenReplica(dir string, o ReplicaOptions) (r *Replica, warnings []string, e
 	if r.live == nil {
 		r.live = new(index.Live)
 	}
+	if r.o.Now == nil {
+		r.o.Now = time.Now
+	}
 	removeTemps(dir)
 	bases, err := basesIn(dir)
 	if err != nil {
@@ -99,7 +104,6 @@ func OpenReplica(dir string, o ReplicaOptions) (r *Replica, warnings []string, e
 		more, err := r.start(&bases[i])
 		warnings = append(warnings, more...)
 		if err == nil {
-			r.heard = later(r.heard, heardIn(dir, r.live.View().Revision()))
 			return r, warnings, nil
 		}
 		warnings = append(warnings, err.Error())
@@ -135,22 +139,27 @@ func (r *Replica) start(b *base) (warnings []string, err error) {
 		log.Close()
 		return nil, err
 	}
-	r.base, r.lists, r.log, r.sums, r.heard = *b, lists, log, b.Sums, b.Time
+	r.base, r.lists, r.log, r.sums = *b, lists, log, b.Sums
 	tell(r.o.Changed, everyList())
+	var newest time.Time // of the frames
 	if log.Last().Rev < b.Revision.Rev {
 		// Frames before the snapshot were dropped with their segment half written.
-		return warnings, r.restartLog(b.Revision)
-	}
-	if err := r.replay(); err != nil {
-		warnings = append(warnings, err.Error())
+		err = r.restartLog(b.Revision)
+	} else if bad := r.replay(&newest); bad != nil {
+		warnings = append(warnings, bad.Error())
 		// What follows has to come again.
-		return warnings, r.restartLog(r.live.View().Revision())
+		err = r.restartLog(r.live.View().Revision())
 	}
-	return warnings, nil
+	now, late := r.o.Now(), time.Time{}
+	if r.heard, _, late = recall(r.dir, r.live.View().Revision(), b.Time, newest, now); !late.IsZero() {
+		warnings = append(warnings, lateWarning(late, now))
+	}
+	return warnings, err
 }
 
-// replay applies the frames of the log that are newer than the snapshot.
-func (r *Replica) replay() error {
+// replay applies the frames of the log that are newer than the snapshot. newest is
+// set to the time of the last one.
+func (r *Replica) replay(newest *time.Time) error {
 	reader := ReadLog(r.log.dir, r.base.Revision)
 	defer reader.Close()
 	last := r.log.Last()
@@ -166,6 +175,7 @@ func (r *Replica) replay() error {
 		if err := r.take(f); err != nil {
 			return err
 		}
+		*newest = f.Time
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (r *Replica) Apply(f *Frame, b []byte) error {
 		return ErrEmpty
 	}
 	if f.Type == FrameHeartbeat {
-		return r.hear(f, b, at)
+		return r.hear(f, at)
 	}
 	if err := next(f.Revision, at); err != nil {
 		return err
@@ -34,9 +34,11 @@ func (r *Replica) Apply(f *Frame, b []byte) error {
 	if err := r.take(f); err != nil {
 		return err
 	}
+	r.hearUntil(f.Time)
 	if err := r.write(b); err != nil {
 		return fmt.Errorf("revision %s: %w: %w", f.Revision, ErrUnwritten, err)
 	}
+	r.keepHeard()
 	if f.Sums != r.sums {
 		return fmt.Errorf("revision %s: digests are %x; the registry has %x: %w", f.Revision, r.sums, f.Sums, ErrDiverged)
 	}
@@ -68,6 +70,7 @@ func (r *Replica) Publish(f *Frame, s *Signer) ([]byte, error) {
 	if err := r.take(f); err != nil {
 		return nil, err
 	}
+	r.hearUntil(f.Time)
 	f.Sums = r.sums
 	b, err := f.Append(nil, s)
 	if err != nil {
@@ -88,8 +91,8 @@ func (r *Replica) Heartbeat(now time.Time, s *Signer) ([]byte, error) {
 	}
 	f := Frame{Type: FrameHeartbeat, Revision: r.live.View().Revision(), Time: now, Sums: r.sums}
 	b, err := f.Append(nil, s)
-	if err == nil && now.After(r.heard) {
-		r.heard = now
+	if err == nil {
+		r.hearUntil(now)
 	}
 	return b, err
 }
@@ -137,7 +140,7 @@ func next(rev, at registry.Revision) error {
 }
 
 // hear takes in a heartbeat.
-func (r *Replica) hear(f *Frame, b []byte, at registry.Revision) error {
+func (r *Replica) hear(f *Frame, at registry.Revision) error {
 	switch {
 	case f.Revision.Epoch != at.Epoch || f.Revision.Rev < at.Rev:
 		return fmt.Errorf("heartbeat at %s: this copy is at %s: %w", f.Revision, at, ErrOlder)
@@ -146,10 +149,8 @@ func (r *Replica) hear(f *Frame, b []byte, at registry.Revision) error {
 	case f.Sums != r.sums:
 		return fmt.Errorf("heartbeat at %s: digests are %x; the registry has %x: %w", f.Revision, r.sums, f.Sums, ErrDiverged)
 	}
-	if f.Time.After(r.heard) {
-		r.heard = f.Time
-		r.keepHeard(b)
-	}
+	r.hearUntil(f.Time)
+	r.keepHeard()
 	return nil
 }
 
@@ -176,9 +177,6 @@ func (r *Replica) take(f *Frame) error {
 	}
 	d, _, _ := r.live.Digest()
 	r.sums = Sums{d.Sum(), r.lists.Digest()}
-	if f.Time.After(r.heard) {
-		r.heard = f.Time
-	}
 	tell(r.o.Changed, changed)
 	return nil
 }

@@ -64,7 +64,7 @@ func (r *Replica) Compact(ctx context.Context) error {
 		return ErrEmpty
 	}
 	d, _, _ := r.live.Digest()
-	b := base{Revision: v.Revision(), Time: r.heard, Sums: r.sums, Filed: v.Info().Filings, dir: r.dir}
+	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: r.sums, Filed: v.Info().Filings, dir: r.dir}
 	lists := r.lists.Append(nil)
 	same := b.Revision == r.base.Revision
 	r.mu.Unlock()

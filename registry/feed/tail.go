@@ -23,15 +23,19 @@ type Tail struct {
 	lists  *Lists
 	reader *LogReader
 	heard  time.Time
-	beat   time.Time // when the file of heartbeats was changed that was read
+	newest time.Time // of the frames after the snapshot
+	beat   time.Time // when the file was changed that tells when the registry was heard of
 }
 
-// NewTail returns a tail of a replica's directory. Of the options, Live and
-// Changed count.
+// NewTail returns a tail of a replica's directory. Of the options, Live,
+// Changed and Now count.
 func NewTail(dir string, o ReplicaOptions) *Tail {
 	t := &Tail{dir: dir, o: o, live: o.Live}
 	if t.live == nil {
 		t.live = new(index.Live)
+	}
+	if t.o.Now == nil {
+		t.o.Now = time.Now
 	}
 	return t
 }
@@ -93,18 +97,18 @@ func (t *Tail) Next() (news bool, err error) {
 	}
 }
 
-// hear looks for a heartbeat.
+// hear looks for when the registry was heard of.
 func (t *Tail) hear() {
 	info, err := os.Stat(filepath.Join(t.dir, heardName))
-	if err != nil || info.ModTime().Equal(t.beat) {
+	if err == nil && info.ModTime().Equal(t.beat) {
 		return
 	}
-	at := heardIn(t.dir, t.live.View().Revision())
-	if at.IsZero() {
-		return // half written, or of a revision that is read next
+	now, at := t.o.Now(), t.live.View().Revision()
+	until, h, _ := recall(t.dir, at, t.base.Time, t.newest, now)
+	if err == nil && h.at.Epoch == at.Epoch && h.at.Rev <= at.Rev { // else half written, or of a revision that is read next
+		t.beat = info.ModTime()
 	}
-	t.beat = info.ModTime()
-	t.heard = later(t.heard, at)
+	t.heard = later(t.heard, notAfter(until, now))
 }
 
 func (t *Tail) take(b []byte) error {
@@ -126,7 +130,7 @@ func (t *Tail) take(b []byte) error {
 		}
 		changed[e.List] = true
 	}
-	t.heard = later(t.heard, f.Time)
+	t.newest = f.Time
 	tell(t.o.Changed, changed)
 	return nil
 }
@@ -148,7 +152,8 @@ func (t *Tail) open() error {
 		t.Close()
 		t.live.Swap(nil)
 		t.live.Swap(x)
-		t.base, t.lists, t.heard, t.beat = *b, lists, b.Time, time.Time{}
+		t.base, t.lists, t.newest, t.beat = *b, lists, time.Time{}, time.Time{}
+		t.heard, _, _ = recall(t.dir, b.Revision, b.Time, time.Time{}, t.o.Now())
 		t.reader = ReadLog(logDir(t.dir, b.Revision.Epoch), b.Revision)
 		tell(t.o.Changed, everyList())
 		return nil
