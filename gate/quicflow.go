@@ -208,7 +208,7 @@ func (l *quicLoop) end(f *quicFlow) {
 // what its client wants to have believed: its server may wait for more of it all the
 // same, and so its ids begin nothing.
 func (l *quicLoop) leave(c *quicConn) {
-	l.l.ids.release(c, c.hello != nil || l.now-c.begun < lateQUIC, l.now)
+	l.l.ids.release(c, c.hello != nil || l.now-c.begun < quicHandshake+lateQUIC, l.now)
 	l.pending.giveBack(c.hello)
 	c.hello = nil
 }

@@ -71,33 +71,18 @@ type quicIDs struct {
 	lengths [sniff.MaxQUICID + 1]int // how many ids there are of each length
 	// addrs counts the flows of each client's address.
 	addrs map[[16]byte]int
-	// late are ids whose connection was not known to be complete when its flow
-	// ended; the server may still wait for the rest of it.
-	late []lateQUICID
+	late  quicLateIDs
 }
-
-type lateQUICID struct {
-	id    quicID
-	until time.Duration
-}
-
-const (
-	// lateQUIC is how long a server may wait for the end of a handshake: longer than
-	// the 10 s and 30 s that are usual.
-	lateQUIC = time.Minute
-	// maxLateQUIC bounds what is kept of such.
-	maxLateQUIC = 1 << 16
-)
 
 // claim has an id lead to c, and reports whether it does: not where it leads to
-// another connection already.
+// another connection already, or did a moment ago.
 func (q *quicIDs) claim(c *quicConn, id quicID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch held := q.holders[id]; {
 	case held == c:
 		return true
-	case held != nil || len(c.ids) == maxQUICIDs:
+	case held != nil || len(c.ids) == maxQUICIDs || q.late.has(id):
 		return false
 	}
 	if q.holders == nil {
@@ -112,11 +97,19 @@ func (q *quicIDs) claim(c *quicConn, id quicID) bool {
 	return true
 }
 
-// leads reports whether an id leads to a connection.
-func (q *quicIDs) leads(id quicID) bool {
+// begins reports whether an id may begin a connection, or else why not: it leads to
+// one, or did and its server may wait for more of that, or there is no room for any
+// more such.
+func (q *quicIDs) begins(id quicID) (why quicDrop, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.holders[id] != nil
+	switch {
+	case q.holders[id] != nil || q.late.has(id):
+		return quicForeign, false
+	case q.late.n+len(q.holders) >= maxLateQUIC:
+		return quicTooMuch, false
+	}
+	return 0, true
 }
 
 // learn has an id that a server has chosen lead to c. Where it leads to another
@@ -129,11 +122,8 @@ func (q *quicIDs) learn(c *quicConn, id quicID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	c.ids = append(c.ids, id)
-	switch held := q.holders[id]; {
-	case held == nil:
+	if q.holders[id] == nil {
 		q.lengths[id.n]++
-		fallthrough
-	case held == lateHolder:
 		q.holders[id] = c
 	}
 }
@@ -155,38 +145,20 @@ func (q *quicIDs) release(c *quicConn, underway bool, now time.Duration) {
 		if q.holders[id] != c {
 			continue // it has moved on
 		}
-		if underway && len(q.late) < maxLateQUIC {
-			q.holders[id] = lateHolder
-			q.late = append(q.late, lateQUICID{id, now + lateQUIC})
-			continue
+		delete(q.holders, id)
+		q.lengths[id.n]--
+		if underway && id.n >= sniff.MinQUICID {
+			q.late.add(id, now)
 		}
-		q.forget(id)
 	}
 	c.ids = nil
 }
 
-// lateHolder holds the ids of connections that are no more.
-var lateHolder = new(quicConn)
-
-func (q *quicIDs) forget(id quicID) {
-	delete(q.holders, id)
-	q.lengths[id.n]--
-}
-
-// expire forgets late ids.
+// expire forgets ids for which servers do not wait any more.
 func (q *quicIDs) expire(now time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := 0
-	for n < len(q.late) && q.late[n].until <= now {
-		if id := q.late[n].id; q.holders[id] == lateHolder {
-			q.forget(id)
-		}
-		n++
-	}
-	if q.late = q.late[n:]; len(q.late) == 0 {
-		q.late = nil
-	}
+	q.late.expire(now)
 }
 
 // followed is what is known of a connection whose client comes from elsewhere.
@@ -206,7 +178,7 @@ func (q *quicIDs) find(datagram []byte) (f followed, ok bool) {
 			continue
 		}
 		id, _ := quicIDOf(datagram[1 : 1+n])
-		if c := q.holders[id]; c != nil && c != lateHolder && c.upstream != nil {
+		if c := q.holders[id]; c != nil && c.upstream != nil {
 			return followed{id, c.asked, c.upstream}, true
 		}
 	}
@@ -236,15 +208,19 @@ func (q *quicIDs) knows(t *quicTuple) bool {
 func (q *quicIDs) move(c *quicConn, id quicID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if held := q.holders[id]; held != nil && held != c {
-		q.holders[id] = c
-		c.ids = append(c.ids, id)
+	switch q.holders[id] {
+	case c:
+		return
+	case nil:
+		q.lengths[id.n]++
 	}
+	q.holders[id] = c
+	c.ids = append(c.ids, id)
 }
 
 // idle reports whether there is nothing that expires.
 func (q *quicIDs) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.late) == 0
+	return q.late.n == 0
 }

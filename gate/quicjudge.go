@@ -94,8 +94,8 @@ func (l *quicLoop) first(t *quicTuple, d []byte, scan *sniff.QUICDatagram) {
 		return
 	}
 	id, _ := quicIDOf(scan.First.DCID)
-	if l.l.ids.leads(id) {
-		l.counts.drop(quicForeign)
+	if why, ok := l.l.ids.begins(id); !ok {
+		l.counts.drop(why)
 		return
 	}
 	p := l.pending.begin()
