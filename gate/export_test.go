@@ -24,6 +24,7 @@ type TestService struct {
 	Idle      time.Duration
 	Head      time.Duration
 	Response  time.Duration
+	Kept      time.Duration // of an upstream's connection
 	Forwarded string
 	TLSBlock  string
 	Notices   answerer
@@ -69,7 +70,7 @@ func ServeForTest(t TestService) (*TestListener, error) {
 		name: "test", judging: judging{edge: t.Edge, where: newLocator(t.Edge, Serves{Mainland: true, Product: registry.ECS})}, upstream: dialTo(t.Upstream),
 		limiter: newLimiter(Limits{}), metrics: newMetrics(reg).of("test"),
 		websocket: t.WebSocket, notices: t.Notices, bodyRate: 240,
-		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: or(t.Response, time.Minute)},
+		timeouts:  timeouts{head: or(t.Head, 10*time.Second), idle: or(t.Idle, time.Minute), dial: 5 * time.Second, response: or(t.Response, time.Minute), kept: or(t.Kept, upstreamIdle)},
 		forwarded: map[string]Forwarded{"": ForwardedOff, "add": ForwardedAdd, "replace": ForwardedReplace}[t.Forwarded],
 		refusal:   map[string]refusal{"": refuseAnswer, "rst": refuseReset, "close": refuseClose}[t.TLSBlock],
 	}

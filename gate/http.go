@@ -122,7 +122,7 @@ func (h *httpConn) await() bool {
 		return false
 	}
 	now := time.Now()
-	_ = h.client.SetReadDeadline(now.Add(min(upstreamIdle, h.s.timeouts.idle)))
+	_ = h.client.SetReadDeadline(now.Add(min(h.s.kept, h.s.timeouts.idle)))
 	_, err := h.client.read(&h.in)
 	if isTimeout(err) {
 		h.dropUpstream()

@@ -65,7 +65,7 @@ func (h *h2Conn) transport() *http.Transport {
 	return &http.Transport{
 		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return h.dial(ctx) },
 		MaxIdleConnsPerHost:    maxStreams,
-		IdleConnTimeout:        upstreamIdle,
+		IdleConnTimeout:        h.s.kept,
 		ResponseHeaderTimeout:  h.s.response,
 		MaxResponseHeaderBytes: maxResponseHead,
 		DisableCompression:     true,

@@ -212,30 +212,28 @@ func TestFidelityH2(t *testing.T) {
 // TestUpstreamOfOneClient: clients do not share a connection to the upstream,
 // which each uses for one request after the other.
 func TestUpstreamOfOneClient(t *testing.T) {
-	hurried(t, 2*time.Second, func(t testing.TB) { // that an upstream's connection is kept where nothing is asked
-		o := newRaw(t)
-		addr := startH2C(t, o.addr, "")
-		clients := []*framed{newFramed(t, addr), newFramed(t, addr)}
-		for i := range 3 {
-			for _, c := range clients {
-				id := uint32(2*i + 1)
-				c.ask(id, "GET", "filed.example", "/", true)
-				if got := c.answers(id); got[id] != "200 ok" {
-					t.Fatalf("got %v", got)
-				}
+	o := newRaw(t)
+	addr := serve(t, gate.TestService{Upstream: o.addr, H2C: true, Kept: time.Hour, Idle: time.Hour}).Addr()
+	clients := []*framed{newFramed(t, addr), newFramed(t, addr)}
+	for i := range 3 {
+		for _, c := range clients {
+			id := uint32(2*i + 1)
+			c.ask(id, "GET", "filed.example", "/", true)
+			if got := c.answers(id); got[id] != "200 ok" {
+				t.Fatalf("got %v", got)
 			}
 		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if len(o.text) != 2 {
-			t.Errorf("the upstream had %d connections; want one for each client", len(o.text))
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.text) != 2 {
+		t.Errorf("the upstream had %d connections; want one for each client", len(o.text))
+	}
+	for from, text := range o.text {
+		if n := strings.Count(text, "GET / "); n != 3 {
+			t.Errorf("%s: got %d requests; want the 3 of one client", from, n)
 		}
-		for from, text := range o.text {
-			if n := strings.Count(text, "GET / "); n != 3 {
-				t.Errorf("%s: got %d requests; want the 3 of one client", from, n)
-			}
-		}
-	})
+	}
 }
 
 // TestTrailersH2: trailers go both ways.

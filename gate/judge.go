@@ -109,4 +109,5 @@ type timeouts struct {
 	idle     time.Duration // without a byte in either direction, and between requests
 	dial     time.Duration // to reach an upstream
 	response time.Duration // for the head of a response
+	kept     time.Duration // that an upstream's connection is kept where nothing is asked
 }

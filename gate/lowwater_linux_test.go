@@ -40,7 +40,7 @@ func lowMark(t testing.TB, c net.Conn) (n int) {
 func upstreamSide(t testing.TB, origin string) (*gate.TestListener, <-chan net.Conn) {
 	t.Helper()
 	dialed := make(chan net.Conn, 1)
-	return serve(t, gate.TestService{Dial: func() (net.Conn, error) {
+	return serve(t, gate.TestService{Kept: time.Hour, Idle: time.Hour, Dial: func() (net.Conn, error) {
 		c, err := net.Dial("tcp", origin)
 		if err == nil {
 			dialed <- c
@@ -143,70 +143,68 @@ func TestMarkTakenBack(t *testing.T) {
 	const n = 32 << 20
 	body := make([]byte, n)
 	_, _ = io.ReadFull(random(3, n), body)
-	hurried(t, 2*time.Second, func(t testing.TB) { // that an upstream's connection is kept where nothing is asked
-		var conns atomic.Int64
-		ups, marked := make(chan net.Conn, 1), make(chan bool, 1)
-		l, dialed := upstreamSide(t, newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
-			if conns.Add(1) > 1 {
+	var conns atomic.Int64
+	ups, marked := make(chan net.Conn, 1), make(chan bool, 1)
+	l, dialed := upstreamSide(t, newRawOrigin(t, func(c net.Conn, r *bufio.Reader) {
+		if conns.Add(1) > 1 {
+			return
+		}
+		up := <-ups
+		for {
+			req, err := http.ReadRequest(r)
+			if err != nil {
 				return
 			}
-			up := <-ups
-			for {
-				req, err := http.ReadRequest(r)
-				if err != nil {
+			if req.URL.Path == "/short" {
+				fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n.")
+				continue
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", n)
+			was := false
+			for rest := body; len(rest) > 0; {
+				k, err := c.Write(rest[:min(len(rest), 256<<10)])
+				if rest = rest[k:]; err != nil {
+					t.Error(err)
 					return
 				}
-				if req.URL.Path == "/short" {
-					fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n.")
-					continue
-				}
-				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", n)
-				was := false
-				for rest := body; len(rest) > 0; {
-					k, err := c.Write(rest[:min(len(rest), 256<<10)])
-					if rest = rest[k:]; err != nil {
-						t.Error(err)
-						return
-					}
-					was = was || lowMark(t, up) > 1
-				}
-				marked <- was
+				was = was || lowMark(t, up) > 1
 			}
-		}))
-		c := dialTCP(t, l.Addr())
-		r := bufio.NewReader(c)
-		get := func(path string) []byte {
-			t.Helper()
-			fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: filed.example\r\n\r\n", path)
-			resp, err := http.ReadResponse(r, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := io.ReadAll(resp.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
+			marked <- was
 		}
-		go func() { ups <- <-dialed }()
-		for tries := 0; ; tries++ {
-			if !bytes.Equal(get("/long"), body) {
-				t.Fatal("another body came")
-			}
-			if <-marked {
-				break
-			}
-			if tries == 50 {
-				t.Fatal("nothing was found to come fast; this shows nothing")
-			}
+	}))
+	c := dialTCP(t, l.Addr())
+	r := bufio.NewReader(c)
+	get := func(path string) []byte {
+		t.Helper()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: filed.example\r\n\r\n", path)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := get("/short"); len(got) != 1 {
-			t.Errorf("%d bytes came; want 1", len(got))
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if len(dialed) > 0 {
-			t.Error("the upstream's connection was not kept; this shows nothing")
+		return b
+	}
+	go func() { ups <- <-dialed }()
+	for tries := 0; ; tries++ {
+		if !bytes.Equal(get("/long"), body) {
+			t.Fatal("another body came")
 		}
-	})
+		if <-marked {
+			break
+		}
+		if tries == 50 {
+			t.Fatal("nothing was found to come fast; this shows nothing")
+		}
+	}
+	if got := get("/short"); len(got) != 1 {
+		t.Errorf("%d bytes came; want 1", len(got))
+	}
+	if len(dialed) > 0 {
+		t.Error("the upstream's connection was not kept; this shows nothing")
+	}
 }
 
 // TestBodyByteByByte: of a long body that comes byte by byte, up or down, each

@@ -3,6 +3,7 @@ package gate
 import (
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,8 @@ func TestMarkShort(t *testing.T) {
 	c, src := markedSide(t)
 	var w lowWater
 	w.begin(src, 4*lowMark)
-	w.passed(3*lowMark + 1) // which came at once
+	w.since = time.Now().Add(time.Hour) // what comes came at once, also where the machine stands still
+	w.passed(3*lowMark + 1)
 	if err := src.raw.Control(func(fd uintptr) { w.before(int(fd)) }); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,8 @@ func TestMarkEnds(t *testing.T) {
 	c, src := markedSide(t)
 	var w lowWater
 	w.begin(src, 4*lowMark)
-	w.passed(2 * lowMark) // which came at once
+	w.since = time.Now().Add(time.Hour) // what comes came at once, also where the machine stands still
+	w.passed(2 * lowMark)
 	if err := src.raw.Control(func(fd uintptr) { w.before(int(fd)) }); err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (s *server) service(name string, kind Scheme, bound []netip.AddrPort) *serv
 	}
 	v := &service{
 		name: name, judging: judging{edge: s.edge, where: newLocator(s.edge, s.cfg.Serves)}, metrics: s.metrics.of(name),
-		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout)},
+		timeouts: timeouts{head: t.Head, idle: t.Idle, dial: t.Dial, response: max(t.Idle, responseTimeout), kept: upstreamIdle},
 		limits:   sniff.Limits{Head: lim.Head}, bodyRate: lim.BodyRate, limiter: s.limiter,
 		upstream: s.upstreams, quic: s.quic, initials: lim.Initials, silent: s.cfg.Block.Action == BlockDrop, notices: s.notices, certs: s.certs, log: s.log,
 		refusal:    refusalOf(s.cfg.Block.Action),
