@@ -3,6 +3,8 @@ package icp_test
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // The tests of this file ask with the programs that operators have.
@@ -124,7 +126,7 @@ func TestNsupdate(t *testing.T) {
 	}`)
 	_, port := hostPort(s.udp())
 	keyFile := filepath.Join(w.dir, "key")
-	nsupdate.input(t, "server 127.0.0.1 "+port+"\nzone unfiled.test\nupdate add new.unfiled.test 60 A "+ours+
+	nsupdate.input(t, "server "+loopback.Host()+" "+port+"\nzone unfiled.test\nupdate add new.unfiled.test 60 A "+ours+
 		"\nupdate add new.unfiled.test 60 TXT proof\nupdate add mixed.unfiled.test 60 A "+ours+"\nupdate add mixed.unfiled.test 60 A "+abroad+"\nsend\n", "-k", keyFile)
 	signed := func(args ...string) string {
 		return dig.run(t, at(s.udp(), append([]string{"+norecurse", "-k", keyFile}, args...)...)...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/deploy/loopback"
 	icp "github.com/icpgate/icpgate/plugin"
 	"github.com/icpgate/icpgate/registry"
 )
@@ -69,7 +70,7 @@ func TestPrefetch(t *testing.T) {
 	up := newUpstream(t, "unfiled.test. 10 IN A "+ours)
 	s := w.start(t, ".:0 {\nSERVER\nICP(clients exempt 192.0.2.0/24)\ncache {\nprefetch 1 1m 90%\n}\nforward . "+up.addr+"\n}")
 	q := query{name: "unfiled.test", qtype: dns.TypeA, edns: true}
-	all := map[string]string{"server": "dns://127.0.0.1:0"}
+	all := map[string]string{"server": "dns://" + loopback.Host() + ":0"}
 	before, asked := count(t, all), 0.0
 	s.until(t, q, "a prefetch", func(m *dns.Msg) bool {
 		asked++

@@ -31,17 +31,23 @@ func large(t testing.TB, n int) plugin.Handler {
 // answers of a hostile server would keep all others waiting.
 func TestLarge(t *testing.T) {
 	w := newWorld(t)
-	cost := func(n int) float64 {
+	cost := func(n int) func() float64 {
 		p := icp.Open(t, w.cfg, large(t, n), ".")
 		least := math.Inf(1)
-		for range 5 { // what others in the process allocate is counted too
-			least = min(least, testing.AllocsPerRun(2, func() { ask(t, p, query{name: "www.unfiled.test", qtype: dns.TypeA}) }))
+		return func() float64 {
+			least = min(least, testing.AllocsPerRun(1, func() { ask(t, p, query{name: "www.unfiled.test", qtype: dns.TypeA}) }))
+			return least
 		}
-		return least
 	}
-	if one, four := cost(200), cost(800); four > 5*one {
-		t.Errorf("got %.0f allocations for 600 records and %.0f for four times as many; want them to grow as the records do", one, four)
+	one, four := cost(200), cost(800)
+	// What others in the process allocate is counted too, and what a pool has dropped,
+	// which with the race detector is a part of all that it is given.
+	for range 100 {
+		if four() <= 5*one() {
+			return
+		}
 	}
+	t.Errorf("got %.0f allocations for 600 records and %.0f for four times as many; want them to grow as the records do", one(), four())
 }
 
 func BenchmarkLarge(b *testing.B) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/icpgate/icpgate/deploy/loopback"
 	icp "github.com/icpgate/icpgate/plugin"
 	"github.com/icpgate/icpgate/registry"
 )
@@ -136,7 +137,7 @@ func TestDNS64(t *testing.T) {
 				}
 				forward . `+up.addr+`
 			}`)
-			server := "dns://127.0.0.1:0"
+			server := "dns://" + loopback.Host() + ":0"
 			blocks := map[string]string{"server": server, "verdict": "block", "reason": "unfiled"}
 			blocked, all := count(t, blocks), count(t, map[string]string{"server": server})
 			m := s.ask(t, query{name: "unfiled.test", qtype: dns.TypeAAAA, edns: true})

@@ -39,6 +39,8 @@ import (
 	_ "github.com/coredns/coredns/plugin/view"
 	_ "github.com/coredns/coredns/plugin/whoami"
 	"github.com/miekg/dns"
+
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // server is a CoreDNS in this process.
@@ -58,7 +60,8 @@ const icpBlock = `icp {
 
 // start runs a Corefile in a world's directory. In it ICP stands for the usual
 // directive and ICP(lines) for the same with more lines; every block is bound to
-// loopback.
+// this process's own loopback address: CoreDNS shares its ports with whoever asks for
+// the same of the same address.
 func (w world) start(t testing.TB, corefile string) *server {
 	t.Helper()
 	s := w.startUnsettled(t, corefile)
@@ -106,7 +109,7 @@ func (w world) corefile(text string) caddy.Input {
 		text = before + strings.ReplaceAll(icpBlock, "OPTIONS", lines) + rest
 	}
 	text = strings.ReplaceAll(text, "ICP", strings.ReplaceAll(icpBlock, "OPTIONS", ""))
-	text = strings.ReplaceAll(text, "SERVER", "bind 127.0.0.1\nroot "+w.dir)
+	text = strings.ReplaceAll(text, "SERVER", "bind "+loopback.Host()+"\nroot "+w.dir)
 	return caddy.CaddyfileInput{Filepath: "Corefile", Contents: []byte(text), ServerTypeName: "dns"}
 }
 
@@ -152,7 +155,7 @@ func exchange(t testing.TB, network, addr string, m *dns.Msg) *dns.Msg {
 	c := &dns.Client{Net: network, Timeout: 20 * time.Second, UDPSize: 1232}
 	r, took, err := c.Exchange(m, addr)
 	for tries := 1; tries < 6; tries++ {
-		// A datagram may be lost, or come to another process: CoreDNS shares its ports.
+		// A datagram may be lost.
 		if lost := err != nil && network == "udp"; !lost && (err != nil || !stoodStill(r, took)) {
 			break
 		}
