@@ -29,6 +29,7 @@ func (r *Replica) Adopt(f Fetched) (err error) {
 	r.mu.Lock()
 	now, log := r.base, r.log
 	at := r.live.View().Revision()
+	flipped := r.brake.upTo(at.Rev)
 	r.mu.Unlock()
 	switch {
 	case log == nil:
@@ -44,7 +45,7 @@ func (r *Replica) Adopt(f Fetched) (err error) {
 	if err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, dir: r.dir}
+	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, Brake: flipped, dir: r.dir}
 	if err := disk.Rename(f.Index, b.path(indexSuffix)); err != nil {
 		return err
 	}

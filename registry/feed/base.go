@@ -31,6 +31,8 @@ type base struct {
 	Index File      `json:"index"` // SHA256 only where it is served
 	Lists File      `json:"lists"`
 	Filed int       `json:"filed"`
+	// Brake is what had flipped at Revision.
+	Brake counted `json:"brake"`
 
 	dir string
 }

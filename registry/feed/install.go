@@ -48,10 +48,11 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.braked(m, old, index.NewView(x), back); err != nil {
+	flipped, err := r.braked(m, old, index.NewView(x), back)
+	if err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, dir: r.dir}
+	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, Brake: flipped, dir: r.dir}
 	if r.o.Served {
 		b.Index = m.Index
 	}
@@ -71,7 +72,7 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.begin(&b, x, d, lists, m)
+	return r.begin(&b, x, d, lists)
 }
 
 // checkFetched opens the files of a snapshot.
@@ -107,28 +108,28 @@ func checkFetched(f *Fetched) (*index.Index, *index.Digest, *Lists, error) {
 	return x, d, lists, nil
 }
 
-// braked refuses a snapshot that flips too much.
-func (r *Replica) braked(m *Manifest, old, now *index.View, back bool) error {
-	if old == nil || back || m.Import != "" && m.Flips > 0 && r.unseen(m.Import) {
-		return nil
-	}
-	flips, limit := flipsBetween(old, now), r.brake.limit(old.Info().Filings)
-	if limit >= 0 && flips > limit {
-		return fmt.Errorf("snapshot of revision %s: %d of %d filings would flip, at most %d may: %w", m.Revision, flips, old.Info().Filings, limit, ErrMassChange)
-	}
-	return nil
-}
-
-// unseen reports whether an import is news to this replica.
-func (r *Replica) unseen(id string) bool {
+// braked is what has flipped once a snapshot is in force that may come after old. One
+// that flips too much is refused.
+func (r *Replica) braked(m *Manifest, old, now *index.View, back bool) (counted, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, seen := r.brake.flips[id]
-	return !seen
+	b := brake{limit: r.brake.limit, counted: r.brake.upTo(m.Revision.Rev)}
+	current := r.o.Now().Sub(r.heard) < flipWindow
+	r.mu.Unlock()
+	if old == nil || back {
+		// Nobody decided by what is lost, or an operator takes it. How much of the import is
+		// in the snapshot is not known: as if all of it were.
+		b.announce(m.Import, m.Flips)
+		if a := b.announced(m.Import); a != nil {
+			a.Taken = a.Flips
+		}
+		return b.counted, nil
+	}
+	err := b.snapshot(m, flipsBetween(old, now), old.Info().Filings, current)
+	return b.counted, err
 }
 
 // begin puts a snapshot in force and a new log after it; r.mu is held.
-func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists, m *Manifest) error {
+func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists) error {
 	if r.log != nil {
 		r.log.Close()
 		r.log = nil
@@ -140,9 +141,7 @@ func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists, 
 		return err
 	}
 	r.base, r.lists, r.sums, r.heard = *b, lists, b.Sums, b.Time
-	if m != nil {
-		r.brake.announce(m.Import, m.Flips)
-	}
+	r.brake.counted, r.brake.uncounted = b.Brake.upTo(b.Revision.Rev), 0
 	if err := r.restartLog(b.Revision); err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ func (r *Replica) Repair(ctx context.Context, buckets []int, frames []*Frame, su
 	defer r.compacting.Unlock()
 	r.mu.Lock()
 	v, lists := r.live.View(), r.lists
-	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: sums, dir: r.dir}
+	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: sums, Brake: r.brake.upTo(v.Revision().Rev), dir: r.dir}
 	r.mu.Unlock()
 	if v == nil || lists == nil {
 		return ErrEmpty
@@ -201,7 +200,7 @@ func (r *Replica) Repair(ctx context.Context, buckets []int, frames []*Frame, su
 	if err := b.finish(d, lists.Append(nil), r.o.Served); err != nil {
 		return err
 	}
-	return r.begin(&b, x, d, lists, nil)
+	return r.begin(&b, x, d, lists)
 }
 
 // repairs are the changes that make some buckets what the frames say.

@@ -140,6 +140,10 @@ func (r *Replica) start(b *base) (warnings []string, err error) {
 		return nil, err
 	}
 	r.base, r.lists, r.log, r.sums = *b, lists, log, b.Sums
+	r.brake.counted, r.brake.uncounted = b.Brake.upTo(b.Brake.Rev), 0
+	if h, ok := heardIn(r.dir, b.Revision.Epoch); ok {
+		r.brake.uncounted = h.uncounted
+	}
 	tell(r.o.Changed, everyList())
 	var newest time.Time // of the frames
 	if log.Last().Rev < b.Revision.Rev {
@@ -150,6 +154,8 @@ func (r *Replica) start(b *base) (warnings []string, err error) {
 		// What follows has to come again.
 		err = r.restartLog(r.live.View().Revision())
 	}
+	// What the log has lost comes again, and counts.
+	r.brake.uncounted = min(r.brake.uncounted, r.live.View().Revision().Rev)
 	now, late := r.o.Now(), time.Time{}
 	if r.heard, _, late = recall(r.dir, r.live.View().Revision(), b.Time, newest, now); !late.IsZero() {
 		warnings = append(warnings, lateWarning(late, now))
@@ -172,6 +178,7 @@ func (r *Replica) replay(newest *time.Time) error {
 		if err != nil {
 			return err
 		}
+		r.brake.again(f, r.live.View())
 		if err := r.take(f); err != nil {
 			return err
 		}

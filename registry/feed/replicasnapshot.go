@@ -64,7 +64,7 @@ func (r *Replica) Compact(ctx context.Context) error {
 		return ErrEmpty
 	}
 	d, _, _ := r.live.Digest()
-	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: r.sums, Filed: v.Info().Filings, dir: r.dir}
+	b := base{Revision: v.Revision(), Time: r.heard.UTC(), Sums: r.sums, Filed: v.Info().Filings, Brake: r.brake.upTo(v.Revision().Rev), dir: r.dir}
 	lists := r.lists.Append(nil)
 	same := b.Revision == r.base.Revision
 	r.mu.Unlock()
@@ -100,9 +100,10 @@ func (r *Replica) Manifest(now time.Time) (m Manifest, index, lists string, ok b
 	if r.log == nil || r.base.Index.SHA256 == "" {
 		return m, "", "", false
 	}
+	announced := r.brake.newest()
 	m = Manifest{
 		Formats: [2]int{LowestFormat, HighestFormat}, Revision: r.base.Revision, Time: now.UTC().Truncate(time.Second),
-		Index: r.base.Index, Lists: r.base.Lists, Filed: r.base.Filed, Import: r.brake.newest, Flips: r.brake.flips[r.brake.newest],
+		Index: r.base.Index, Lists: r.base.Lists, Filed: r.base.Filed, Import: announced.Import, Flips: announced.Flips,
 	}
 	m.SetSums(r.base.Sums)
 	return m, r.base.path(indexSuffix), r.base.path(listsSuffix), true
