@@ -256,6 +256,7 @@ func (w *killWorld) round(round, lines int) {
 		}
 	}
 	_ = cmd.Wait() // it was killed
+	storetest.EndLeases(w, w.dsn)
 }
 
 // settle serves what is left until the edges are equal to it.

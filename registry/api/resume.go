@@ -9,7 +9,8 @@ import (
 
 // Resume goes on with the import in whose midst a service was ended, beside requests,
 // and returns it as it is; false where there is none. Others cannot be published
-// before. done is told when that is over: the import, and why it is not done.
+// before. Where another node is at it, or died at it less than 20 seconds ago, that is
+// waited for. done is told when all is over: the import, and why it is not done.
 func (s *Service) Resume(ctx context.Context, done func(store.Import, error)) (i store.Import, half bool, err error) {
 	i, err = s.cfg.Store.Unfinished(ctx)
 	if errors.Is(err, store.ErrNotFound) {

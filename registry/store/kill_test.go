@@ -15,6 +15,7 @@ import (
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/store"
+	"github.com/icpgate/icpgate/registry/store/storetest"
 )
 
 // imported is how many filings the child's imports have: some revisions' worth.
@@ -149,6 +150,7 @@ func (m *replica) round(round, lines int) (edits map[string]uint64, last string)
 		}
 	}
 	cmd.Wait()
+	storetest.EndLeases(m, m.dsn)
 	return edits, last
 }
 

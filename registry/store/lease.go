@@ -110,7 +110,21 @@ func (s *Store) endLoad(ctx context.Context) error {
 	if err := s.w.QueryRowContext(ctx, "SELECT loading FROM meta WHERE id = 1").Scan(&loading); err != nil || !loading.Valid {
 		return err
 	}
+	if elsewhere, err := s.PublishedElsewhere(ctx); err != nil || elsewhere[loading.String] {
+		return err // who loads, or goes on with it, makes them
+	}
 	return s.setLoading(ctx, "")
+}
+
+// loads reports whether indexes are dropped for the load of a program that died: who
+// publishes next makes them again.
+func (s *Store) loads(ctx context.Context) (bool, error) {
+	var loading sql.NullString
+	if err := s.w.QueryRowContext(ctx, "SELECT loading FROM meta WHERE id = 1").Scan(&loading); err != nil || !loading.Valid {
+		return false, err
+	}
+	elsewhere, err := s.PublishedElsewhere(ctx)
+	return !elsewhere[loading.String], err
 }
 
 // setLoading drops the indexes for the load of an import, or with "" makes them

@@ -17,79 +17,32 @@ import (
 // written since the import was compared, however long ago that was: what they made of
 // a filing stays and is counted as skipped, unless they changed another part of it than
 // the import does. It may be called again after whatever ended it, and goes on where
-// it was. progress is called after each revision; it may be nil.
+// it was. Where another program on the database is at it, it waits until that is done
+// or its lease ends. progress is called after each revision, and while it waits; it may
+// be nil.
 func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProgress)) (Import, error) {
 	s.importing.Lock()
 	defer s.importing.Unlock()
 	i, err := s.Import(ctx, id)
-	if err != nil {
+	if err == nil && i.State != ImportDone {
+		err = i.publishable()
+	}
+	if err != nil || i.State == ImportDone {
 		return i, err
 	}
-	switch i.State {
-	case ImportDone:
-		return i, nil
-	case ImportStaged, ImportPublishing:
-	case ImportWaiting:
-		return i, fmt.Errorf("import %q flips %d filings of %d: %w", id, i.Counts.Flips, i.Counts.Before, ErrWaiting)
-	default:
-		return i, i.is()
-	}
-	if err := s.beAt(ctx, id); err != nil {
+	if i, err = s.beAt(ctx, i, progress); err != nil || i.State == ImportDone {
 		return i, err
 	}
 	defer s.leave(ctx, id)
 	p := &publisher{s: s, ctx: ctx, i: &i, checked: i.Base, names: map[registry.Domain]bool{}, addrs: map[netip.Addr]bool{}, keys: map[string]bool{}}
-	err = p.all(progress)
+	if p.loading, err = s.loads(ctx); err == nil {
+		err = p.all(progress)
+	}
 	p.stopAhead()
 	if !p.loading && i.Chunks >= manyChunks {
 		debug.FreeOSMemory()
 	}
 	return i, errors.Join(err, p.endLoad())
-}
-
-// beAt enters that this program is at an import, for others on the database to see.
-// Where it is alone there are none. The column that says who stages an import is empty
-// once it is staged.
-func (s *Store) beAt(ctx context.Context, id string) error {
-	if s.e.alone() {
-		return nil
-	}
-	_, err := s.w.ExecContext(ctx, s.e.query("UPDATE import SET node = ? WHERE id = ?"), s.node, id)
-	return s.failed(err)
-}
-
-// leave takes back what beAt entered; where that fails it counts until the lease of
-// this program ends.
-func (s *Store) leave(ctx context.Context, id string) {
-	if s.e.alone() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseEvery)
-	defer cancel()
-	_, _ = s.w.ExecContext(ctx, s.e.query("UPDATE import SET node = '' WHERE id = ? AND node = ?"), id, s.node)
-}
-
-// PublishedElsewhere are the imports, by id, that other programs on the database are
-// publishing. One that died counts for up to 20 seconds more.
-func (s *Store) PublishedElsewhere(ctx context.Context) (ids map[string]bool, err error) {
-	return s.publishedElsewhere(ctx, s.r)
-}
-
-func (s *Store) publishedElsewhere(ctx context.Context, q querier) (ids map[string]bool, err error) {
-	if s.e.alone() {
-		return nil, nil
-	}
-	err = s.each(ctx, q, "SELECT i.id FROM import i JOIN node n ON n.id = i.node WHERE i.state IN (?, ?) AND n.id <> ? AND n.until >= ?",
-		[]any{string(ImportStaged), string(ImportPublishing), s.node, s.o.Now().UnixMilli()}, func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
-			if ids == nil {
-				ids = map[string]bool{}
-			}
-			ids[id] = true
-			return err
-		})
-	return ids, err
 }
 
 // manyChunks leave some ten megabytes behind when they are published.
