@@ -292,7 +292,7 @@ type Established struct {
 }
 
 // Forwarded says what becomes of X-Forwarded-For, X-Forwarded-Proto and
-// Forwarded of a request. The zero value is ForwardedAdd.
+// Forwarded of a request, and of what tells the like (sniff.Tells). The zero value is ForwardedAdd.
 type Forwarded uint8
 
 // The values of forwarded.

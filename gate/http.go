@@ -167,6 +167,9 @@ func afterRest(c *conn) {
 func (h *httpConn) request(r *sniff.Request) bool {
 	h.all.heads.Add(1)
 	b := h.pending()
+	if r.Forwards > 0 && h.s.tellsBadHost(r.HostsTold(b)) {
+		r.Kind, r.Cause = sniff.Malformed, sniff.BadHost
+	}
 	h.s.metrics.sniffed(r.Kind, r.Cause)
 	switch {
 	// The preface is the first that a connection says, or somebody else has said it.
@@ -188,6 +191,9 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	enforces, exempt := s.treatment(h.from.Addr())
 	if !exempt {
 		v := h.verdict(s, a)
+		if r.Forwards > 0 {
+			a, v = h.s.withTold(s, a, v, &h.route, r.HostsTold(b))
+		}
 		id := ""
 		if v.Block && enforces {
 			id = newRequestID()

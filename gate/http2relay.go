@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/icpgate/icpgate/gate/sniff"
 )
 
 // rewrite makes the request for the upstream: as it came, for the same host.
@@ -35,13 +37,13 @@ func asItCame(u *url.URL, target string) {
 // forwardFields tells an upstream of the client, as appendHead does.
 func forwardFields(out, in http.Header, how Forwarded, from netip.Addr, scheme string) {
 	const addr, proto, element = "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"
-	names := []string{addr, proto, element, "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip"}
-	for _, name := range names {
-		// The proxy has taken some of them out, which is ours to say.
-		if v := in[name]; len(v) > 0 && how != ForwardedReplace {
+	for name, v := range in {
+		switch tells, alike := sniff.TellsOf([]byte(name)); {
+		case tells == sniff.TellsNothing:
+		case how == ForwardedReplace, alike && how != ForwardedOff:
+			delete(out, name)
+		default: // the proxy has taken some of them out, which is ours to say
 			out[name] = append([]string(nil), v...)
-		} else {
-			out.Del(name)
 		}
 	}
 	if how == ForwardedOff {

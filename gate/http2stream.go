@@ -72,6 +72,9 @@ func (st *h2Stream) serve(r *http.Request) {
 	h := st.h
 	h.all.heads.Add(1)
 	kind, host, cause := readStream(r)
+	if h.s.tellsBadHost(hostsTold(r.Header)) {
+		kind, cause = sniff.Malformed, sniff.BadHost
+	}
 	h.s.metrics.sniffed(kind, cause)
 	if kind == sniff.Malformed {
 		h.inForce().malformed(&h.route, h.channel(), cause, "")
@@ -83,7 +86,7 @@ func (st *h2Stream) serve(r *http.Request) {
 	st.mean(a)
 	s := h.inForce()
 	if enforces, exempt := s.treatment(h.from.Addr()); !exempt {
-		v := s.judge(a, &h.route)
+		a, v := h.s.withTold(s, a, s.judge(a, &h.route), &h.route, hostsTold(r.Header))
 		passes := !v.Block
 		if sni := h.sni; h.hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(s.judge(sni, &h.route))
@@ -144,8 +147,10 @@ func readStream(r *http.Request) (kind sniff.Kind, host string, cause sniff.Caus
 // taken for the length of the body: package http2 takes the first of several, and
 // none where the stream ends with its head.
 func agreesOnLength(r *http.Request) bool {
-	if len(r.Header["Content_length"])+len(r.Header["Transfer_encoding"]) > 0 {
-		return false // as sniff has it
+	for name := range r.Header {
+		if b := []byte(name); name != "Content-Length" && (sniff.Alike(b, "content-length") || sniff.Alike(b, "transfer-encoding")) {
+			return false // as sniff has it
+		}
 	}
 	list, has := r.Header["Content-Length"]
 	return !has || len(list) == 1 && list[0] == strconv.FormatInt(r.ContentLength, 10)

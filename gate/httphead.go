@@ -25,7 +25,7 @@ const (
 )
 
 // maxEdits: the lines of an upgrade, and those that tell of the client.
-const maxEdits = 4 + 8
+const maxEdits = 4 + 16
 
 // headEdits are in the order of the head.
 type headEdits struct {
@@ -49,7 +49,7 @@ func (h *httpConn) appendHead(out []byte, r *sniff.Request, b []byte, upgrade bo
 	if !upgrade {
 		e.noUpgrade(r)
 	}
-	told := h.forwardEdits(&e, r, b)
+	told := h.forwardEdits(&e, r)
 	at := r.Start
 	for _, x := range e.list[:e.n] {
 		out = append(out, b[at:x.From]...)
@@ -108,23 +108,23 @@ func appendConnection(out, line []byte) []byte {
 type told struct{ addr, proto, element bool }
 
 // forwardEdits takes out the fields that tell of the client, or adds to the last
-// of each.
-func (h *httpConn) forwardEdits(e *headEdits, r *sniff.Request, b []byte) (t told) {
+// of each. What would pass beside one of them for the same is taken out.
+func (h *httpConn) forwardEdits(e *headEdits, r *sniff.Request) (t told) {
 	if h.s.forwarded == ForwardedOff {
 		return told{true, true, true}
 	}
 	var addr, element sniff.Span
 	for _, s := range r.Forwarded[:r.Forwards] {
-		if h.s.forwarded == ForwardedReplace {
-			e.add(s, dropped)
+		if h.s.forwarded == ForwardedReplace || s.Alike {
+			e.add(s.Span(), dropped)
 			continue
 		}
-		switch line := s.Of(b); {
-		case line[1] != '-': // Forwarded
-			element = s
-		case len(line) > 15 && line[15] == ':': // X-Forwarded-For
-			addr = s
-		case len(line) > 17 && line[17] == ':': // X-Forwarded-Proto
+		switch s.Tells {
+		case sniff.TellsElement:
+			element = s.Span()
+		case sniff.TellsAddr:
+			addr = s.Span()
+		case sniff.TellsProto:
 			t.proto = true
 		}
 	}

@@ -75,7 +75,7 @@ type Request struct {
 	// that header that name one of them. Forwarded are lines that tell of the client.
 	Drop       [2]Span
 	Connection [2]Span
-	Forwarded  [maxForwarded]Span
+	Forwarded  [maxForwarded]Told
 	Forwards   int // how many of Forwarded are set
 
 	Length int // bytes of the head, with what stands before it and the empty line
@@ -83,7 +83,7 @@ type Request struct {
 }
 
 // maxForwarded bounds the lines of Forwarded; more are Malformed.
-const maxForwarded = 8
+const maxForwarded = 16
 
 // Framing is how a body is framed.
 type Framing struct {

@@ -137,7 +137,7 @@ func TestReadRequestForms(t *testing.T) {
 		{"GET / HTTP/1.1\r\nCookie: " + strings.Repeat("a", 70_000), sniff.Malformed, "too-long"},
 		{get(append(slices.Repeat([]string{"X: 1"}, 127), "Host: a.example")...), sniff.Name, ""},
 		{get(append(slices.Repeat([]string{"X: 1"}, 128), "Host: a.example")...), sniff.Malformed, "too-many-headers"},
-		{get(append(slices.Repeat([]string{"X-Forwarded-For: 1"}, 9), "Host: a.example")...), sniff.Malformed, "too-many-headers"},
+		{get(append(slices.Repeat([]string{"X-Forwarded-For: 1"}, 17), "Host: a.example")...), sniff.Malformed, "too-many-headers"},
 		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", sniff.Other, "http2"},
 		{"\x16\x03\x01", sniff.Other, "tls"},
 		{"\x00", sniff.Other, "unknown"},
@@ -199,6 +199,11 @@ func TestReadRequestFraming(t *testing.T) {
 		{[]string{"Connection: a b"}, "bad-connection", false, 0, false},
 		{[]string{"Content-Length: 5", "Content_Length: 0"}, "bad-length", false, 0, false},
 		{[]string{"Content-Length: 5", "TRANSFER_ENCODING: chunked"}, "bad-length", false, 0, false},
+		{[]string{"Content.Length: 5"}, "bad-length", false, 0, false},
+		{[]string{"Transfer~Encoding: chunked"}, "bad-length", false, 0, false},
+		{[]string{"ContentxLength: 5", "Content-Lengt: 5"}, "", false, 0, false},
+		{[]string{"Connection: x_forwarded_host"}, "bad-connection", false, 0, false},
+		{[]string{"Connection: X-Real_IP"}, "bad-connection", false, 0, false},
 		{[]string{"Upgrade: websocket"}, "bad-connection", false, 0, false},
 		{[]string{"Expect: 200-ok"}, "bad-header", false, 0, false},
 	} {
@@ -225,7 +230,7 @@ func TestReadRequestUpgrade(t *testing.T) {
 	if r.Kind != sniff.Name || string(r.Upgrade.Of(head)) != "h2c" {
 		t.Fatalf("got %s %q, upgrade %q; want h2c", r.Kind, r.Cause, r.Upgrade.Of(head))
 	}
-	got := fmt.Sprintf("%q %q %q %q %q", r.Connection[0].Of(head), r.Drop[0].Of(head), r.Drop[1].Of(head), r.Forwarded[0].Of(head), r.Forwarded[1].Of(head))
+	got := fmt.Sprintf("%q %q %q %q %q", r.Connection[0].Of(head), r.Drop[0].Of(head), r.Drop[1].Of(head), r.Forwarded[0].Span().Of(head), r.Forwarded[1].Span().Of(head))
 	want := `"Connection: Upgrade, HTTP2-Settings\r\n" "Upgrade: h2c\r\n" "HTTP2-Settings: AAMA\r\n" "X-Forwarded-For: 192.0.2.1\r\n" "Forwarded: for=x\r\n"`
 	if got != want || r.Forwards != 2 {
 		t.Errorf("got %s, %d; want %s, 2", got, r.Forwards, want)

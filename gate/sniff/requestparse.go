@@ -167,8 +167,6 @@ func (p *requestParser) known(name []byte, raw, whole Span) Cause {
 		if equalFold(name, "upgrade") {
 			return p.upgraded(value, whole)
 		}
-	case 9:
-		return p.forwarded(name, whole, "forwarded", "x-real-ip")
 	case 10:
 		if equalFold(name, "connection") {
 			return p.connection(value, whole)
@@ -177,37 +175,36 @@ func (p *requestParser) known(name []byte, raw, whole Span) Cause {
 		if equalFold(name, "content-length") {
 			return p.contentLength(raw)
 		}
-		if equalFold(name, "content_length") {
-			return BadLength // it is the same to programs behind CGI and its like
+		if Alike(name, "content-length") {
+			return BadLength
 		}
 		if equalFold(name, "http2-settings") {
 			return p.drop(whole)
 		}
-	case 15:
-		return p.forwarded(name, whole, "x-forwarded-for", "")
-	case 16:
-		return p.forwarded(name, whole, "x-forwarded-host", "x-forwarded-port")
 	case 17:
 		if equalFold(name, "transfer-encoding") {
 			return p.transferEncoding(raw)
 		}
-		if equalFold(name, "transfer_encoding") {
+		if Alike(name, "transfer-encoding") {
 			return BadLength
 		}
-		return p.forwarded(name, whole, "x-forwarded-proto", "")
+	}
+	if c := toLower(name[0]); c == 'x' || c == 'f' {
+		return p.forwarded(name, whole)
 	}
 	return NoCause
 }
 
 // forwarded notes a line that tells of the client.
-func (p *requestParser) forwarded(name []byte, whole Span, a, b string) Cause {
-	if !equalFold(name, a) && (b == "" || !equalFold(name, b)) {
+func (p *requestParser) forwarded(name []byte, whole Span) Cause {
+	tells, alike := TellsOf(name)
+	if tells == TellsNothing {
 		return NoCause
 	}
 	if p.r.Forwards == maxForwarded {
 		return TooManyHeaders
 	}
-	p.r.Forwarded[p.r.Forwards] = whole
+	p.r.Forwarded[p.r.Forwards] = Told{uint32(whole.From), uint32(whole.To), tells, alike}
 	p.r.Forwards++
 	return NoCause
 }
@@ -314,8 +311,6 @@ func hopless(option []byte) bool {
 		return equalFold(option, "host")
 	case 6:
 		return equalFold(option, "cookie")
-	case 9:
-		return equalFold(option, "forwarded") || equalFold(option, "x-real-ip")
 	case 12:
 		return equalFold(option, "content-type")
 	case 13:
@@ -323,9 +318,10 @@ func hopless(option []byte) bool {
 	case 14:
 		return equalFold(option, "content-length")
 	case 17:
-		return equalFold(option, "transfer-encoding") || equalFold(option, "x-forwarded-proto")
-	case 15, 16:
-		return equalFold(option[:12], "x-forwarded-")
+		if equalFold(option, "transfer-encoding") {
+			return true
+		}
 	}
-	return false
+	tells, _ := TellsOf(option)
+	return tells != TellsNothing
 }
