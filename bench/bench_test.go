@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -138,15 +137,6 @@ func BenchmarkJudge(b *testing.B) {
 			b.ReportMetric(100*float64(blocked.Load())/float64(b.N), "blocked-%")
 		})
 	}
-}
-
-// used is the time of cores that the process had, in ns; 0 where it is not told.
-func used() int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
 }
 
 // BenchmarkPlace is one look-up in the table of addresses: place, provider, product

@@ -55,7 +55,7 @@ func relayed(c net.Conn, to string, longest *atomic.Int64) {
 	defer c.Close()
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		if bad := c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
+			err = shortSegments(fd, segment)
 		}); bad != nil {
 			return bad
 		}

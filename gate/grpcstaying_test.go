@@ -54,7 +54,7 @@ func TestGRPCFollows(t *testing.T) {
 	eventually(t, "the configuration read anew", func() bool { return ask("unfiled.example") == "ok block unfiled" })
 	p.writeRegistry(t, 2, filing("filed.example", "aliyun"), filing("unfiled.example", "aliyun"))
 	eventually(t, "the new registry", func() bool { return ask("unfiled.example") == "ok pass accessed" })
-	_ = p.cmd.Process.Signal(syscall.SIGUSR2)
+	_ = p.cmd.Process.Signal(sigHandOver)
 	p.log.await(t, "msg=ended")
 	close(stop)
 	all.Wait()

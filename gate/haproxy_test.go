@@ -211,7 +211,7 @@ func restartAsked(t *testing.T, p *program, addr string) {
 			}
 		})
 	}
-	p.signal(t, syscall.SIGUSR2)
+	p.signal(t, sigHandOver)
 	p.log.await(t, "msg=ended")
 	close(stop)
 	all.Wait()

@@ -171,7 +171,7 @@ tls://%[3]s {
 		p.log.await(t, fmt.Sprintf(`(?s)(?:configuration read anew.*?){%d}`, i+1))
 		both()
 	}
-	p.signal(t, syscall.SIGUSR2)
+	p.signal(t, sigHandOver)
 	p.log.await(t, `msg=ended`)
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("the process before: %v", err)

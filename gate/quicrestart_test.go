@@ -84,7 +84,7 @@ func TestQUICRestart(t *testing.T) {
 		}
 		done, stop := load3(t, addr)
 		goesOn(t, done, 50)
-		p.signal(t, syscall.SIGUSR2)
+		p.signal(t, sigHandOver)
 		p.log.await(t, `msg=ending`)
 		goesOn(t, done, 50)
 		if got := echo3(t, kept); got != "echo" {
@@ -127,7 +127,7 @@ func TestQUICRestartCut(t *testing.T) {
 	if got := echo3(t, kept); got != "echo" {
 		t.Fatalf("got %s", got)
 	}
-	p.signal(t, syscall.SIGUSR2)
+	p.signal(t, sigHandOver)
 	_ = p.cmd.Wait()
 	s, err := kept.OpenStream()
 	if err != nil {

@@ -192,7 +192,7 @@ func TestHTTPRestRestart(t *testing.T) {
 	eventually(t, "they rest", func() bool {
 		return strings.Count(adminAsked(t, admin, "/debug/pprof/goroutine?debug=2", "text/plain"), "(*httpConn).rest(") == len(list)
 	})
-	p.signal(t, syscall.SIGUSR2)
+	p.signal(t, sigHandOver)
 	for _, c := range list {
 		c.ends(t, "one that rests")
 		if got := newAsking(t, addr).ask(t, "filed.example"); got != 200 {

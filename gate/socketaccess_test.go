@@ -48,7 +48,7 @@ func TestSocketGroup(t *testing.T) {
 	start(t, 1, fmt.Sprintf("auth://unix:%s {\nICP\nsocket 0660 %d\n}", sock, group), nil)
 	for gid, want := range map[uint32]string{group: "204", another: "000"} {
 		curl := exec.Command("curl", "-s", "-o", os.DevNull, "-w", "%{http_code}", "-H", "X-Forwarded-Host: filed.example", "--unix-socket", sock, "http://icp/auth/nginx")
-		curl.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: gid}}
+		curl.SysProcAttr = asUser(65534, gid)
 		out, _ := curl.Output()
 		if got := strings.TrimSpace(string(out)); got != want {
 			t.Errorf("group %d: %s; want %s", gid, got, want)

@@ -96,7 +96,7 @@ func (p *program) signal(t testing.TB, s os.Signal) {
 // signal alone has only been sent by then.
 func (p *program) hang(t testing.TB) {
 	t.Helper()
-	p.signal(t, syscall.SIGSTOP)
+	p.signal(t, sigHalt)
 	eventually(t, "the program has stopped", func() bool {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
 		for _, thread := range threads {
@@ -126,7 +126,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	addr := p.addr(t, "http:")
 	done, stop := load(t, addr)
 	goesOn(t, done, 100)
-	for i, signal := range []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGHUP} {
+	for i, signal := range []os.Signal{syscall.SIGHUP, sigLog, syscall.SIGHUP} {
 		p.write(t, fmt.Sprintf(config, fmt.Sprintf("block page status 451\nlimits connections %d", 100+i)))
 		p.signal(t, signal)
 		p.log.await(t, fmt.Sprintf(`(?s)(?:configuration read anew.*?){%d}`, i+1))
@@ -168,7 +168,7 @@ tls://%[3]s {
 	tunnel := newTunnel(t, secure, "filed.example")
 	done, stop := load(t, addr)
 	goesOn(t, done, 200)
-	p.signal(t, syscall.SIGUSR2)
+	p.signal(t, sigHandOver)
 	p.log.await(t, `msg=ending`)
 	if got := tunnel.echo(t, "while two processes run"); got != "while two processes run" {
 		t.Errorf("the tunnel: got %q", got)
@@ -312,7 +312,7 @@ tls://127.0.0.1:0 {
 				info, err := os.Stat(out)
 				return err == nil && info.Size() > 0
 			})
-			if err := curl.Process.Signal(syscall.SIGSTOP); err != nil {
+			if err := curl.Process.Signal(sigHalt); err != nil {
 				t.Fatal(err)
 			}
 			select {

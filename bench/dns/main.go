@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command dns measures what the policy costs in name servers: CPU-µs of the
 // server process per query under load, with and without it, in one run.
 //

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command quic measures what icp-gate costs where it passes QUIC through: CPU-µs
 // of its process for each datagram that begins a connection and for each that is
 // forwarded, beside a bare relay in C, in one run; and whether filed connections

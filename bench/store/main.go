@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command store measures the registry of record and its feed with millions of
 // filings: imports into SQLite and PostgreSQL, the first snapshot, an edge's
 // restart, and how long a change takes to be decided by at an edge while a thousand

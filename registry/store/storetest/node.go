@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -143,7 +142,7 @@ func (n *Node) Start() error {
 	if err != nil {
 		return err
 	}
-	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	apart(cmd.SysProcAttr)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -209,7 +208,8 @@ func (n *Node) SQL(database, query string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// Kill ends the server and all its processes as a machine does that dies.
+// Kill ends the server and all its processes as a machine does that dies. Elsewhere
+// than on Linux those of its connections end by themselves, a moment later.
 func (n *Node) Kill() {
 	if n.cmd == nil {
 		return
@@ -217,7 +217,9 @@ func (n *Node) Kill() {
 	children := n.children()
 	_ = n.cmd.Process.Kill() // it may have ended by itself
 	for _, pid := range children {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
 	}
 	n.ended()
 }
@@ -276,24 +278,4 @@ func (n *Node) Promote() error {
 		return fmt.Errorf("promote: %w: %s", err, out)
 	}
 	return nil
-}
-
-// Unprivileged gives dir to a user without rights, if this process has all; a
-// process with the attributes that it returns may write there.
-func Unprivileged(dir string) (*syscall.SysProcAttr, error) {
-	if os.Geteuid() != 0 {
-		return &syscall.SysProcAttr{}, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		if u, err = user.Lookup("nobody"); err != nil {
-			return nil, err
-		}
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return nil, err
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
