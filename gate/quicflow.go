@@ -372,7 +372,9 @@ func (l *quicLoop) look(f *quicFlow) {
 	case f.guest && l.now-f.begun >= f.s.head:
 		l.end(f)
 	case !f.heard && l.now-f.begun >= f.patience():
-		f.s.quic.failed(f.one)
+		if time.Duration(f.one.answered.Load()) < f.begun { // others may be answered where this one is not
+			f.s.quic.failed(f.one)
+		}
 		f.s.metrics.upstreamFailed()
 		if !l.elsewhere(f) {
 			l.end(f)

@@ -12,6 +12,7 @@ import (
 func (l *quicLoop) answered(f *quicFlow, p *udp.Packet) {
 	if !f.heard {
 		f.heard, f.hello = true, nil
+		f.one.answered.Store(int64(l.now))
 		if f.one.cfg.Check == 0 && f.one.down.Load() != 0 {
 			f.one.down.Store(0)
 		}

@@ -47,6 +47,8 @@ type upstream struct {
 	// checked one stays down until a check succeeds.
 	down atomic.Int64
 	at   atomic.Pointer[netip.AddrPort] // where it speaks QUIC; nil until it is known
+	// answered is when a flow of QUIC that is new was last answered, as quicNow tells it.
+	answered atomic.Int64
 }
 
 // forever is a time that does not come: an upstream is down until it is checked.
