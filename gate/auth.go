@@ -205,10 +205,20 @@ func (a *authConn) refuse(status int, cause string) bool {
 	return false
 }
 
+// lingerAsked is what is read of a listed proxy that was answered and is to go: the
+// longest head that proxies take of a client, 8 MiB with Envoy, and more. If it could
+// not send its question to the end, it would take the gate for gone, and where that
+// means to serve all, any client could have itself served by a head that is too long.
+const lingerAsked = 16 << 20
+
 // last sends the last answers.
 func (a *authConn) last() {
+	most := lingerBytes
+	if a.listed {
+		most = lingerAsked
+	}
 	if a.flush() {
-		a.client.linger(time.Now())
+		a.client.lingerFor(time.Now(), most)
 	}
 }
 

@@ -313,6 +313,21 @@ func TestAuthStrangers(t *testing.T) {
 	eventually(t, "another stranger is told", func() bool { return refused(stranger()) })
 }
 
+// TestAuthLongHead: a proxy can send a question to its end that is refused before, or it
+// would take the gate for gone.
+func TestAuthLongHead(t *testing.T) {
+	g, _, _ := startHere(t, "auth://127.0.0.1:0 {\nICP\npeers 127.0.0.1\n}")
+	c := dialTCP(t, only(g))
+	// More than the system holds of a connection.
+	text := "GET /auth/forward HTTP/1.1\r\nHost: icp\r\n" + strings.Repeat("X-Long: "+strings.Repeat("a", 16<<10)+"\r\n", 800)
+	if n, err := io.WriteString(c, text); err != nil {
+		t.Errorf("of %d bytes %d were sent: %v", len(text), n, err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 431 {
+		t.Errorf("%v, %v; want 431", resp, err)
+	}
+}
+
 func TestAuthOverUnixSocket(t *testing.T) {
 	_, _, dir := startHere(t, "auth://unix:a.sock {\nICP\n}")
 	c, err := net.Dial("unix", filepath.Join(dir, "a.sock"))

@@ -348,6 +348,12 @@ func tryCaddyOpen(t *testing.T, f fences) {
 	for _, w := range []wanted{{"filed.example", 200, "GET filed.example"}, {"unfiled.example", 403, ""}} {
 		w.try(t, web)
 	}
+	// A head that is longer than the gate takes does not make it gone.
+	for range 30 {
+		if got := get(t, web, "unfiled.example", "X-Long", strings.Repeat("a", 500_000)); got.status == 200 {
+			t.Errorf("a long head: %+v; want it refused", got)
+		}
+	}
 	hasty := freePort(t)
 	serveCaddy(t, f.asHasty().patiently(caddyPort(web), caddyPort(hasty)), hasty)
 	whenGone(t, p, hasty, 200, 200)

@@ -206,13 +206,16 @@ const (
 
 // linger ends the write side, discards what still comes within limits, and
 // closes.
-func (s *side) linger(now time.Time) {
+func (s *side) linger(now time.Time) { s.lingerFor(now, lingerBytes) }
+
+// lingerFor is linger with another limit for what is discarded.
+func (s *side) lingerFor(now time.Time, most int) {
 	defer s.Close()
 	if s.closeWrite() != nil {
 		return
 	}
 	_ = s.SetReadDeadline(now.Add(lingerTime))
-	for left := lingerBytes; left > 0; {
+	for left := most; left > 0; {
 		var b *[]byte
 		n, err := s.read(&b)
 		if b != nil {
