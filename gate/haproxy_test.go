@@ -291,6 +291,12 @@ func tryHAProxyRedirect(t *testing.T, f fences) {
 			t.Errorf("%s: %+v; want %d to %q", host, got, want, to)
 		}
 	}
+	// What an HAProxy with larger buffers takes, it can ask about.
+	large := freePort(t)
+	serveAskingHAProxy(t, f.with(t, web, large, "defaults\n", "global\n    tune.bufsize 65536\n\ndefaults\n"), large)
+	if got := talk(t, large, "GET /"+strings.Repeat("a", 40_000)+" HTTP/1.1\r\nHost: unfiled.example\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 302 ") {
+		t.Errorf("a long path: %.100q; want 302", got)
+	}
 	other := freePort(t)
 	serveAskingHAProxy(t, f.hastyHAProxy(web, other), other)
 	p.hang(t)

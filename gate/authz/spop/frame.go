@@ -20,9 +20,13 @@ const flagFIN = 1
 const (
 	// MinFrame is the least that a side may announce as its longest frame.
 	MinFrame = 256
-	// MaxFrame is the longest frame that a Session takes: HAProxy's, with its usual
-	// buffer of 16 KiB.
-	MaxFrame = 16<<10 - lengthSize
+	// MaxFrame is the longest frame that a Session takes: HAProxy's, with a buffer of
+	// 1 MiB. Usual are 16 KiB (tune.bufsize). With less than HAProxy's own, a client
+	// whose path is longer could not be asked about, and would have itself served where
+	// that means to serve all.
+	MaxFrame = 1<<20 - lengthSize
+	// maxHello is the longest one before the hellos are exchanged.
+	maxHello = 16<<10 - lengthSize
 
 	lengthSize = 4 // of a frame's length, which does not count itself
 	headMin    = 7 // type, flags and two numbers of a byte each

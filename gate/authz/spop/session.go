@@ -58,7 +58,7 @@ func (s *Session) limit() int {
 	if s.max > 0 {
 		return s.max
 	}
-	return MaxFrame
+	return maxHello
 }
 
 // end tells HAProxy why the connection ends.

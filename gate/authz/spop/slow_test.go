@@ -225,8 +225,8 @@ func (r slowReader) hello() (size int64, healthcheck bool, status int) {
 	if most.Cmp(big.NewInt(256)) < 0 {
 		return 0, false, 9
 	}
-	if most.Cmp(big.NewInt(16380)) > 0 {
-		most = big.NewInt(16380)
+	if most.Cmp(big.NewInt(1048572)) > 0 {
+		most = big.NewInt(1048572)
 	}
 	h, ok := items["healthcheck"]
 	return most.Int64(), ok && h.number.Sign() > 0, 0
