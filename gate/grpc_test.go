@@ -280,9 +280,9 @@ func TestGRPCGarbage(t *testing.T) {
 		for _, s := range []string{"", "GET / HTTP/1.1\r\nHost: filed.example\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff", strings.Repeat("\x16\x03\x01", 100)} {
 			raw(t, p.addr(t, "grpc:"), []byte(s), true)
 		}
-		long := fmt.Sprintf(`request { http { host: "filed.example" body: "%s" } }`, strings.Repeat("a", 2<<20))
+		long := fmt.Sprintf(`request { http { host: "filed.example" body: "%s" } }`, strings.Repeat("a", 17<<20))
 		if _, err := checks(t, c, long); status.Code(err) != codes.ResourceExhausted {
-			t.Errorf("a check of 2 MiB: %v; want it refused", err)
+			t.Errorf("a check of 17 MiB: %v; want it refused", err)
 		}
 		if r, err := checks(t, c, httpCheck("filed.example")); err != nil || checked(t, r) != "ok pass accessed" {
 			t.Errorf("after that: %v, %v", r, err)
@@ -291,6 +291,19 @@ func TestGRPCGarbage(t *testing.T) {
 			t.Error(p.log)
 		}
 	})
+}
+
+// TestGRPCLongCheck: the longest head that an Envoy can take of a client is answered.
+func TestGRPCLongCheck(t *testing.T) {
+	p := start(t, 1, "grpc://127.0.0.1:0 {\nICP\npeers 127.0.0.1\n}", nil)
+	long := strings.Repeat("a", 7<<20)
+	r, err := checks(t, dialGRPC(t, p.addr(t, "grpc:")), `request { http { host: "unfiled.example" path: "/`+long+`" headers { key: ":path" value: "/`+long+`" } } }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := checked(t, r); got != "denied block unfiled 403" {
+		t.Errorf("%s; want it denied", got)
+	}
 }
 
 // TestGRPCBounds: how many checks run at a time is announced, and who asks all the

@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// MaxMessage is the longest check that is read. A request's headers have 60 KiB
-	// in Envoy by default; what makes checks longer is its body, which nobody needs
-	// to send.
-	MaxMessage = 1 << 20
+	// MaxMessage is the longest check that is read. A request's headers have 60 KiB in
+	// Envoy by default and 8 MiB at most, and the path stands in a check twice. For one
+	// that is longer Envoy has no answer, and serves the client where that means to.
+	MaxMessage = 16 << 20
 	// MaxStreams is how many checks may run on a connection. Envoy opens another one
 	// beyond.
 	MaxStreams = 1024
