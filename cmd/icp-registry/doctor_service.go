@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,20 @@ func (d *doctor) feed(ctx context.Context, c *client) {
 	d.add("feed", stateGood, fmt.Sprintf("the snapshot of revision %s is signed with the key; %d filings", m.Revision, m.Filed), "")
 }
 
+// otherEpoch tells of an edge that does not follow the registry's epoch.
+func (d *doctor) otherEpoch(e *api.Edge, registry string) {
+	what := fmt.Sprintf("%s of %s is on another epoch than the registry, %s than its own: at %s since %s, the registry is at %s", e.Name, e.Owner, e.Epoch, e.Status.Revision, moment(e.At), registry)
+	do := "it follows a newer epoch by itself: see its log and its way to this service; where a mass change stopped it that was meant, stop it, remove its state directory and start it again"
+	if e.Epoch == api.EpochNewer {
+		epoch, _, _ := strings.Cut(registry, ":")
+		do = fmt.Sprintf("it follows another registry, or this one went back: if that was meant, write \"accept-epoch %s\" in its block, and take it out again once it follows", epoch)
+	}
+	if e.Status.Error != "" {
+		what += ": " + e.Status.Error
+	}
+	d.add("edges", stateWarn, what, do)
+}
+
 // edges asks how the edges are.
 func (d *doctor) edges(ctx context.Context, c *client) {
 	var out struct {
@@ -115,6 +130,11 @@ func (d *doctor) edges(ctx context.Context, c *client) {
 	}
 	bad := 0
 	for _, e := range out.Edges {
+		if e.Epoch == api.EpochOlder || e.Epoch == api.EpochNewer {
+			bad++
+			d.otherEpoch(&e, out.Revision)
+			continue
+		}
 		if e.Status.Error != "" || e.Lag > 100 {
 			bad++
 			d.add("edges", stateWarn, fmt.Sprintf("%s of %s is %d revisions behind since %s: %s", e.Name, e.Owner, e.Lag, moment(e.At), e.Status.Error), "see its log; it decides by what it has")

@@ -175,9 +175,10 @@ func edgesCommand(e env) *cobra.Command {
 		Use:   "edges",
 		Short: "Show how the edges are: where, how far behind, and whether they equal the registry",
 		Long: `Shows what the edges have last reported to a running service: name, owner, program,
-revision, how many revisions behind it is, how old what it knows is, and whether its
-digest is the registry's. Exit code 3 if one is behind by more than --behind
-revisions, differs, or reports an error.`,
+revision, how many revisions behind it is (or that it is on an older or a newer epoch
+than the registry), how old what it knows is, and whether its digest is the
+registry's. Exit code 3 if one is behind by more than --behind revisions, on another
+epoch, differs, or reports an error.`,
 		Example: `  icp-registry edges --server https://registry.example --token-file token.txt`,
 		Args:    needNone,
 	}
@@ -199,7 +200,7 @@ revisions, differs, or reports an error.`,
 		for _, e := range out.Edges {
 			bad = bad || e.Status.Error != "" || e.Lag > behind || e.Lag == 0 && !e.Equal
 			l.rows = append(l.rows, []string{
-				e.Name, e.Owner, e.Status.Program, e.Status.Revision.String(), strconv.FormatUint(e.Lag, 10), fmt.Sprintf("%vs", e.Status.Age), yes(e.Equal), moment(e.At), e.Status.Error,
+				e.Name, e.Owner, e.Status.Program, e.Status.Revision.String(), lagText(&e), fmt.Sprintf("%vs", e.Status.Age), yes(e.Equal), moment(e.At), e.Status.Error,
 			})
 		}
 		if err := a.print(a.stdout, l); err != nil {
@@ -210,6 +211,14 @@ revisions, differs, or reports an error.`,
 		}
 		return nil
 	})
+}
+
+// lagText is how far an edge is behind, for people.
+func lagText(e *api.Edge) string {
+	if e.Epoch == api.EpochOlder || e.Epoch == api.EpochNewer {
+		return e.Epoch + " epoch"
+	}
+	return strconv.FormatUint(e.Lag, 10)
 }
 
 // needNone refuses arguments.

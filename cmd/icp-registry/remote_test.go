@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store/storetest"
 )
@@ -263,5 +265,43 @@ func TestRelayTokens(t *testing.T) {
 	}
 	if out := r.as("root", 1, "history", "a.example"); !strings.Contains(out, "nothing is served") {
 		t.Errorf("the journal of a relay: %s", out)
+	}
+}
+
+// TestEdgesElsewhere: an edge on another epoch is not "0 behind": the list names it, and
+// doctor says what to do.
+func TestEdgesElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	where := []string{"--dir", filepath.Join(dir, "registry")}
+	token(t, dir, "root", "admin,read", where...)
+	token(t, dir, "old", "edge", where...)
+	token(t, dir, "new", "edge", where...)
+	_, url := startServe(t, append([]string{"--listen", "127.0.0.1:0"}, where...)...)
+	r := &remote{t, url, dir}
+	var out struct{ Revision registry.Revision }
+	if err := json.Unmarshal([]byte(r.as("root", 0, "edges", "-o", "json")), &out); err != nil {
+		t.Fatal(err)
+	}
+	for who, made := range map[string]int64{"old": -1, "new": 1} {
+		at := out.Revision
+		at.Epoch.Made += made
+		secret, err := os.ReadFile(filepath.Join(dir, who+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := clientOf(t, url, strings.TrimSpace(string(secret))).Report(t.Context(), feed.EdgeReport{EdgeStatus: feed.EdgeStatus{Revision: at}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []struct{ form, text string }{{"table", "older epoch"}, {"table", "newer epoch"}, {"csv", ",older epoch,"}, {"json", `"epoch": "older"`}, {"json", `"epoch": "newer"`}} {
+		if out := r.as("root", 3, "edges", "-o", want.form); !strings.Contains(out, want.text) {
+			t.Errorf("edges -o %s prints\n%s; want %q", want.form, out, want.text)
+		}
+	}
+	found := r.as("root", 3, "doctor")
+	for _, want := range []string{"of old is on another epoch than the registry, older", "of new is on another epoch than the registry, newer", "accept-epoch " + out.Revision.Epoch.String(), "see its log"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("doctor prints\n%s; want %q", found, want)
+		}
 	}
 }

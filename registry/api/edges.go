@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/feed"
 	"github.com/icpgate/icpgate/registry/store"
 )
@@ -21,6 +23,7 @@ type Edge struct {
 	Owner  string          `json:"owner" doc:"Whose the token is."`
 	At     time.Time       `json:"at" doc:"When it reported."`
 	Status feed.EdgeStatus `json:"status"`
+	Epoch  string          `json:"epoch" enum:"same,older,newer" doc:"Its epoch beside the registry's. Unless it is the same, lag tells nothing."`
 	Lag    uint64          `json:"lag" doc:"Revisions behind the registry, of the same epoch."`
 	Equal  bool            `json:"equal" doc:"Its digests are the registry's; told only where it is at the registry's revision."`
 }
@@ -50,15 +53,37 @@ func (e *edges) put(x Edge) {
 	e.byName[x.Name] = x
 }
 
-func (e *edges) all() []Edge {
+// forgetAfter is for how long an edge that is silent is remembered: it may be in need
+// of somebody, or was taken down for good.
+const forgetAfter = 7 * 24 * time.Hour
+
+func (e *edges) all(now time.Time) []Edge {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	maps.DeleteFunc(e.byName, func(_ string, x Edge) bool { return now.Sub(x.At) > forgetAfter })
 	all := make([]Edge, 0, len(e.byName))
 	for _, x := range e.byName {
 		all = append(all, x)
 	}
 	slices.SortFunc(all, func(a, b Edge) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// The epochs of edges, beside the registry's.
+const (
+	EpochSame  = "same"
+	EpochOlder = "older" // it has not followed the registry to its new one
+	EpochNewer = "newer" // the registry went back, which the edge refuses, or it is another one
+)
+
+func epochOf(edge, at registry.Revision) string {
+	switch {
+	case edge.Epoch == at.Epoch:
+		return EpochSame
+	case edge.Compare(at) < 0:
+		return EpochOlder
+	}
+	return EpochNewer
 }
 
 type statusInput struct {
@@ -80,7 +105,7 @@ const behindFor = time.Hour
 // Behind are the edges of a relay, for its own reports.
 func (s *Service) Behind() (all []feed.EdgeBehind) {
 	now := s.cfg.Now()
-	for _, e := range s.edges.all() {
+	for _, e := range s.edges.all(now) {
 		if ago := now.Sub(e.At); ago < behindFor && len(all) < feed.MaxBehind {
 			all = append(all, feed.EdgeBehind{Name: e.Name, Ago: max(0, int64(ago/time.Second)), EdgeStatus: e.Status})
 		}
@@ -113,10 +138,10 @@ func (s *Service) edgeRoutes() {
 		rev, sums, _ := s.cfg.Hub.Replica().State()
 		out := &edgesOutput{}
 		out.Body.Revision = rev.String()
-		out.Body.Edges = s.edges.all()
+		out.Body.Edges = s.edges.all(s.cfg.Now())
 		for i := range out.Body.Edges {
 			e := &out.Body.Edges[i]
-			e.Lag = lagOf(e.Status.Revision, rev)
+			e.Epoch, e.Lag = epochOf(e.Status.Revision, rev), lagOf(e.Status.Revision, rev)
 			e.Equal = e.Status.Revision == rev && e.Status.Filings == fmt.Sprintf("%016x", sums.Filings) && e.Status.Lists == fmt.Sprintf("%016x", sums.Lists)
 		}
 		return out, nil

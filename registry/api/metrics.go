@@ -168,7 +168,7 @@ func (s *Service) openImports() (map[store.ImportState]int, error) {
 // states counts edges by how they are, and tells how far the last one is behind.
 func (e *edges) states(at registry.Revision, now time.Time) (n map[string]int, most uint64) {
 	n = map[string]int{"current": 0, "behind": 0, "failing": 0, "silent": 0}
-	for _, x := range e.all() {
+	for _, x := range e.all(now) {
 		lag := lagOf(x.Status.Revision, at)
 		switch {
 		case now.Sub(x.At) > silentAfter:

@@ -128,6 +128,27 @@ func TestEdges(t *testing.T) {
 	if status != 200 || !strings.Contains(text, `"ann"`) || !strings.Contains(text, rev.String()) || !strings.Contains(text, `"equal":false`) {
 		t.Errorf("%d %s", status, text)
 	}
+	at := w.hub.Replica().Revision()
+	newer, next := at, at
+	newer.Epoch.Made++
+	next.Rev++ // of an edge that heard of a revision before its registry restarted
+	for want, rev := range map[string]registry.Revision{"older": rev, "newer": newer, "same": next} {
+		if err := c.Report(context.Background(), feed.EdgeReport{EdgeStatus: feed.EdgeStatus{Revision: rev}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, text := w.ask(t, "GET", "/v1/edges", w.bearer("read"), ""); !strings.Contains(text, `"epoch":"`+want+`"`) {
+			t.Errorf("an edge at %s, the registry at %s: %s; want the epoch %s", rev, at, text, want)
+		}
+	}
+	// One that was taken down is forgotten after a week.
+	w.clock.seconds.Add(7 * 24 * 60 * 60)
+	if _, _, text := w.ask(t, "GET", "/v1/edges", w.bearer("read"), ""); !strings.Contains(text, `"ann"`) || w.values(t)["icp_registry_edges{state=silent}"] != 1 {
+		t.Errorf("after a week: %s, %v; want the edge, silent", text, w.values(t)["icp_registry_edges{state=silent}"])
+	}
+	w.clock.seconds.Add(1)
+	if _, _, text := w.ask(t, "GET", "/v1/edges", w.bearer("read"), ""); !strings.Contains(text, `"edges":[]`) || w.values(t)["icp_registry_edges{state=silent}"] != 0 {
+		t.Errorf("after more than a week: %s, %v; want no edge", text, w.values(t)["icp_registry_edges{state=silent}"])
+	}
 	for _, body := range []string{`{}`, `{"revision":"x"}`, `{"revision":"1-2:3","age_seconds":-1}`, `{"revision":"1-2:3","age_seconds":1,"more":1}`, `[]`, `{`} {
 		if status, kind, text := w.ask(t, "POST", feed.StatusPath, w.bearer("status"), body); status < 400 || status >= 500 || kind != "application/problem+json" {
 			t.Errorf("status %s: %d %s %s", body, status, kind, text)
