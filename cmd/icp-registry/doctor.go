@@ -211,6 +211,7 @@ const skew = 5 * time.Second
 // checked asks whether the registry agrees with itself.
 func (d *doctor) checked(ctx context.Context, c *client) {
 	var out api.Check
+	asked := d.now()
 	err := c.call(ctx, http.MethodGet, api.CheckPath, nil, &out)
 	switch {
 	case status(err) == http.StatusForbidden:
@@ -230,7 +231,7 @@ func (d *doctor) checked(ctx context.Context, c *client) {
 		d.add("imports", stateWarn, "import "+out.Unfinished+" is only partly published", "icp-registry import publish "+out.Unfinished+" goes on, import undo takes it back")
 	}
 	d.waiting(&out)
-	d.clock(&out)
+	d.clock(&out, asked, d.now())
 }
 
 // waiting tells of imports that somebody may have forgotten: all of them, or the oldest.
@@ -248,9 +249,11 @@ func (d *doctor) waiting(out *api.Check) {
 	}
 }
 
-// clock compares the clocks, and the service's with the registry's past.
-func (d *doctor) clock(out *api.Check) {
-	apart := d.now().Sub(out.Now).Abs()
+// clock compares the clocks, and the service's with the registry's past. The service
+// has told its time at some moment between the question and the answer, which is long
+// in coming where there is much to look at.
+func (d *doctor) clock(out *api.Check, asked, answered time.Time) {
+	apart := max(asked.Sub(out.Now), out.Now.Sub(answered), 0)
 	rev, err := registry.ParseRevision(out.Revision)
 	switch {
 	case err == nil && rev.Epoch.Made > out.Now.Add(skew).UnixMilli():

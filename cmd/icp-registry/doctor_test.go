@@ -75,6 +75,22 @@ func TestDoctorWaiting(t *testing.T) {
 	}
 }
 
+// TestDoctorClock: an answer that was long in coming says nothing about the clocks;
+// one that tells another time than there was in between does.
+func TestDoctorClock(t *testing.T) {
+	asked := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	answered := asked.Add(time.Minute)
+	for now, want := range map[time.Time]string{
+		asked: stateGood, answered: stateGood, asked.Add(-skew): stateGood, answered.Add(skew): stateGood,
+		asked.Add(-skew - 1): stateWarn, answered.Add(skew + 1): stateWarn,
+	} {
+		d := doctor{}
+		if d.clock(&api.Check{Now: now}, asked, answered); len(d.findings) != 1 || d.findings[0].State != want {
+			t.Errorf("%s: got %+v; want it %s", now, d.findings, want)
+		}
+	}
+}
+
 // TestKeepingFlags: days that cannot be are refused, also those that would wrap around
 // to the past and have everything dropped at once.
 func TestKeepingFlags(t *testing.T) {

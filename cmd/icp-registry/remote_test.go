@@ -178,13 +178,11 @@ func TestKilledWhilePublishing(t *testing.T) {
 				}
 				_ = cmd.Wait() // it was killed
 				edge.end()
-				var said <-chan string
+				var said *serviceLog
 				cmd, r.url, said = startServing(t, serve...)
 				// What it goes on with it has told before it serves.
-				told := ""
-				for len(said) > 0 {
-					told += <-said + "\n"
-				}
+				lines, _ := said.there()
+				told := strings.Join(lines, "\n")
 				goesOn := strings.Contains(told, "it goes on")
 				t.Log(told)
 				if goesOn && !strings.Contains(told, "the import is published") {

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -59,55 +61,111 @@ func startServe(t *testing.T, args ...string) (*exec.Cmd, string) {
 	return cmd, url
 }
 
-// startServing is startServe with the lines of the service's log.
-func startServing(t *testing.T, args ...string) (*exec.Cmd, string, <-chan string) {
+// startServing is startServe with the service's log, from its first line on.
+func startServing(t *testing.T, args ...string) (*exec.Cmd, string, *serviceLog) {
 	t.Helper()
-	said := make(chan string, 1000)
 	cmd := exec.Command("icp-registry", append([]string{"serve"}, args...)...)
-	log, err := cmd.StderrPipe()
-	if err := errors.Join(err, cmd.Start()); err != nil {
+	r, w, err := os.Pipe() // of our own: Wait closes one of cmd's before all of it is read
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	lines, all := bufio.NewScanner(log), ""
-	for lines.Scan() {
-		all += lines.Text() + "\n"
-		said <- lines.Text()
-		if _, rest, ok := strings.Cut(lines.Text(), "address="); ok {
-			address, _, _ := strings.Cut(rest, " ")
-			go func() {
-				defer close(said)
-				for lines.Scan() {
-					select {
-					case said <- lines.Text():
-					default: // nobody listens
-					}
-				}
-			}()
-			return cmd, "http://" + address, said
+	cmd.Stderr = w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		t.Fatal(err)
+	}
+	said := &serviceLog{news: make(chan struct{}, 1)}
+	go said.follow(r)
+	t.Cleanup(func() {
+		if lines, ended := said.there(); t.Failed() {
+			t.Logf("serve %v has ended %t; its log went on:\n%s", args, ended, strings.Join(lines, "\n"))
+		}
+		cmd.Process.Kill()
+	})
+	_, rest, _ := strings.Cut(awaitLine(t, said, "address="), "address=")
+	said.again()
+	address, _, _ := strings.Cut(rest, " ")
+	return cmd, "http://" + address, said
+}
+
+// serviceLog is what a service says. All of it is kept, whether somebody reads it or
+// not. It is safe for concurrent use.
+type serviceLog struct {
+	mu    sync.Mutex
+	lines []string
+	read  int           // of lines
+	ended bool          // there will be no more
+	news  chan struct{} // filled after every change
+}
+
+// follow takes down what comes until the service ends.
+func (l *serviceLog) follow(from io.ReadCloser) {
+	defer from.Close()
+	for b, ended := bufio.NewReader(from), false; !ended; {
+		line, err := b.ReadString('\n')
+		ended = err != nil
+		l.mu.Lock()
+		if line != "" {
+			l.lines = append(l.lines, strings.TrimSuffix(line, "\n"))
+		}
+		l.ended = ended
+		l.mu.Unlock()
+		select {
+		case l.news <- struct{}{}:
+		default: // it is filled already
 		}
 	}
-	t.Fatalf("serve %v ended: %s", args, all)
-	return nil, "", nil
+}
+
+// there reads what is there.
+func (l *serviceLog) there() (lines []string, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines, l.read = l.lines[l.read:], len(l.lines)
+	return lines, l.ended
+}
+
+// again has the log read from its first line on.
+func (l *serviceLog) again() {
+	l.mu.Lock()
+	l.read = 0
+	l.mu.Unlock()
+}
+
+// find reads up to a line that holds a text, or all there is.
+func (l *serviceLog) find(text string) (line string, found, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.read < len(l.lines) {
+		line = l.lines[l.read]
+		if l.read++; strings.Contains(line, text) {
+			return line, true, l.ended
+		}
+	}
+	return "", false, l.ended
 }
 
 // awaitLine reads a log up to a line that holds a text.
-func awaitLine(t *testing.T, said <-chan string, text string) string {
+func awaitLine(t *testing.T, said *serviceLog, text string) string {
 	t.Helper()
 	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
-	all := ""
-	for {
+	for late := false; ; {
+		line, found, ended := said.find(text)
+		if found {
+			return line
+		}
+		if ended || late {
+			said.again()
+			lines, _ := said.there()
+			t.Fatalf("the service, ended %t, did not say %q, but\n%s", ended, text, strings.Join(lines, "\n"))
+		}
 		select {
-		case line, more := <-said:
-			if strings.Contains(line, text) {
-				return line
-			}
-			if all += line + "\n"; !more {
-				t.Fatalf("the service ended and did not say %q, but %s", text, all)
-			}
+		case <-said.news:
 		case <-limit.C:
-			t.Fatalf("the service did not say %q, but %s", text, all)
+			late = true
 		}
 	}
 }
