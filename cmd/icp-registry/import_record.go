@@ -126,7 +126,7 @@ func next(w io.Writer, i api.Import) {
 	case i.DryRun:
 		fmt.Fprintln(w, "nothing was changed; without --dry-run it is staged")
 	case i.State == store.ImportWaiting:
-		fmt.Fprintf(w, "it changes what edges decide of %d of %d filings, so a second person must look at it:\n  icp-registry import approve %s --why …\nand then: icp-registry import publish %s\n", i.Counts.Flips, i.Counts.Before, i.ID, i.ID)
+		fmt.Fprintf(w, "it changes %s, so a second person must look at it:\n  icp-registry import approve %s --why …\nand then: icp-registry import publish %s\n", i.Counts.Flipped(), i.ID, i.ID)
 	case i.State == store.ImportPublishing && i.Done > 0:
 		fmt.Fprintf(w, "a part of it is in force; to go on: icp-registry import publish %s\nto take it back: icp-registry import undo %s --why …\n", i.ID, i.ID)
 	case i.State == store.ImportStaged || i.State == store.ImportPublishing:

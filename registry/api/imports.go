@@ -207,12 +207,12 @@ func (s *Service) importNow(ctx context.Context, in *importInput) (*importOutput
 
 // publish begins to publish an import, unless that goes on already, here or elsewhere.
 func (s *Service) publish(ctx context.Context, in *importInput) (*importOutput, error) {
-	i, err := s.cfg.Store.Import(ctx, in.ID)
+	i, err := s.cfg.Store.Due(ctx, in.ID)
 	switch {
 	case err != nil:
 		return nil, err
 	case i.State == store.ImportWaiting:
-		return nil, fmt.Errorf("import %q changes what edges decide of %d filings of %d: %w", i.ID, i.Counts.Flips, i.Counts.Before, store.ErrWaiting)
+		return nil, fmt.Errorf("import %q changes %s: %w", i.ID, i.Counts.Flipped(), store.ErrWaiting)
 	case i.State == store.ImportDropped || i.State == store.ImportStaging:
 		return nil, failure{http.StatusConflict, fmt.Errorf("import %q is %s", i.ID, i.State)}
 	}

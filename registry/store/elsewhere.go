@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"time"
 )
 
@@ -16,7 +15,7 @@ func (i *Import) publishable() error {
 	case ImportStaged, ImportPublishing:
 		return nil
 	case ImportWaiting:
-		return fmt.Errorf("import %q flips %d filings of %d: %w", i.ID, i.Counts.Flips, i.Counts.Before, ErrWaiting)
+		return i.waits()
 	}
 	return i.is()
 }

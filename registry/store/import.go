@@ -129,6 +129,9 @@ type Counts struct {
 	Refused   int `json:"refused"`
 	Flips     int `json:"flips"`   // removed, or judged otherwise by some edge
 	Skipped   int `json:"skipped"` // others changed them since the comparison, and that stays
+	// Lately is how many other imports of the same owner have flipped within a day
+	// without a second person's word: together they are one change.
+	Lately int `json:"lately,omitempty"`
 	// Fresh are those of Added whose names nothing else has.
 	Fresh int `json:"fresh"`
 }
@@ -164,10 +167,6 @@ var (
 	ErrUnfinished = errors.New("an import is only partly published; resume it first")
 )
 
-// flipsFree is how many filings may flip without a second person, unless one in a
-// hundred is more. Only tests change it.
-var flipsFree = 10_000
-
 // chunkOperations is how many operations a revision of an import has at most, but
 // for a single site with more names. Where the import is no load of an empty
 // registry, edges follow and others change something meanwhile: smaller revisions
@@ -186,9 +185,6 @@ func (c *Counts) chunk() int {
 	}
 	return chunkOperationsLive
 }
-
-// brake reports whether a second person must confirm the import.
-func (c *Counts) brake() bool { return c.Flips > max(c.Before/100, flipsFree) }
 
 // refuse reports why the import is refused as a whole.
 func (o *ImportOptions) refuse(c *Counts) error {
@@ -280,7 +276,7 @@ func (s *Store) Confirm(ctx context.Context, by By, id string) error {
 			return err
 		case i.State != ImportWaiting:
 			return fmt.Errorf("%w: import %q is %s; there is nothing to confirm", ErrInvalid, id, i.State)
-		case t.by.Owner == i.By.Owner:
+		case samePerson(t.by.Owner, i.By.Owner):
 			return fmt.Errorf("%w: import %q was staged by %s of the same owner, %s; another owner must confirm it", ErrInvalid, id, i.By.Who, i.By.Owner)
 		}
 		t.note("import", id, map[string]any{"state": i.State}, map[string]any{"state": ImportStaged, "confirmed_by": t.by.Owner})

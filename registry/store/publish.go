@@ -23,7 +23,7 @@ import (
 func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProgress)) (Import, error) {
 	s.importing.Lock()
 	defer s.importing.Unlock()
-	i, err := s.Import(ctx, id)
+	i, err := s.Due(ctx, id)
 	if err == nil && i.State != ImportDone {
 		err = i.publishable()
 	}

@@ -139,6 +139,9 @@ func (s *Store) stage(ctx context.Context, i *Import, read func(adder func() fun
 	if i.Counts.Fresh, err = c.partFresh(); err != nil {
 		return err
 	}
+	if i.Counts.Lately, err = s.lately(ctx, s.r, i); err != nil {
+		return err
+	}
 	i.State = ImportStaged
 	if i.Counts.brake() || i.Options.AllowShrink && i.Options.Complete && i.Counts.Read*2 < i.Counts.Before {
 		i.State = ImportWaiting

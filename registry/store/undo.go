@@ -80,7 +80,14 @@ func (s *Store) stageUndo(ctx context.Context, i, was *Import) error {
 	if err := c.spools.sort(); err != nil {
 		return err
 	}
+	late, err := s.late(ctx, was)
+	if err != nil {
+		return err
+	}
 	i.State = ImportStaged
+	if late && i.Counts.brake() {
+		i.State = ImportWaiting
+	}
 	return c.keep(i)
 }
 
