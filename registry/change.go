@@ -78,12 +78,6 @@ const (
 
 var changeWords = words{"nothing", "filings", "listed", "unlisted"}
 
-// ParseChangeKind reads the word of a kind of change.
-func ParseChangeKind(s string) (ChangeKind, error) {
-	i, err := changeWords.parse("kind of change", s)
-	return ChangeKind(i), err
-}
-
 // String returns the word of k, for example "filings".
 func (k ChangeKind) String() string { return changeWords.of(uint8(k)) }
 
@@ -91,8 +85,9 @@ func (k ChangeKind) String() string { return changeWords.of(uint8(k)) }
 func (k ChangeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
-func (k *ChangeKind) UnmarshalText(b []byte) (err error) {
-	*k, err = ParseChangeKind(string(b))
+func (k *ChangeKind) UnmarshalText(b []byte) error {
+	i, err := changeWords.parse("kind of change", string(b))
+	*k = ChangeKind(i)
 	return err
 }
 

@@ -51,8 +51,8 @@ func (s *Service) sightingsIn(take func(context.Context, *sightingsInput, []feed
 		OperationID: "sightings-add", Method: http.MethodPost, Path: feed.SightingsPath, Summary: "An edge hands over what it blocked, or would have",
 		DefaultStatus: http.StatusNoContent, MaxBodyBytes: feed.MaxSightingsBody,
 	}, func(ctx context.Context, in *sightingsInput) (*struct{}, error) {
-		if len(in.Body.Rows) > feed.MaxSightings {
-			return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("%d rows; at most %d, the surplus counts as other", len(in.Body.Rows), feed.MaxSightings)}
+		if len(in.Body.Rows) > registry.MaxSightings {
+			return nil, failure{http.StatusUnprocessableEntity, fmt.Errorf("%d rows; at most %d, the surplus counts as other", len(in.Body.Rows), registry.MaxSightings)}
 		}
 		rows := make([]feed.Seen, len(in.Body.Rows))
 		for i := range in.Body.Rows {

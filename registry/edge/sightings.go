@@ -11,13 +11,8 @@ import (
 )
 
 const (
-	// MaxSightings is how many rows are kept, and so how many a batch has at most.
-	MaxSightings = 10_000
-	// MaxSightedHosts is how many hosts a row names.
-	MaxSightedHosts = 10
-
 	sightShards = 16
-	shardRows   = MaxSightings / sightShards
+	shardRows   = registry.MaxSightings / sightShards
 	// probes is how many rows a newcomer to a full shard is weighed against.
 	probes = 8
 	// shardNewcomers is how many newcomers a second are weighed against rows of a full
@@ -42,7 +37,7 @@ type Sighted struct {
 // registrable name of the hosts; a host that has none stands for itself.
 type Sighting struct {
 	Name        registry.Domain
-	Hosts       []registry.Domain // the first MaxSightedHosts of them
+	Hosts       []registry.Domain // the first registry.MaxSightedHosts of them
 	Addr        netip.Addr
 	Reason      registry.Reason
 	Channel     registry.Channel
@@ -51,8 +46,8 @@ type Sighting struct {
 	Hits        uint64
 }
 
-// Sightings count what is blocked, in bounded memory: MaxSightings rows of up to
-// MaxSightedHosts names each. What finds no room is counted as other.
+// Sightings count what is blocked, in bounded memory: registry.MaxSightings rows of up to
+// registry.MaxSightedHosts names each. What finds no room is counted as other.
 //
 // A newcomer to full rows takes the place of one that was seen once only, or not
 // for a day. So a flood of random names displaces itself, and not what is asked for
@@ -109,7 +104,7 @@ type sightRow struct {
 	reason  registry.Reason
 	channel registry.Channel
 	mode    registry.Mode
-	tags    [MaxSightedHosts]uint32 // of hosts: a part of the hash of each
+	tags    [registry.MaxSightedHosts]uint32 // of hosts: a part of the hash of each
 	hosts   []registry.Domain
 
 	name  registry.Domain
@@ -254,7 +249,7 @@ func (sh *sightShard) few(now int64) bool {
 func (r *sightRow) hit(x *Sighted, tag uint32, now int64) {
 	r.hits++
 	r.last, r.mode = now, x.Mode
-	if len(r.hosts) == MaxSightedHosts || x.Host.IsZero() {
+	if len(r.hosts) == registry.MaxSightedHosts || x.Host.IsZero() {
 		return
 	}
 	for _, t := range r.tags[:len(r.hosts)] {

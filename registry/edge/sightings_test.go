@@ -77,7 +77,7 @@ func TestSightingsNameTenHosts(t *testing.T) {
 		s.Add(sight(fmt.Sprintf("h%02d.example.com", i)))
 	}
 	r := s.Rows()[0]
-	if len(r.Hosts) != edge.MaxSightedHosts || r.Hits != 30 || r.Hosts[9].String() != "h09.example.com" {
+	if len(r.Hosts) != registry.MaxSightedHosts || r.Hits != 30 || r.Hosts[9].String() != "h09.example.com" {
 		t.Errorf("got %d hosts, %d hits; want the first ten and 30", len(r.Hosts), r.Hits)
 	}
 }
@@ -139,8 +139,8 @@ func TestSightingsFlood(t *testing.T) {
 		t.Errorf("the second half of the flood took %d bytes; want no growth", grown)
 	}
 	rows := s.Rows()
-	if len(rows) > edge.MaxSightings {
-		t.Errorf("got %d rows; want %d at most", len(rows), edge.MaxSightings)
+	if len(rows) > registry.MaxSightings {
+		t.Errorf("got %d rows; want %d at most", len(rows), registry.MaxSightings)
 	}
 	counted := s.Other()
 	for _, r := range rows {
@@ -159,7 +159,7 @@ func TestSightingsFlood(t *testing.T) {
 	for _, r := range b.Rows {
 		counted += r.Hits
 	}
-	if counted != hits || len(b.Rows) > edge.MaxSightings {
+	if counted != hits || len(b.Rows) > registry.MaxSightings {
 		t.Errorf("the batch tells of %d hits in %d rows; want %d", counted, len(b.Rows), hits)
 	}
 }
@@ -170,7 +170,7 @@ func TestSightingsFlood(t *testing.T) {
 func TestSightingsNewcomers(t *testing.T) {
 	c := newClock()
 	s := edge.NewSightings(c.now)
-	for i := range 2 * edge.MaxSightings {
+	for i := range 2 * registry.MaxSightings {
 		s.Add(sight(fmt.Sprintf("x%d.test", i)))
 	}
 	hits := func(name string) uint64 {
@@ -178,8 +178,8 @@ func TestSightingsNewcomers(t *testing.T) {
 		return r.Hits
 	}
 	rows, lost := s.Size()
-	if rows != edge.MaxSightings {
-		t.Fatalf("got %d rows; want %d", rows, edge.MaxSightings)
+	if rows != registry.MaxSightings {
+		t.Fatalf("got %d rows; want %d", rows, registry.MaxSightings)
 	}
 	for i, want := range []uint64{0, 1, 2} {
 		s.Add(sight("new.example"))
@@ -187,10 +187,10 @@ func TestSightingsNewcomers(t *testing.T) {
 			t.Errorf("got %d hits after %d sights; want %d", got, i+1, want)
 		}
 	}
-	if rows, other := s.Size(); rows != edge.MaxSightings || other != lost+2 {
-		t.Errorf("got %d rows and %d others more; want %d, and 2: the first sight and a row that gave way", rows, other-lost, edge.MaxSightings)
+	if rows, other := s.Size(); rows != registry.MaxSightings || other != lost+2 {
+		t.Errorf("got %d rows and %d others more; want %d, and 2: the first sight and a row that gave way", rows, other-lost, registry.MaxSightings)
 	}
-	for i := range 5 * edge.MaxSightings {
+	for i := range 5 * registry.MaxSightings {
 		if i%500 == 0 {
 			c.t = c.t.Add(time.Second)
 		}
@@ -220,7 +220,7 @@ func TestSightingsBucket(t *testing.T) {
 func TestSightingsIdle(t *testing.T) {
 	c := newClock()
 	s := edge.NewSightings(c.now)
-	for i := range 2 * edge.MaxSightings {
+	for i := range 2 * registry.MaxSightings {
 		name := fmt.Sprintf("x%d.test", i)
 		s.Add(sight(name))
 		s.Add(sight(name))
@@ -242,7 +242,7 @@ func TestSightingsIdle(t *testing.T) {
 func TestSightingsSettled(t *testing.T) {
 	c := newClock()
 	s := edge.NewSightings(c.now)
-	for i := range 2 * edge.MaxSightings {
+	for i := range 2 * registry.MaxSightings {
 		for range 2 {
 			s.Add(sight(fmt.Sprintf("x%d.test", i)))
 		}
@@ -260,14 +260,14 @@ func TestSightingsSettled(t *testing.T) {
 			s.Add(sight(fmt.Sprintf("new%d.example", i)))
 		}
 	}
-	newcomers(edge.MaxSightings) // every shard is looked through
+	newcomers(registry.MaxSightings) // every shard is looked through
 	c.t = idle.Last.Add(24*time.Hour - time.Second)
-	newcomers(edge.MaxSightings)
+	newcomers(registry.MaxSightings)
 	if _, ok := find(s.Rows(), idle.Name.String()); !ok {
 		t.Fatalf("%s has no row any more; want it to stay for a day", idle.Name)
 	}
 	c.t = c.t.Add(time.Second)
-	newcomers(edge.MaxSightings)
+	newcomers(registry.MaxSightings)
 	rows := s.Rows()
 	if _, ok := find(rows, idle.Name.String()); ok {
 		t.Errorf("%s still has its row; want it to give way after a day", idle.Name)

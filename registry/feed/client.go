@@ -73,7 +73,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // their order; it is an index.Source. Errors tell what the service said, never
 // the token.
 func (c *Client) Coverage(ctx context.Context, names []registry.Domain) ([]registry.Coverage, error) {
-	body, err := AppendRequest(nil, names)
+	body, err := appendRequest(nil, names)
 	if err != nil {
 		return nil, err
 	}

@@ -69,8 +69,8 @@ type access struct {
 	At       int64                 `json:"at,omitempty"` // Unix seconds
 }
 
-// AppendRequest appends the body of a request for the coverages of names.
-func AppendRequest(b []byte, names []registry.Domain) ([]byte, error) {
+// appendRequest appends the body of a request for the coverages of names.
+func appendRequest(b []byte, names []registry.Domain) ([]byte, error) {
 	r := coverageRequest{Names: make([]string, len(names))}
 	for i, d := range names {
 		r.Names[i] = d.String()
@@ -79,8 +79,8 @@ func AppendRequest(b []byte, names []registry.Domain) ([]byte, error) {
 	return append(b, text...), err
 }
 
-// ParseRequest reads what AppendRequest wrote. Names must be canonical.
-func ParseRequest(b []byte) ([]registry.Domain, error) {
+// parseRequest reads what appendRequest wrote. Names must be canonical.
+func parseRequest(b []byte) ([]registry.Domain, error) {
 	var r coverageRequest
 	if err := strict(b, &r); err != nil {
 		return nil, fmt.Errorf("request for coverages: %w", err)

@@ -31,7 +31,7 @@ func CoverageHandler(view func() *index.View, refuse Refuser) http.Handler {
 		} else if err != nil {
 			return // the client has gone
 		}
-		names, err := ParseRequest(body)
+		names, err := parseRequest(body)
 		if err != nil {
 			refuse.refuse(w, r, &Refusal{http.StatusBadRequest, err.Error(), 0})
 			return

@@ -17,11 +17,6 @@ const SightingsPath = "/v1/sightings"
 
 // Limits of a batch.
 const (
-	// MaxSightings bounds the rows of a batch; what an edge has more of it counts as
-	// other.
-	MaxSightings = 10_000
-	// MaxSightedHosts bounds the hosts of a row.
-	MaxSightedHosts = 10
 	// MaxSightingsBody bounds a batch in bytes: so many rows with so many of the
 	// longest names.
 	MaxSightingsBody = 32 << 20
@@ -70,8 +65,8 @@ func (s *Sighting) Read() (out Seen, err error) {
 			return out, fmt.Errorf("name: %w", err)
 		}
 	}
-	if len(s.Hosts) > MaxSightedHosts {
-		return out, fmt.Errorf("%d hosts; at most %d", len(s.Hosts), MaxSightedHosts)
+	if len(s.Hosts) > registry.MaxSightedHosts {
+		return out, fmt.Errorf("%d hosts; at most %d", len(s.Hosts), registry.MaxSightedHosts)
 	}
 	for _, h := range s.Hosts {
 		d, err := registry.ParseDomain(h)

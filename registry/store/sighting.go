@@ -60,20 +60,12 @@ type SightingBatch struct {
 	Other uint64
 }
 
-// Limits of sightings.
-const (
-	// MaxSightingRows bounds a batch.
-	MaxSightingRows = 10_000
-	// MaxSightedHosts is how many hosts are kept of a sighting.
-	MaxSightedHosts = 10
-)
-
 func (b *SightingBatch) check() error {
 	switch {
 	case b.Edge == "" || b.Boot == "" || b.Seq == 0 || len(b.Edge)+len(b.Boot) > 512 || b.Seq > 1<<62:
 		return fmt.Errorf("%w batch of sightings: edge %q, boot %q, number %d", ErrInvalid, b.Edge, b.Boot, b.Seq)
-	case len(b.Rows) > MaxSightingRows:
-		return fmt.Errorf("%w batch of sightings: %d rows; at most %d, the surplus counts as other", ErrInvalid, len(b.Rows), MaxSightingRows)
+	case len(b.Rows) > registry.MaxSightings:
+		return fmt.Errorf("%w batch of sightings: %d rows; at most %d, the surplus counts as other", ErrInvalid, len(b.Rows), registry.MaxSightings)
 	case b.Other > 1<<62:
 		return fmt.Errorf("%w batch of sightings: %d other hits", ErrInvalid, b.Other)
 	}
@@ -193,7 +185,7 @@ func (t *tx) addHosts(rows []Sighting) error {
 		r := &rows[i]
 		known := there[r.ID]
 		for _, h := range r.Hosts {
-			if text := h.String(); len(known) < MaxSightedHosts && !slices.Contains(known, text) {
+			if text := h.String(); len(known) < registry.MaxSightedHosts && !slices.Contains(known, text) {
 				known = append(known, text)
 				fresh = append(fresh, []any{r.ID, text})
 			}
