@@ -66,6 +66,12 @@ func openServer(cfg Server, m *metrics, logs *logFiles) (s *server, err error) {
 	for _, w := range s.edge.Warnings() {
 		slog.Warn("icp: "+w, "block", cfg.ICP.Label)
 	}
+	// What is no address of the public's the table of places knows best.
+	for _, a := range cfg.Serves.Addrs {
+		if s.edge.Locate(a).Place == registry.Private {
+			slog.Warn(fmt.Sprintf("serves %s: the public reaches no such address, so nothing is blocked there; expect the one that clients connect to, or mainland", a), "block", cfg.ICP.Label)
+		}
+	}
 	overTCP, overUDP := cfg.Upstreams, cfg.Upstreams
 	if !cfg.listens(QUIC) {
 		overUDP = nil
