@@ -42,8 +42,10 @@ func TestHeadDeadlineH2(t *testing.T) {
 			"a head that dribbles": func(c *framed) {
 				_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: c.fields(get...)})
 				go func() {
+					dribble := time.NewTicker(10 * time.Millisecond)
+					defer dribble.Stop()
 					for c.WriteContinuation(3, false, c.fields("x-a", "b")) == nil {
-						time.Sleep(10 * time.Millisecond) // the dribble itself; nothing is measured
+						<-dribble.C
 					}
 				}()
 			},
@@ -63,6 +65,8 @@ func TestHeadDeadlineH2(t *testing.T) {
 		close(web.finish)
 		// What came in time, nothing ends.
 		f := newFramed(t, addr)
+		apart := time.NewTicker(head / 3) // all of them take longer than one head may
+		defer apart.Stop()
 		for i := range 5 {
 			id := uint32(2*i + 1)
 			b := f.fields(get...)
@@ -71,7 +75,7 @@ func TestHeadDeadlineH2(t *testing.T) {
 			if got := f.answers(id); got[id] != "200 filed.example" {
 				t.Fatalf("stream %d: got %v", id, got)
 			}
-			time.Sleep(head / 3) // all of them take longer than one head may
+			<-apart.C
 		}
 	})
 }
@@ -116,12 +120,14 @@ func TestSilentStreams(t *testing.T) {
 				alive := make(chan struct{})
 				go func() {
 					defer close(alive)
+					hurry := time.NewTicker(idle / 25) // the others are in none
+					defer hurry.Stop()
 					for id := uint32(3); id < 1000; id += 2 {
 						b := c.fields(":method", "HEAD", ":scheme", "http", ":authority", "filed.example", ":path", "/")
 						if c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: b, EndStream: true, EndHeaders: true}) != nil {
 							return
 						}
-						time.Sleep(idle / 25) // the others are in no hurry; nothing is measured
+						<-hurry.C
 					}
 				}()
 				got := c.answers(1)
@@ -152,12 +158,14 @@ func TestBodyRateH2(t *testing.T) {
 	c.ask(1, "POST", "filed.example", "/", false)
 	c.ask(3, "POST", "filed.example", "/", false)
 	go func() {
+		rate := time.NewTicker(100 * time.Millisecond) // which is too slow
+		defer rate.Stop()
 		fast := make([]byte, 2000) // much more than must come, so that it is enough beside times of standing still
 		for i := 0; c.WriteData(1, false, []byte("a")) == nil && i < 600; i++ {
 			if i%5 == 0 && c.WriteData(3, i == 150, fast) != nil {
 				return
 			}
-			time.Sleep(100 * time.Millisecond) // the rate that is too slow
+			<-rate.C
 		}
 	}()
 	got := c.answers(1, 3)
