@@ -120,8 +120,50 @@ var plain = huma.Format{
 		if !utf8.Valid(b) { // encoding/json would take it, and put something else there
 			return errors.New("it is no UTF-8")
 		}
+		if err := keysOnce(b); err != nil {
+			return err
+		}
 		return json.Unmarshal(b, v)
 	},
+}
+
+func init() { huma.ValidateStrictCasing = true } // the description says which keys there are
+
+// keysOnce refuses JSON in which an object has a key twice, or in two spellings of case:
+// encoding/json takes the last, others the first, and one change may be read as two.
+// What is no JSON is left to who decodes it.
+func keysOnce(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	type object struct {
+		keys  map[string]bool // nil: an array
+		value bool            // a value comes next
+	}
+	var open []object
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		if t := len(open) - 1; t >= 0 && open[t].keys != nil {
+			if key, ok := token.(string); ok && !open[t].value {
+				folded := strings.ToLower(key)
+				if open[t].keys[folded] {
+					return fmt.Errorf("key %q is given twice", key)
+				}
+				open[t].keys[folded], open[t].value = true, true
+				continue
+			}
+			open[t].value = false
+		}
+		switch token {
+		case json.Delim('{'):
+			open = append(open, object{keys: map[string]bool{}})
+		case json.Delim('['):
+			open = append(open, object{})
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+	}
 }
 
 // sound returns a panic of do as an error.

@@ -164,7 +164,8 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 	}
 	scope, known := g.scopes[pattern]
 	switch {
-	case !known && pattern == "" && !odd(r) && g.knows(r):
+	case !known && pattern == "" && !odd(r) && len(g.methods(r)) > 0:
+		w.Header().Set("Allow", strings.Join(g.methods(r), ", ")) // RFC 9110, 15.5.6
 		writeProblem(w, http.StatusMethodNotAllowed, r.Method+" is not served here")
 	case !known:
 		writeProblem(w, http.StatusNotFound, "nothing is served at this path")
@@ -180,14 +181,14 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request, pattern string) {
 	}
 }
 
-// knows reports whether another method is served at the path of a request.
-func (g *guard) knows(r *http.Request) bool {
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+// methods are those that are served at the path of a request.
+func (g *guard) methods(r *http.Request) (list []string) {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := g.routes.Handler(other); pattern != "" {
-			return true
+			list = append(list, method)
 		}
 	}
-	return false
+	return list
 }
