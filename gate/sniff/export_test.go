@@ -40,3 +40,42 @@ func (m *MACs) MAC(key, msg []byte, slowly bool) [32]byte {
 	m.work.key(&m.state, key)
 	return m.work.mac(&m.state, msg)
 }
+
+// ID is the connection id that the keys come of: the one that the client chose,
+// or once it has used it the one of the server's Retry. It is valid until the next
+// call of Start or Feed.
+func (q *QUICHello) ID() []byte { return q.base.bytes() }
+
+// Held is how many bytes of memory the connection holds, without the QUICHello
+// itself and its ciphers, which are some 4 KB.
+func (q *QUICHello) Held() int { return cap(q.stream.held) }
+
+// Opens reports whether Feed would open an Initial packet of the datagram, and
+// takes nothing of it. Where a datagram may be of several connections, it belongs
+// to the one for which this is so; if there are two of those it was made to be read
+// in two ways.
+func (q *QUICHello) Opens(b []byte, w *QUICWork) bool {
+	for cause := ScanQUIC(b, 0).Cause; cause == NoCause && len(b) > 0; {
+		var p QUICPacket
+		if p, b, cause = NextQUIC(b, 0); cause == NoCause && p.Type == QUICInitial && q.open(&p, w).cause == NoCause {
+			return true
+		}
+	}
+	return false
+}
+
+// OpensServers reports whether an Initial packet is of this connection's server.
+// So it shows to which of several connections an id belongs that a server has
+// chosen. It costs as much as a new connection.
+func (q *QUICHello) OpensServers(p *QUICPacket, w *QUICWork) bool {
+	if p.Type != QUICInitial || q.first == (quicID{}) {
+		return false
+	}
+	var k quicKeys
+	k.derive(p.Version, q.base, true, w)
+	_, _, ok := k.open(p, -1, w)
+	return ok
+}
+
+// AppendQUICClose is AppendClose in memory of its own.
+func AppendQUICClose(dst []byte, a QUICAnswer) []byte { return new(QUICWork).AppendClose(dst, a) }

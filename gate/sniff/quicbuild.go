@@ -40,14 +40,11 @@ type QUICAnswer struct {
 	Number uint32
 }
 
-// AppendQUICClose appends a datagram with a CONNECTION_CLOSE to dst, in an
-// Initial packet with the keys of the server. It is below 100 bytes: frames that
-// need no acknowledgement are not padded (RFC 9000 §14.1), so that it is always
-// less than three times what the client has sent.
-func AppendQUICClose(dst []byte, a QUICAnswer) []byte { return new(QUICWork).AppendClose(dst, a) }
-
-// AppendClose is AppendQUICClose in memory that is there. It is cheaper where the
-// work was done with what is answered, as Feed does it.
+// AppendClose appends a datagram with a CONNECTION_CLOSE to dst, in an Initial
+// packet with the keys of the server. It is below 100 bytes: frames that need no
+// acknowledgement are not padded (RFC 9000 §14.1), so that it is always less than
+// three times what the client has sent. It is cheaper where the work was done with
+// what is answered, as Feed does it.
 func (w *QUICWork) AppendClose(dst []byte, a QUICAnswer) []byte {
 	const numberSize = 4
 	frame := append(w.plain[:0], frameClose)
