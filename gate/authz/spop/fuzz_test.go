@@ -38,6 +38,8 @@ func FuzzTake(f *testing.F) {
 		f.Add(b, uint16(1))
 	}
 	f.Add(join(peer.HelloFrame(256), peer.NotifyFrame(1, 1, peer.Message("m", "host", "a.example", "x", nil, "y", true, "z", 1<<40, "b", []byte{1}))), uint16(30))
+	f.Add(join(peer.HelloFrame(65532), peer.NotifyFrame(1, 1, peer.Message("m", "path", strings.Repeat("a", 40_000)))), uint16(0))
+	f.Add(join(peer.HelloFrame(65532), []byte{0, 1, 0, 0}), uint16(3))
 	f.Add(join(peer.HelloFrame(16380), peer.Frame(peer.Disconnect, 1, 0, 0, peer.Items("status-code", 99))), uint16(7))
 	f.Fuzz(func(t *testing.T, in []byte, step uint16) {
 		asked, used, ended := slowSession(in)

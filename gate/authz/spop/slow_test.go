@@ -68,9 +68,7 @@ func slowSession(in []byte) (asked []string, used int, ended int) {
 			if status != 0 {
 				return asked, used, status
 			}
-			if ready = true; size < limit {
-				limit = size
-			}
+			ready, limit = true, size
 			if healthcheck {
 				return asked, used, 0
 			}
