@@ -75,6 +75,9 @@ func (l *quicLoop) first(t *quicTuple, d []byte, scan *sniff.QUICDatagram) {
 	s := l.l.service.Load()
 	cause := scan.Begins(len(d))
 	switch {
+	case cause == sniff.NoCause && l.l.hand.after.Load() != nil && l.foreign(scan):
+		l.counts.drop(quicForeign)
+		return // nor does it begin one in the process after
 	case l.handOver(t, d, len(d)):
 		return
 	case cause == sniff.OtherVersion:
@@ -105,6 +108,13 @@ func (l *quicLoop) first(t *quicTuple, d []byte, scan *sniff.QUICDatagram) {
 	c.hello = l.pending.hello()
 	c.hello.Start(scan.First.Version, scan.First.DCID)
 	l.feed(s, p, d)
+}
+
+// foreign reports whether the id of a datagram is another connection's, or was.
+func (l *quicLoop) foreign(scan *sniff.QUICDatagram) bool {
+	id, _ := quicIDOf(scan.First.DCID)
+	why, ok := l.l.ids.begins(id)
+	return !ok && why == quicForeign
 }
 
 // addr is the client's address.

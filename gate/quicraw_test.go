@@ -30,13 +30,19 @@ var rawID = []byte("to begin with")
 
 func newQUICRaw(t *testing.T, lines string) *quicRaw {
 	t.Helper()
+	return newQUICRawAt(t, "127.0.0.1:0", lines)
+}
+
+// newQUICRawAt has the gate listen on an address.
+func newQUICRawAt(t *testing.T, addr, lines string) *quicRaw {
+	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
 	q := &quicRaw{t: t, server: server, admin: freePort(t)}
-	q.p = start(t, 1, fmt.Sprintf("quic://127.0.0.1:0 {\n%s\nupstream %s\n%s\n}", withAdmin(q.admin), server.LocalAddr(), lines), nil)
+	q.p = start(t, 1, fmt.Sprintf("quic://%s {\n%s\nupstream %s\n%s\n}", addr, withAdmin(q.admin), server.LocalAddr(), lines), nil)
 	q.addr = q.p.addr(t, "quic:")
 	_ = q.server.SetDeadline(time.Now().Add(time.Minute))
 	return q.from("127.0.0.1")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/gate"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // freeUDPPort is an address that nobody listens on by UDP.
@@ -138,6 +139,28 @@ func TestQUICRestartCut(t *testing.T) {
 	s.Close()
 	if got := echo3(t, kept); got != "echo" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestQUICRestartIDs: an id of a connection of the process before begins none in the
+// new one, neither while that is open nor when it has ended and its server may wait for
+// more.
+func TestQUICRestartIDs(t *testing.T) {
+	q := newQUICRawAt(t, freeUDPPort(t), "timeouts drain 60s")
+	late := []byte("that has ended")
+	end := initial.Packet{DCID: late, Payload: []byte{0x1c, 0, 0, 0}, Number: 1} // RFC 9000 §19.19
+	if got := q.sent(quicInitial("filed.example", rawID), quicInitial("filed.example", late), end.Seal()); got != "passed 3" {
+		t.Fatalf("two hellos and an end: %s", got)
+	}
+	q.p.signal(t, sigHandOver)
+	q.p.log.await(t, `msg=ending`)
+	for _, id := range [][]byte{rawID, late} {
+		if got := q.from("127.0.0.1").sent(quicInitial("www.filed.example", id)); got != "nothing" {
+			t.Errorf("another hello with the id %q: %s; want nothing", id, got)
+		}
+	}
+	if got := q.sent(quicInitial("filed.example", []byte("its own id"))); got != "passed 1" {
+		t.Errorf("another client: %s", got)
 	}
 }
 
