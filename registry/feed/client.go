@@ -24,6 +24,7 @@ type Client struct {
 	base  string
 	token func() (string, error)
 	http  *http.Client
+	stall time.Duration // see get
 }
 
 // ParseService reads the URL of a registry service: http or https, without query,
@@ -63,7 +64,7 @@ func NewClient(service string, token func() (string, error)) (*Client, error) {
 	refuse := func(*http.Request, []*http.Request) error {
 		return errors.New("the service redirects; give the URL that it redirects to")
 	}
-	return &Client{strings.TrimSuffix(u.String(), "/"), token, &http.Client{Transport: transport, CheckRedirect: refuse}}, nil
+	return &Client{strings.TrimSuffix(u.String(), "/"), token, &http.Client{Transport: transport, CheckRedirect: refuse}, stallTime}, nil
 }
 
 // Close gives up the connections that nobody uses.

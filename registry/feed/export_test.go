@@ -30,3 +30,6 @@ func (l *Log) LimitSegments(bytes int64) { l.limit = bytes }
 func HeardFile(at registry.Revision, until time.Time) []byte {
 	return (&heard{at: at, until: until}).append(nil)
 }
+
+// StallAfter sets for how long nothing of an answer may come.
+func (c *Client) StallAfter(d time.Duration) { c.stall = d }

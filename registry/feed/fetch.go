@@ -49,10 +49,60 @@ func (c *Client) refused(resp *http.Response) error {
 	return fmt.Errorf("the service at %s says %s: %.200q", c.base, resp.Status, text)
 }
 
+// stallTime is for how long nothing of an answer may come before it is given up: a
+// network that loses packets is back within seconds, and what was fetched of a file
+// stays.
+const stallTime = 30 * time.Second
+
+// get asks for an answer that has an end. Where it stalls it is given up: who follows
+// would wait for ever, and a relay in between could have it so.
+func (c *Client) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	resp, err := c.do(ctx, http.MethodGet, path, nil, header)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	stalled := fmt.Errorf("nothing came from %s for %v, in the middle of an answer", c.base, c.stall)
+	t := time.AfterFunc(c.stall, func() { cancel(stalled) })
+	t.Stop()
+	resp.Body = &moving{resp.Body, ctx, cancel, t, c.stall}
+	return resp, nil
+}
+
+// moving is the body of an answer that is given up where nothing comes. What its
+// reader does meanwhile takes no time of it.
+type moving struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	wait   time.Duration
+}
+
+// Read implements io.Reader.
+func (m *moving) Read(b []byte) (int, error) {
+	m.timer.Reset(m.wait)
+	n, err := m.ReadCloser.Read(b)
+	m.timer.Stop()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = cause(m.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (m *moving) Close() error {
+	m.timer.Stop()
+	err := m.ReadCloser.Close()
+	m.cancel(nil)
+	return err
+}
+
 // Manifest fetches the manifest of the newest snapshot, which one of keys must
 // have signed, and returns it also as it came.
 func (c *Client) Manifest(ctx context.Context, keys *Keys) (*Manifest, []byte, error) {
-	resp, err := c.do(ctx, http.MethodGet, SnapshotPath, nil, nil)
+	resp, err := c.get(ctx, SnapshotPath, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,7 +170,7 @@ func (c *Client) fetchRest(ctx context.Context, file File, f *disk.File, had int
 		header.Set("Range", fmt.Sprintf("bytes=%d-", had))
 		header.Set("If-Range", `"`+file.SHA256+`"`)
 	}
-	resp, err := c.do(ctx, http.MethodGet, SnapshotPath+"/"+file.SHA256, nil, header)
+	resp, err := c.get(ctx, SnapshotPath+"/"+file.SHA256, header)
 	if err != nil {
 		return err
 	}
@@ -142,18 +192,28 @@ func (c *Client) fetchRest(ctx context.Context, file File, f *disk.File, had int
 	return err
 }
 
-// open begins a stream of frames.
-func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
-	body, _, err := c.opened(ctx, path)
+// frames asks for frames that have an end.
+func (c *Client) frames(ctx context.Context, path string) (io.ReadCloser, error) {
+	resp, err := c.get(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := c.framed(resp)
 	return body, err
 }
 
-// opened is open with where the service says that it is; zero where it does not.
+// opened begins a stream of frames, and tells where the service says that it is; zero
+// where it does not.
 func (c *Client) opened(ctx context.Context, path string) (io.ReadCloser, registry.Revision, error) {
 	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return nil, registry.Revision{}, err
 	}
+	return c.framed(resp)
+}
+
+// framed refuses what is no answer of frames.
+func (c *Client) framed(resp *http.Response) (io.ReadCloser, registry.Revision, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, registry.Revision{}, c.refused(resp)
 	}
@@ -171,7 +231,8 @@ func (c *Client) opened(ctx context.Context, path string) (io.ReadCloser, regist
 // Feed opens the stream of frames after a revision; ErrGone where they are not
 // kept any more.
 func (c *Client) Feed(ctx context.Context, after registry.Revision) (io.ReadCloser, error) {
-	return c.open(ctx, feedAfter(after))
+	body, _, err := c.opened(ctx, feedAfter(after))
+	return body, err
 }
 
 func feedAfter(after registry.Revision) string { return FeedPath + "?from=" + after.String() }
@@ -179,7 +240,7 @@ func feedAfter(after registry.Revision) string { return FeedPath + "?from=" + af
 // Digest fetches the digests of the registry and the heartbeat that goes with
 // them.
 func (c *Client) Digest(ctx context.Context, keys *Keys) (*Frame, *index.Digest, error) {
-	body, err := c.open(ctx, DigestPath)
+	body, err := c.frames(ctx, DigestPath)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -204,19 +265,26 @@ func (c *Client) Digest(ctx context.Context, keys *Keys) (*Frame, *index.Digest,
 	return beat, d, err
 }
 
+// Limits of a repair: maxRepair buckets of 50 million filings are some 40 MiB in 50
+// frames. What was signed once can be sent again and again by who stands between.
+const (
+	maxRepairBytes  = 4 * MaxFrame
+	maxRepairFrames = 256
+)
+
 // Repair fetches all that lies in some buckets at a revision.
 func (c *Client) Repair(ctx context.Context, at registry.Revision, buckets []int, keys *Keys) (frames []*Frame, err error) {
 	list := make([]string, len(buckets))
 	for i, n := range buckets {
 		list[i] = strconv.Itoa(n)
 	}
-	body, err := c.open(ctx, RepairPath+"?at="+at.String()+"&buckets="+strings.Join(list, ","))
+	body, err := c.frames(ctx, RepairPath+"?at="+at.String()+"&buckets="+strings.Join(list, ","))
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
 	r := bufio.NewReader(body)
-	for {
+	for size := 0; ; {
 		b, err := ReadFrame(r, nil)
 		if errors.Is(err, io.EOF) {
 			return frames, nil
@@ -227,6 +295,9 @@ func (c *Client) Repair(ctx context.Context, at registry.Revision, buckets []int
 		f, err := ParseFrame(b, keys)
 		if err != nil {
 			return nil, err
+		}
+		if size += len(b); f.Type != FrameRepair || f.Revision != at || size > maxRepairBytes || len(frames) == maxRepairFrames {
+			return nil, fmt.Errorf("the service at %s sent a repair of more than %d frames or %d bytes, or frames of something else", c.base, maxRepairFrames, maxRepairBytes)
 		}
 		frames = append(frames, f)
 	}

@@ -348,7 +348,7 @@ func (h *Hub) pass(w http.ResponseWriter, r *http.Request, refuse Refuser) {
 		refuse.refuse(w, r, &Refusal{http.StatusNotFound, "this relay does not repair; fetch a snapshot", 0})
 		return
 	}
-	body, err := h.o.Upstream.open(r.Context(), r.URL.RequestURI())
+	body, err := h.o.Upstream.frames(r.Context(), r.URL.RequestURI())
 	if err != nil {
 		refuse.refuse(w, r, &Refusal{http.StatusServiceUnavailable, "upstream does not repair at the moment; fetch a snapshot", 5 * time.Second})
 		return
