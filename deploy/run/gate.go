@@ -90,7 +90,7 @@ func startGate(ctx context.Context, bin, registry string, logs io.Writer) (g *ga
 	}()
 	for _, port := range []string{gatePort, gateTLSPort, gateAdmin, gateAuthPort} {
 		g.ports[port] = port
-		if !free("127.0.0.1:" + port) {
+		if !free(net.JoinHostPort(host, port)) {
 			if g.ports[port], err = anyPort(); err != nil {
 				return nil, err
 			}
@@ -98,7 +98,11 @@ func startGate(ctx context.Context, bin, registry string, logs io.Writer) (g *ga
 	}
 	text := string(conf)
 	for sample, port := range g.ports {
-		text = strings.ReplaceAll(text, ":"+sample, ":"+port)
+		at := host
+		if sample == siteHTTPPort || sample == siteTLSPort || sample == siteQUICPort {
+			at = sampleHost // the web servers
+		}
+		text = strings.ReplaceAll(text, net.JoinHostPort(sampleHost, sample), net.JoinHostPort(at, port))
 	}
 	networks, err := filepath.Abs("deploy/sample/networks.txt")
 	if err != nil {
@@ -122,7 +126,7 @@ func startGate(ctx context.Context, bin, registry string, logs io.Writer) (g *ga
 // follows asks whether the gate withholds what is not filed: without a registry it
 // would let it pass.
 func (g *gate) follows(ctx context.Context) error {
-	url := "http://127.0.0.1:" + g.ports[gateAdmin] + "/revision"
+	url := "http://" + net.JoinHostPort(host, g.ports[gateAdmin]) + "/revision"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -147,7 +151,7 @@ func (g *gate) stop() {
 
 // advice is what the user can try.
 func (g *gate) advice() string {
-	secure, auth := "127.0.0.1:"+g.ports[gateTLSPort], "http://127.0.0.1:"+g.ports[gateAuthPort]
+	secure, auth := net.JoinHostPort(host, g.ports[gateTLSPort]), "http://"+net.JoinHostPort(host, g.ports[gateAuthPort])
 	curl := g.curl()
 	curlTLS := "  curl -k --connect-to ::" + secure + " https://"
 	curl3 := "  curl -k --http3-only --connect-to ::" + secure + " https://"
@@ -158,7 +162,7 @@ icp-gate stands in front of a small web server:
 %swww.example.net/       # not filed: the notice
 %swww.example.com/   # TLS passes through unopened
 %swww.example.net/   # not filed: the alert "unrecognized name"
-  curl http://127.0.0.1:%s/   # ask the gate itself why, and how it is
+  curl http://%s/   # ask the gate itself why, and how it is
 
 HTTP/3 at the same port, for a curl that speaks it (curl -V lists HTTP3):
 
@@ -170,10 +174,10 @@ A proxy that stays where it is asks for each request, and a program whenever it 
   curl -H X-Forwarded-Host:www.example.com %[7]s/auth/forward   # passes: 200
   curl -H X-Forwarded-Host:www.example.net %[7]s/auth/forward   # blocked: 403, and the notice
   curl %[7]s/v1/check?host=www.example.net   # why, in JSON
-`, curl, curl, curlTLS, curlTLS, g.ports[gateAdmin], curl3, auth)
+`, curl, curl, curlTLS, curlTLS, net.JoinHostPort(host, g.ports[gateAdmin]), curl3, auth)
 }
 
 // curl begins a request in plaintext through the gate.
 func (g *gate) curl() string {
-	return "  curl --connect-to ::127.0.0.1:" + g.ports[gatePort] + " http://"
+	return "  curl --connect-to ::" + net.JoinHostPort(host, g.ports[gatePort]) + " http://"
 }

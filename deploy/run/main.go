@@ -26,6 +26,12 @@ const (
 	readyPort = "10054"
 )
 
+// host is where the programs listen, as the sample configurations name it. Tests have
+// one of their own, where nobody else's programs take ports.
+var host = sampleHost
+
+const sampleHost = "127.0.0.1"
+
 // sampleRegistry is the registry that the sample configurations name; the programs
 // that run here follow a registry service in its place.
 const sampleRegistry = "bin/sample/registry.icp"
@@ -118,9 +124,9 @@ func startDNS(ctx context.Context, bin, registry string, logs io.Writer) (d *ser
 // port among them. CoreDNS listens with SO_REUSEPORT, so a second one on the
 // same port would start without an error and take half of the queries.
 func freePorts(corefile string) (port, conf string, err error) {
-	port, conf = dnsPort, corefile
+	port, conf = dnsPort, strings.ReplaceAll(corefile, sampleHost, host)
 	for _, p := range []string{dnsPort, readyPort} {
-		if free("127.0.0.1:" + p) {
+		if free(net.JoinHostPort(host, p)) {
 			continue
 		}
 		other, err := anyPort()
@@ -153,9 +159,9 @@ func free(addr string) bool {
 // anyPort asks the kernel for a port that is free for TCP and UDP.
 func anyPort() (string, error) {
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
-			return "", fmt.Errorf("could not find a free port on 127.0.0.1: %w", err)
+			return "", fmt.Errorf("could not find a free port on %s: %w", host, err)
 		}
 		addr := l.Addr().String()
 		l.Close()
@@ -163,7 +169,7 @@ func anyPort() (string, error) {
 			return addr[strings.LastIndexByte(addr, ':')+1:], nil
 		}
 	}
-	return "", errors.New("could not find a port on 127.0.0.1 that is free for TCP and UDP")
+	return "", fmt.Errorf("could not find a port on %s that is free for TCP and UDP", host)
 }
 
 // follows asks for a sample name that is not filed until its address is withheld:
@@ -171,7 +177,7 @@ func anyPort() (string, error) {
 func (d *server) follows(ctx context.Context) error {
 	client := &dns.Client{Timeout: time.Second}
 	query := new(dns.Msg).SetQuestion("www.example.net.", dns.TypeA)
-	m, _, err := client.ExchangeContext(ctx, query, "127.0.0.1:"+d.port)
+	m, _, err := client.ExchangeContext(ctx, query, net.JoinHostPort(host, d.port))
 	if err == nil && len(m.Answer) > 0 {
 		err = errors.New("no registry yet")
 	}
@@ -182,7 +188,7 @@ func (d *server) follows(ctx context.Context) error {
 func (d *server) advice(bin string) string {
 	dig := d.dig()
 	return fmt.Sprintf(`
-CoreDNS with icp answers on 127.0.0.1:%s. Try in another terminal:
+CoreDNS with icp answers on %s. Try in another terminal:
 
 %swww.example.com A   # filed and accessed here: 203.0.113.10
 %swww.example.net A   # not filed: no address, EDE 16 "icp: not filed"
@@ -191,7 +197,7 @@ CoreDNS with icp answers on 127.0.0.1:%s. Try in another terminal:
 and ask why:
 
   %s explain www.example.net --registry %s --provider cloud-a
-`, d.port, dig, dig, dig, filepath.Join(bin, "icp-registry"), filepath.Join(bin, "sample", "registry.icp"))
+`, net.JoinHostPort(host, d.port), dig, dig, dig, filepath.Join(bin, "icp-registry"), filepath.Join(bin, "sample", "registry.icp"))
 }
 
-func (d *server) dig() string { return "  dig @127.0.0.1 -p " + d.port + " " }
+func (d *server) dig() string { return "  dig @" + host + " -p " + d.port + " " }

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/icpgate/icpgate/deploy/loopback"
 )
 
 // TestRun does what `make run` does and then what it tells the user to try.
@@ -186,6 +189,7 @@ func needDig(t *testing.T) string {
 var made string
 
 func TestMain(m *testing.M) {
+	host = loopback.Host()
 	code := m.Run()
 	if made != "" {
 		os.RemoveAll(made)
@@ -274,7 +278,7 @@ func TestREADME(t *testing.T) {
 	said, logs := startRun(t, bin)
 	port := regexp.MustCompile(`-p (\d+)`).FindStringSubmatch(said)[1]
 	url := regexp.MustCompile(`--server (\S+)`).FindStringSubmatch(said)[1]
-	here := strings.NewReplacer("-p "+dnsPort, "-p "+port, "bin/", bin+"/", "http://127.0.0.1:"+registryPort, url)
+	here := strings.NewReplacer("@"+sampleHost, "@"+host, "-p "+dnsPort, "-p "+port, "bin/", bin+"/", "http://"+net.JoinHostPort(sampleHost, registryPort), url)
 	for step := range strings.SplitSeq(strings.TrimPrefix(session, "$ "), "\n$ ") {
 		command, want, _ := strings.Cut(step, "\n")
 		lines := strings.Split(strings.TrimSpace(want), "\n")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -42,13 +43,13 @@ func startCenter(ctx context.Context, bin string, logs io.Writer) (c *center, er
 		return nil, err
 	}
 	port := registryPort
-	if !free("127.0.0.1:" + port) {
+	if !free(net.JoinHostPort(host, port)) {
 		if port, err = anyPort(); err != nil {
 			return nil, err
 		}
 	}
-	c.url = "http://127.0.0.1:" + port
-	c.program, err = start(bin, "icp-registry", logs, "serve", "--dir", c.dir, "--listen", "127.0.0.1:"+port, "--provider", "cloud-a")
+	c.url = "http://" + net.JoinHostPort(host, port)
+	c.program, err = start(bin, "icp-registry", logs, "serve", "--dir", c.dir, "--listen", net.JoinHostPort(host, port), "--provider", "cloud-a")
 	if err != nil {
 		return nil, err
 	}
