@@ -151,6 +151,9 @@ func commands(r *remote) {
 	has(r.as("root", 0, "token", "list"), "eve")
 	has(r.as("root", 0, "token", "revoke", eve), "revoked")
 	has(r.as("root", 2, "token", "create", "eve", "--scope", "everything"), "everything")
+	for _, days := range []string{"0", "-5", "200000", "1000000000"} {
+		has(r.as("root", 2, "token", "create", "eve", "--scope", "read", "--days", days), "--days "+days)
+	}
 	write("eve.txt", "icp_0123456789abcdef_AAAA")
 	has(r.as("eve", 1, "history", "a.example"), "hint: see whether the file of the token is right")
 }

@@ -43,6 +43,9 @@ func who() string {
 	return "unknown"
 }
 
+// maxTokenDays is about a hundred years: a slip, not a plan.
+const maxTokenDays = 36_500
+
 func tokenCreateCommand(e env) *cobra.Command {
 	a := asking{target: target{opening: opening{env: e}}}
 	var scopes []string
@@ -62,7 +65,10 @@ func tokenCreateCommand(e env) *cobra.Command {
 	completeWords(cmd, "scope", append([]string{"edge"}, store.Scopes()...)...)
 	return a.command(cmd, false, func(ctx context.Context, c *client, args []string) error {
 		k := api.NewToken{Owner: args[0], Note: note, Scopes: scopesOf(scopes)}
-		if days > 0 {
+		if f.Changed("days") {
+			if days < 1 || days > maxTokenDays { // none at all would be a token without an end
+				return usageError(cmd, fmt.Errorf("--days %d; expect 1 to %d, or leave it out for a token that is good until it is revoked", days, maxTokenDays))
+			}
 			k.Until = e.now().Add(time.Duration(days) * day)
 		}
 		var made api.MadeToken

@@ -256,6 +256,10 @@ func (b *backupReader) end(info *BackupInfo) error {
 	if info.Rows["meta"] != 1 {
 		return fmt.Errorf("%w: it has %d rows of meta", ErrBackup, info.Rows["meta"])
 	}
+	// The end of the file is read as well: what stands behind has no checksum.
+	if _, err := io.ReadFull(b.in, make([]byte, 1)); err != io.EOF {
+		return fmt.Errorf("%w: something stands behind its end", ErrBackup)
+	}
 	return nil
 }
 

@@ -175,6 +175,8 @@ func TestBrokenBackup(t *testing.T) {
 		try(fmt.Sprintf("cut at %d", i), b.Bytes()[:i])
 	}
 	try("empty", nil)
+	try("twice", append(bytes.Clone(b.Bytes()), b.Bytes()...))
+	try("with a line behind it", append(bytes.Clone(b.Bytes()), "so\n"...))
 	_, err = store.Restore(background, to, store.Options{Key: store.NewKey()}, staff, false, func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
 	})
