@@ -206,6 +206,7 @@ func (c *conn) findOriginal() bool {
 		return false
 	}
 	c.dest.Original = dst
+	c.s.destined(dst)
 	return true
 }
 
@@ -221,6 +222,7 @@ func (c *conn) readProxy() bool {
 	c.head = append(c.head, rest...)
 	if h.Client.IsValid() {
 		c.from, c.dest.Proxied = h.Client, h.Dst
+		c.s.destined(h.Dst)
 	}
 	return true
 }

@@ -3,7 +3,10 @@ package gate
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/icpgate/icpgate/gate/authz"
@@ -12,9 +15,9 @@ import (
 	"github.com/icpgate/icpgate/registry"
 )
 
-// service is what one listener does, as the configuration in force says. It is
-// immutable; a reload puts another in its place. Connections end with the one
-// they began with, but are judged by the one in force.
+// service is what one listener does, as the configuration in force says. But for what
+// it has said it is immutable; a reload puts another in its place. Connections end with
+// the one they began with, but are judged by the one in force.
 type service struct {
 	name string // the listener, as in "http://192.0.2.1:80"
 	judging
@@ -48,6 +51,8 @@ type service struct {
 	websocket   bool // that upgrade is granted
 	h2c         bool // HTTP/2 without TLS is served
 	established Established
+
+	privateSaid atomic.Bool // by destined
 }
 
 // judge decides on whom a client means, and measures it now and then.
@@ -59,6 +64,16 @@ func (s *service) judge(a asked, r *route) registry.Verdict {
 	v := s.decide(a, r)
 	s.metrics.m.decision.Observe(time.Since(start).Seconds())
 	return v
+}
+
+// destined says once that connections are told to be for an address at which nothing
+// is blocked. Behind a load balancer that may be its own, within a private network.
+func (s *service) destined(dst netip.AddrPort) {
+	switch a := dst.Addr().Unmap(); {
+	case !s.serves.IsZero() || s.privateSaid.Load() || s.edge.Locate(a).Place != registry.Private:
+	case s.privateSaid.CompareAndSwap(false, true):
+		slog.Warn("a connection is told to be for an address that the public cannot reach, so nothing is blocked there; if clients connect to another one, say it by serves", "listener", s.name, "address", a)
+	}
 }
 
 // dialer reaches the upstream of a listener. It is declared here for whom the
