@@ -128,23 +128,38 @@ func (d *doctor) directory(ctx context.Context, cmd *cobra.Command) error {
 	return nil
 }
 
-// Free space below which the disk is taken to be nearly full: a snapshot of five
-// million filings with its successor, or a twentieth of the disk.
-const (
-	leastFree     = 1 << 30
-	leastFreePart = 20
-)
+// leastFree is the free space below which a disk is taken to be nearly full, whatever
+// the directory holds: a snapshot of five million filings with its successor. One that
+// holds more may need as much again, for a new snapshot or to be written anew.
+const leastFree = 1 << 30
 
 func (d *doctor) disk(check, dir string) {
 	free, all, err := diskSpace(dir)
+	held := heldBy(dir)
+	has := fmt.Sprintf("%s holds %d MiB and has %d MiB free of %d", dir, held>>20, free>>20, all>>20)
 	switch {
 	case err != nil:
 		d.add(check, stateSkipped, fmt.Sprintf("%s: %v", dir, err), "")
-	case free < leastFree || free < all/leastFreePart:
-		d.add(check, stateWarn, fmt.Sprintf("%s has %d MiB free of %d", dir, free>>20, all>>20), "make room: where the disk is full writes are refused, and edges go on with what they have")
+	case free < max(leastFree, held):
+		d.add(check, stateWarn, has, "make room: where the disk is full writes are refused, and edges go on with what they have")
 	default:
-		d.add(check, stateGood, fmt.Sprintf("%s has %d MiB free of %d", dir, free>>20, all>>20), "")
+		d.add(check, stateGood, has, "")
 	}
+}
+
+// heldBy is how many bytes the files below a directory have; what goes away meanwhile
+// counts as none.
+func heldBy(dir string) (n uint64) {
+	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			n += uint64(info.Size())
+		}
+		return nil
+	})
+	return n
 }
 
 // signing looks at the key that signs, and the public one beside it.
