@@ -40,9 +40,10 @@ func (q *quicStrays) end() { q.open.Add(-1) }
 
 // leave keeps the names of a flow that ends, since a stray may go on, or begin, with
 // one of its connections; s is the service in force. Connections of a flow that is
-// unproven are not through with their handshake, and a stray cannot bring them there.
+// unproven are not through with their handshake, and a stray cannot bring them there:
+// unless the client has gone on, and what is missing is the server's answer alone.
 func (q *quicStrays) leave(s *service, f *quicFlow, now time.Duration) {
-	if len(f.conns)+len(f.former) == 0 || q.open.Load() == 0 && (f.doubted || len(s.quic.all) != 1) {
+	if len(f.conns)+len(f.former) == 0 || q.open.Load() == 0 && (f.doubted && !f.goesOn || len(s.quic.all) != 1) {
 		return
 	}
 	if enforces, exempt := s.treatment(f.tuple.addr()); !enforces || exempt {
