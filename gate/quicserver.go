@@ -50,10 +50,11 @@ func (l *quicLoop) serverSaid(f *quicFlow, d []byte) {
 	}
 	switch p.Type {
 	case sniff.QUICNegotiate:
-		// Its client begins again, with another version and another hello.
+		// Its client begins again, with another version and another hello. This server
+		// keeps nothing of the first one; another, that was silent, may.
 		if id == c.first {
 			f.drop(c)
-			l.l.ids.release(c, false, l.now)
+			l.l.ids.release(c, f.again, l.now)
 			l.leave(c)
 		}
 	case sniff.QUICRetry:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/icpgate/icpgate/gate/sniff"
+	"github.com/icpgate/icpgate/gate/sniff/initial"
 )
 
 // TestQUICUpstreams: of several servers one that is not there, and one that does
@@ -118,6 +119,39 @@ func TestQUICUpstreamsAnswered(t *testing.T) {
 	g.Untimed() // or it would hear of the next one in the end
 	_ = servers[0].SetReadDeadline(time.Now().Add(20 * time.Second))
 	comes(servers[0], true)
+}
+
+// TestQUICUpstreamsNegotiation: where a server does not speak the version of a hello
+// that another one has heard and not answered, another hello with its id begins
+// nothing: the first may still have a part of it.
+func TestQUICUpstreamsNegotiation(t *testing.T) {
+	first, second := newSilent(t), newSilent(t)
+	addr, g, _ := startQUICLive(t, "", filedLive(t), &quicOrigin{addr: first.LocalAddr().String()}, &quicOrigin{addr: second.LocalAddr().String()})
+	c := newSender(t, addr)
+	id := []byte("client's")
+	hello := initial.Packet{DCID: rawID, SCID: id, Payload: initial.Crypto(0, quicMessage("filed.example")), Size: 1200}
+	c.send(hello.Seal())
+	arrives(t, first, 1200)
+	g.Older(10 * time.Second)
+	from := arrives(t, second, 1200)
+	answer := binary.BigEndian.AppendUint32(initial.Header(0, 0, id, rawID), sniff.QUICv2)
+	if _, err := second.WriteTo(answer, from); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 2000)); n != len(answer) {
+		t.Fatalf("the client got %d bytes, %v; want the answer", n, err)
+	}
+	hello.Payload = initial.Crypto(0, quicMessage("www.filed.example"))
+	hello.Version = sniff.QUICv2
+	c.send(hello.Seal())
+	other := []byte("another id")
+	hello.DCID = other
+	c.send(hello.Seal())
+	b := make([]byte, 2000)
+	_, _, err := second.ReadFrom(b)
+	if p, _, cause := sniff.NextQUIC(b, 0); err != nil || cause != sniff.NoCause || !bytes.Equal(p.DCID, other) {
+		t.Errorf("the server got the id %q, %v; want %q alone", p.DCID, err, other)
+	}
 }
 
 // TestQUICCheck: a server that does not answer the check is passed over until it
