@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,15 +50,39 @@ func (s *Store) lately(ctx context.Context, q querier, i *Import) (n int, err er
 }
 
 // mustWait reports whether an import that is staged may not begin before a second person
-// has confirmed it, for what its owner has done since it was staged; i.Counts.Lately
-// is what that is.
+// has confirmed it, for what its owner has done since it was staged, which
+// i.Counts.Lately is then; or because it takes back what has become old since.
 func (s *Store) mustWait(ctx context.Context, q querier, i *Import) (bool, error) {
-	if i.State != ImportStaged || i.ConfirmedBy.Owner != "" || i.Undoes != "" {
+	if i.State != ImportStaged || i.ConfirmedBy.Owner != "" {
 		return false, nil
+	}
+	if i.Undoes != "" {
+		// It may have been staged in time and be published when it is late.
+		if !i.Counts.brake() {
+			return false, nil
+		}
+		was, err := s.importOf(ctx, q, i.Undoes)
+		if errors.Is(err, ErrNotFound) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return s.late(ctx, q, &was)
 	}
 	var err error
 	i.Counts.Lately, err = s.lately(ctx, q, i)
 	return err == nil && i.Counts.brake(), err
+}
+
+// mayBegin refuses an import that must wait. Others may have begun since Due: what counts
+// is what is in force when its own first revision is made.
+func (t *tx) mayBegin(i *Import) error {
+	wait, err := t.s.mustWait(t.ctx, t, i)
+	if err == nil && wait {
+		err = i.waits()
+	}
+	return err
 }
 
 // Due returns an import that is to be published. If a second person must confirm it
@@ -102,8 +127,8 @@ func (c *Counts) Flipped() string {
 
 // late reports whether was is in force for so long that to take it back is a change like
 // any other.
-func (s *Store) late(ctx context.Context, was *Import) (bool, error) {
+func (s *Store) late(ctx context.Context, q querier, was *Import) (bool, error) {
 	var at int64
-	err := s.r.QueryRowContext(ctx, s.e.query("SELECT coalesce(max(made_at), 0) FROM revision WHERE rev = ?"), int64(was.Last)).Scan(&at)
+	err := q.QueryRowContext(ctx, s.e.query("SELECT coalesce(max(made_at), 0) FROM revision WHERE rev = ?"), int64(was.Last)).Scan(&at)
 	return at < s.o.Now().Add(-oneChange).UnixMilli(), err
 }

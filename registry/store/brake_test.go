@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,4 +77,64 @@ func TestLateUndo(t *testing.T) {
 			t.Errorf("got %d filings; want none", len(all))
 		}
 	})
+}
+
+// TestUndoPublishedLate stages an undo in time and publishes it when it is late: then
+// it needs a second person, too.
+func TestUndoPublishedLate(t *testing.T) {
+	store.SetLimits(t, 100, 1_000_000)
+	onEach(t, func(t *testing.T, w *world) {
+		i := w.load(store.ImportOptions{}, many(0, 400)...)
+		small := w.load(store.ImportOptions{}, many(500, 50)...)
+		var undos []store.Import
+		for _, id := range []string{i.ID, small.ID} {
+			undo, err := w.s.Undo(background, staff, id)
+			if err != nil || undo.State != store.ImportStaged {
+				t.Fatalf("got %s, %v; want staged", undo.State, err)
+			}
+			undos = append(undos, undo)
+		}
+		w.pass(25 * time.Hour)
+		if _, err := w.s.Publish(background, undos[0].ID, nil); !errors.Is(err, store.ErrWaiting) {
+			t.Errorf("got %v; want ErrWaiting", err)
+		}
+		w.publish(undos[1].ID) // few
+		if err := w.s.Confirm(background, store.By{Who: "bob", Owner: "bob", Why: "looked at it"}, undos[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(undos[0].ID)
+		if all, _, _ := w.all(); len(all) != 0 {
+			t.Errorf("got %d filings; want none", len(all))
+		}
+	})
+}
+
+// TestBrakeOfPiecesBeside has two nodes begin one piece each at the same time: what the
+// one does counts for the other, though neither was in force when both were asked.
+func TestBrakeOfPiecesBeside(t *testing.T) {
+	store.SetLimits(t, 100, 1_000_000)
+	w, two := nodes(t)
+	list := many(0, 400)
+	w.load(store.ImportOptions{}, list...)
+	for i := range list {
+		list[i].Restricted = true
+	}
+	first, second := w.stage(store.ImportOptions{}, of(list[:60]...)), w.stage(store.ImportOptions{}, of(list[60:120]...))
+	// What the second one was told when it was asked for is old when it makes its first
+	// revision: the lease of another program at it ends only then.
+	run := w.raw()
+	run("INSERT INTO node (id, what, until) VALUES ('dead', 'a dead node', ?)", w.clock().Add(20*time.Second).UnixMilli())
+	run("UPDATE import SET node = 'dead' WHERE id = ?", second.ID)
+	waits, done := make(chan struct{}), make(chan error)
+	var once sync.Once
+	go func() {
+		_, err := two.Publish(background, second.ID, func(store.ImportProgress) { once.Do(func() { close(waits) }) })
+		done <- err
+	}()
+	<-waits
+	w.publish(first.ID)
+	run("DELETE FROM node WHERE id = 'dead'")
+	if err := <-done; !errors.Is(err, store.ErrWaiting) {
+		t.Errorf("the second piece: got %v; want ErrWaiting", err)
+	}
 }

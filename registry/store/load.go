@@ -240,8 +240,8 @@ func (p *publisher) loadStep() (done bool, err error) {
 		if after.State != ImportStaged && after.State != ImportPublishing || after.Done != step.first || t.at != step.after || t.lastID != step.lastID {
 			return errStale
 		}
-		if wait, err := p.s.mustWait(t.ctx, t, &after); err != nil || wait {
-			return errors.Join(err, after.waits())
+		if err := t.mayBegin(&after); err != nil {
+			return err
 		}
 		if alone, err = p.mustLook(t, step); err != nil || alone {
 			return err

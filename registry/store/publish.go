@@ -159,6 +159,9 @@ func (p *publisher) chunk() error {
 		case after.State != ImportStaged && after.State != ImportPublishing:
 			return after.is()
 		}
+		if err := t.mayBegin(&after); err != nil {
+			return err
+		}
 		return p.inForce(t, &after)
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func (s *Store) stageUndo(ctx context.Context, i, was *Import) error {
 	if err := c.spools.sort(); err != nil {
 		return err
 	}
-	late, err := s.late(ctx, was)
+	late, err := s.late(ctx, s.r, was)
 	if err != nil {
 		return err
 	}
