@@ -38,10 +38,18 @@ func (s *Store) Undo(ctx context.Context, by By, id string) (Import, error) {
 	return i, nil
 }
 
-// beginUndo ends an import that is half published, so that what is undone is all.
+// beginUndo ends an import that is half published, so that what is undone is all: was
+// becomes what it is then, as more of it may have been published since it was read.
 func (s *Store) beginUndo(ctx context.Context, i, was *Import) error {
 	if was.State == ImportPublishing {
 		_, err := s.write(ctx, i.By, func(t *tx) error {
+			now, err := s.importOf(t.ctx, t, was.ID)
+			if err != nil {
+				return err
+			}
+			if *was = now; was.State != ImportPublishing {
+				return nil
+			}
 			t.note("import", was.ID, map[string]any{"state": was.State}, map[string]any{"state": ImportDone, "revisions": fmt.Sprintf("%d to %d", was.First, was.Last)})
 			if err := t.exec("DELETE FROM staged WHERE import_id = ?", was.ID); err != nil {
 				return err

@@ -183,3 +183,33 @@ func TestResumeOnAnotherNode(t *testing.T) {
 	}
 	w.expect(m, append(many(5000, 1), many(0, 3000)...)...)
 }
+
+// TestUndoOfOneUnderWay takes an import back that is being published: its publication
+// ends there, and nothing of it stays, not even what was published while the undo
+// began.
+func TestUndoOfOneUnderWay(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		m := &replica{world: w, at: map[string]string{}}
+		m.rev, _ = w.s.Revision(background)
+		base := many(0, 8000)
+		w.load(complete, base...)
+		wrong := w.stage(store.ImportOptions{}, of(named(base, "wrong")...))
+		begin := make(chan struct{})
+		var once sync.Once
+		var work sync.WaitGroup
+		work.Go(func() {
+			_, err := w.s.Publish(background, wrong.ID, func(store.ImportProgress) { once.Do(func() { close(begin) }) })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-begin
+		undo, err := w.s.Undo(background, staff, wrong.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work.Wait()
+		w.publish(undo.ID)
+		w.expect(m, base...)
+	})
+}
