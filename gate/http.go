@@ -167,7 +167,7 @@ func afterRest(c *conn) {
 func (h *httpConn) request(r *sniff.Request) bool {
 	h.all.heads.Add(1)
 	b := h.pending()
-	if r.Forwards > 0 && h.s.tellsBadHost(r.HostsTold(b)) {
+	if r.Forwards > 0 && h.s.tellsBadHost(r.HostsTold(b, h.s.passesAlike())) {
 		r.Kind, r.Cause = sniff.Malformed, sniff.BadHost
 	}
 	h.s.metrics.sniffed(r.Kind, r.Cause)
@@ -192,7 +192,7 @@ func (h *httpConn) request(r *sniff.Request) bool {
 	if !exempt {
 		v := h.verdict(s, a)
 		if r.Forwards > 0 {
-			a, v = h.s.withTold(s, a, v, &h.route, r.HostsTold(b))
+			a, v = h.s.withTold(s, a, v, &h.route, r.HostsTold(b, h.s.passesAlike()))
 		}
 		id := ""
 		if v.Block && enforces {

@@ -72,7 +72,7 @@ func (st *h2Stream) serve(r *http.Request) {
 	h := st.h
 	h.all.heads.Add(1)
 	kind, host, cause := readStream(r)
-	if h.s.tellsBadHost(hostsTold(r.Header)) {
+	if h.s.tellsBadHost(hostsTold(r.Header, h.s.passesAlike())) {
 		kind, cause = sniff.Malformed, sniff.BadHost
 	}
 	h.s.metrics.sniffed(kind, cause)
@@ -86,7 +86,7 @@ func (st *h2Stream) serve(r *http.Request) {
 	st.mean(a)
 	s := h.inForce()
 	if enforces, exempt := s.treatment(h.from.Addr()); !exempt {
-		a, v := h.s.withTold(s, a, s.judge(a, &h.route), &h.route, hostsTold(r.Header))
+		a, v := h.s.withTold(s, a, s.judge(a, &h.route), &h.route, hostsTold(r.Header, h.s.passesAlike()))
 		passes := !v.Block
 		if sni := h.sni; h.hasSNI && sni != a && sni.host.Kind() != registry.NoHost {
 			v = v.Worse(s.judge(sni, &h.route))

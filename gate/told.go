@@ -15,10 +15,13 @@ import (
 // they say nothing.
 
 // hostsTold lists the hosts that fields tell, as sniff.Request does.
-func hostsTold(h http.Header) iter.Seq2[sniff.Kind, []byte] {
+func hostsTold(h http.Header, withAlike bool) iter.Seq2[sniff.Kind, []byte] {
 	return func(yield func(sniff.Kind, []byte) bool) {
 		for name, values := range h {
-			tells, _ := sniff.TellsOf([]byte(name))
+			tells, alike := sniff.TellsOf([]byte(name))
+			if alike && !withAlike {
+				continue
+			}
 			for _, value := range values {
 				for kind, host := range sniff.HostsOf(tells, []byte(value)) {
 					if !yield(kind, host) {
@@ -29,6 +32,9 @@ func hostsTold(h http.Header) iter.Seq2[sniff.Kind, []byte] {
 		}
 	}
 }
+
+// passesAlike reports whether fields are passed on that are Alike, as sniff has it.
+func (s *service) passesAlike() bool { return s.forwarded == ForwardedOff }
 
 // tellsBadHost reports whether one of the hosts that are told, and passed on, cannot
 // be read in one way.

@@ -79,6 +79,13 @@ func TestHostTold(t *testing.T) {
 		{"replace", "Forwarded", "host=unfiled.example", "200"},
 		{"add", "Forwarded", "host=filed.example;proto=https", "200"},
 		{"add", "Forwarded", `for=";host=unfiled.example"`, "400"},
+		{"add", "X_Forwarded_Host", "unfiled.example", "200"}, // it is taken out
+		{"replace", "X_Forwarded_Host", "unfiled.example", "200"},
+		{"add", "Forwarded", "for=x;myhost=unfiled.example", "403 unfiled.example"},
+		{"add", "Forwarded", `"host"=unfiled.example`, "400"},
+		{"off", "Forwarded", "h\\ost=unfiled.example", "400"},
+		{"add", "Forwarded", `for=192.0.2.1;x="`, "400"},
+		{"add", "Forwarded", `for="[2001:db8::1]:1234";proto=https;by=_hidden, for=unknown`, "200"},
 	} {
 		addr := startH2C(t, o.addr, "forwarded "+tt.mode)
 		check := func(over, got string) {

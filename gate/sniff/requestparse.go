@@ -276,12 +276,9 @@ func (p *requestParser) connection(value, whole Span) Cause {
 			list = nil
 		}
 		option = trimBytes(option)
-		for _, c := range option {
-			if !isToken[c] {
-				return BadConnection
-			}
-		}
 		switch {
+		case !onlyTokens(option):
+			return BadConnection
 		case equalFold(option, "close"):
 			p.shut = true
 		case equalFold(option, "keep-alive"):

@@ -10,6 +10,16 @@ var isToken = func() (t [256]bool) {
 	return t
 }()
 
+// onlyTokens reports whether b holds nothing else.
+func onlyTokens(b []byte) bool {
+	for _, c := range b {
+		if !isToken[c] {
+			return false
+		}
+	}
+	return true
+}
+
 // ones has every byte 1, and high the highest bit of every byte.
 const (
 	ones = 0x0101010101010101

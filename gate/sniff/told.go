@@ -75,12 +75,16 @@ func Alike(name []byte, lower string) bool {
 }
 
 // HostsTold lists the hosts that lines of a request tell beside the one that it is
-// for: of X-Forwarded-Host and of Forwarded. Each comes with its kind, Malformed for
-// what cannot be read in one way. Hosts that are the request's own are left out, and
-// those that are none. b is what the request was read from.
-func (r *Request) HostsTold(b []byte) iter.Seq2[Kind, []byte] {
+// for: of X-Forwarded-Host and of Forwarded, and with alike of lines that are Alike. Each
+// comes with its kind, Malformed for what cannot be read in one way. Hosts that are the
+// request's own are left out, and those that are none. b is what the request was read
+// from.
+func (r *Request) HostsTold(b []byte, alike bool) iter.Seq2[Kind, []byte] {
 	return func(yield func(Kind, []byte) bool) {
 		for _, line := range r.Forwarded[:r.Forwards] {
+			if line.Alike && !alike {
+				continue
+			}
 			_, value, _ := bytes.Cut(bytes.TrimSuffix(line.Span().Of(b), []byte("\r\n")), []byte{':'})
 			for kind, host := range HostsOf(line.Tells, trimBytes(value)) {
 				if (kind != r.Kind || !sameHost(host, r.Host.Of(b))) && !yield(kind, host) {
@@ -115,14 +119,21 @@ func yieldHost(authority []byte, yield func(Kind, []byte) bool) bool {
 	return kind == NoName || yield(kind, host.Of(authority))
 }
 
-// elementHosts yields the parameters host of a Forwarded. Whatever looks like one
-// must be one: who splits at every semicolon finds them in quotes too.
+// elementHosts yields the parameters host of a Forwarded, and others whose names end
+// so: who looks for "host=" takes them for it (Spring, Vert.x). Whatever looks like one
+// must be one: who splits at every semicolon finds them in quotes too, and who takes
+// quotes and backslashes out of names (Symfony, Jetty) makes it of a name with them. Nor
+// may a quote stay open, which would swallow what is added behind it.
 func elementHosts(value []byte, yield func(Kind, []byte) bool) {
 	left := countHosts(value)
-	for left > 0 && len(value) > 0 {
-		name, arg, rest := nextParameter(value)
+	for len(value) > 0 {
+		name, arg, rest, ok := nextParameter(value)
+		if !ok {
+			yield(Malformed, nil)
+			return
+		}
 		value = rest
-		if !equalFold(name, "host") {
+		if n := len(name) - len(toldHost); n < 0 || !equalFold(name[n:], toldHost) {
 			continue
 		}
 		left--
@@ -135,14 +146,20 @@ func elementHosts(value []byte, yield func(Kind, []byte) bool) {
 	}
 }
 
-// countHosts counts what may be a parameter host.
+// toldHost is the name of the parameter that tells a host.
+const toldHost = "host"
+
+// countHosts counts what may be a parameter host. Blanks may stand before its sign, and
+// whatever else somebody takes off the end of a name.
 func countHosts(value []byte) (n int) {
-	const name = "host"
-	for i := 0; i+len(name) < len(value); i++ {
-		if !equalFold(value[i:i+len(name)], name) || i > 0 && isToken[value[i-1]] {
+	for i, c := range value {
+		if c != '=' {
 			continue
 		}
-		if rest := trimBytes(value[i+len(name):]); len(rest) > 0 && rest[0] == '=' {
+		for i > 0 && !isToken[value[i-1]] && value[i-1] != '=' {
+			i--
+		}
+		if i >= len(toldHost) && equalFold(value[i-len(toldHost):i], toldHost) {
 			n++
 		}
 	}
@@ -150,8 +167,8 @@ func countHosts(value []byte) (n int) {
 }
 
 // nextParameter cuts the next parameter off a Forwarded. Of one in quotes arg is
-// what is within.
-func nextParameter(value []byte) (name, arg, rest []byte) {
+// what is within. ok is false where it does not end, or its name is none.
+func nextParameter(value []byte) (name, arg, rest []byte, ok bool) {
 	quoted, i := false, 0
 	for ; i < len(value) && (quoted || value[i] != ',' && value[i] != ';'); i++ {
 		switch {
@@ -162,10 +179,11 @@ func nextParameter(value []byte) (name, arg, rest []byte) {
 		}
 	}
 	i = min(i, len(value))
-	name, arg, _ = bytes.Cut(value[:i], []byte{'='})
-	arg = trimBytes(arg)
+	name, arg, ok = bytes.Cut(value[:i], []byte{'='})
+	name, arg = trimBytes(name), trimBytes(arg)
+	ok = !quoted && (!ok || onlyTokens(name))
 	if n := len(arg); n >= 2 && arg[0] == '"' && arg[n-1] == '"' {
 		arg = arg[1 : n-1]
 	}
-	return trimBytes(name), arg, value[min(i+1, len(value)):]
+	return name, arg, value[min(i+1, len(value)):], ok
 }
