@@ -102,3 +102,9 @@ func Unzip(b []byte) ([]byte, error) {
 func PackedQueries() []string {
 	return []string{sqlitePacking.sites, sqlitePacking.domains, sqlitePacking.accesses}
 }
+
+// Publishing reports whether a call publishes an import, or waits for its turn.
+func Publishing(s *Store, id string) (yes bool) {
+	s.atIt.Range(func(_, at any) bool { yes = yes || at == id; return !yes })
+	return yes
+}

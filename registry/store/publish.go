@@ -21,6 +21,9 @@ import (
 // or its lease ends. progress is called after each revision, and while it waits; it may
 // be nil.
 func (s *Store) Publish(ctx context.Context, id string, progress func(ImportProgress)) (Import, error) {
+	call := new(byte)
+	s.atIt.Store(call, id)
+	defer s.atIt.Delete(call)
 	s.importing.Lock()
 	defer s.importing.Unlock()
 	i, err := s.Due(ctx, id)

@@ -96,6 +96,7 @@ type Store struct {
 	importing sync.Mutex // one import is published at a time
 	pace      atomic.Pointer[func(ctx context.Context, rev registry.Revision)]
 	staging   sync.Map // the imports that this program stages, by id
+	atIt      sync.Map // the ids of those that it publishes or is to publish, by call
 }
 
 // Open opens the registry of record and brings its schema up to date; a new one

@@ -18,8 +18,8 @@ func (s *Store) notPublished(ctx context.Context, q querier) ([]Import, error) {
 }
 
 // DropWaiting gives the imports up that were staged more than keep ago and of which
-// nothing is in force, and those that died while they were staged. What others publish
-// just now is left. It returns how many went.
+// nothing is in force, and those that died while they were staged. What is being published
+// is left, and what this program is to publish after another. It returns how many went.
 func (s *Store) DropWaiting(ctx context.Context, by By, keep time.Duration) (n int, err error) {
 	_, err = s.write(ctx, by, func(t *tx) error {
 		n = 0 // it may be tried again
@@ -31,8 +31,10 @@ func (s *Store) DropWaiting(ctx context.Context, by By, keep time.Duration) (n i
 		if err != nil {
 			return err
 		}
+		busy := map[string]bool{}
+		s.atIt.Range(func(_, id any) bool { busy[id.(string)] = true; return true })
 		for _, i := range list {
-			if elsewhere[i.ID] || t.now.Sub(i.Made) <= keep {
+			if busy[i.ID] || elsewhere[i.ID] || t.now.Sub(i.Made) <= keep {
 				continue
 			}
 			t.note("import", i.ID, map[string]any{"state": i.State, "made": i.Made}, map[string]any{"state": ImportDropped})

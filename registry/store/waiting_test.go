@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +43,36 @@ func TestDropWaiting(t *testing.T) {
 		}
 		if wrong, err := w.s.Check(background); err != nil || len(wrong) > 0 {
 			t.Errorf("the registry does not agree with itself: %q, %v", wrong, err)
+		}
+	})
+}
+
+// TestDropWaitingBeside: what waits for its turn to be published stays, however old it
+// is: who asked for it was told that it is on its way.
+func TestDropWaitingBeside(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		first, second := w.stage(store.ImportOptions{}, of(many(0, 10)...)), w.stage(store.ImportOptions{}, of(many(10, 10)...))
+		forgotten := w.stage(store.ImportOptions{}, of(many(20, 10)...))
+		w.pass(31 * 24 * time.Hour)
+		var work sync.WaitGroup
+		if _, err := w.s.Publish(background, first.ID, func(store.ImportProgress) {
+			work.Go(func() {
+				if done, err := w.s.Publish(background, second.ID, nil); err != nil || done.State != store.ImportDone {
+					t.Errorf("the one that waited for its turn: %+v, %v", done, err)
+				}
+			})
+			for !store.Publishing(w.s, second.ID) {
+				runtime.Gosched()
+			}
+			if n, err := w.s.DropWaiting(background, staff, store.Patience); err != nil || n != 1 {
+				t.Errorf("%d were dropped, %v; want the one that nobody publishes", n, err)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		work.Wait()
+		if i, err := w.s.Import(background, forgotten.ID); err != nil || i.State != store.ImportDropped {
+			t.Errorf("import %s is %s, %v; want it dropped", forgotten.ID, i.State, err)
 		}
 	})
 }
