@@ -129,6 +129,38 @@ func TestOtherNodeTakesOver(t *testing.T) {
 	}
 }
 
+// TestIndexesOfADeadNode: a node is killed when it has dropped the indexes for a load and
+// before anything of it is in force, and is there again before its lease has ended.
+// Nobody publishes the import again: the indexes are made as soon as the lease ends.
+func TestIndexesOfADeadNode(t *testing.T) {
+	store.SetLimits(t, 10_000, 500)
+	w, _ := nodes(t)
+	i := w.stage(store.ImportOptions{}, of(many(0, 600)...))
+	run := w.raw()
+	run("INSERT INTO node (id, what, until) VALUES ('dead', 'a dead node', ?)", w.clock().Add(20*time.Second).UnixMilli())
+	run("UPDATE import SET node = 'dead' WHERE id = ?", i.ID)
+	run("UPDATE meta SET loading = ?", i.ID)
+	w.dropIndex("domain_name")
+	w.reopen()
+	if missing := w.missingIndexes(); len(missing) != 1 {
+		t.Fatalf("indexes %q are missing while the lease runs; want one", missing)
+	}
+	run("UPDATE node SET until = ? WHERE id = 'dead'", w.clock().Add(-time.Millisecond).UnixMilli())
+	tick, late := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for len(w.missingIndexes()) > 0 {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("they are not made")
+		}
+	}
+	w.publish(i.ID)
+	if missing := w.missingIndexes(); len(missing) > 0 {
+		t.Errorf("indexes %q are missing after the load", missing)
+	}
+}
+
 // dropIndex drops an index of PostgreSQL.
 func (w *world) dropIndex(name string) {
 	w.Helper()

@@ -36,6 +36,7 @@ func (s *Store) lease(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.leased = stop
 	s.running.Go(func() { s.keepLease(ctx) })
+	s.running.Go(func() { s.keepIndexes(ctx) })
 	return nil
 }
 
@@ -114,6 +115,34 @@ func (s *Store) endLoad(ctx context.Context) error {
 		return err // who loads, or goes on with it, makes them
 	}
 	return s.setLoading(ctx, "")
+}
+
+// keepIndexes makes the indexes again that a load has dropped whose program died, as soon
+// as its lease has ended: nobody may publish that import again, or any. Who publishes
+// sees to them itself.
+func (s *Store) keepIndexes(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-s.stopped:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	tick := time.NewTicker(leaseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s.importing.TryLock() {
+			_ = s.endLoad(ctx) // a failure is tried again at the next tick
+			s.importing.Unlock()
+		}
+	}
 }
 
 // loads reports whether indexes are dropped for the load of a program that died: who

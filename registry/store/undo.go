@@ -10,7 +10,7 @@ import (
 
 // Undo stages the reverse of an import that is done: what it changed becomes what
 // it was before, what it added is removed. What others have changed since stays.
-// Nobody has to confirm it; Publish brings it into force.
+// Within a day nobody has to confirm it; Publish brings it into force.
 func (s *Store) Undo(ctx context.Context, by By, id string) (Import, error) {
 	if err := by.check(); err != nil {
 		return Import{}, err
