@@ -107,6 +107,30 @@ func (c *counted) upTo(rev uint64) counted {
 	return counted{rev, slices.Clone(c.Recent), slices.Clone(c.Announced)}
 }
 
+// notAfter has what flipped later than t have flipped then: a clock of the registry that
+// was ahead for a while would make it count until that time comes, which may be in
+// years. t is not earlier than the edge's own now, or a clock that goes back for a while
+// would have all forgotten when it is right again.
+func (c *counted) notAfter(t time.Time) {
+	last := grainEnd(t)
+	if n := len(c.Recent); n == 0 || c.Recent[n-1].At <= last {
+		return
+	}
+	kept := c.Recent[:0]
+	for _, f := range c.Recent {
+		f.At = min(f.At, last)
+		if n := len(kept); n > 0 && kept[n-1].At == f.At {
+			kept[n-1].Flips += f.Flips
+			continue
+		}
+		kept = append(kept, f)
+	}
+	c.Recent = kept
+}
+
+// grainEnd is the end of the seconds that t is counted with.
+func grainEnd(t time.Time) int64 { return (t.Unix()/flipGrain + 1) * flipGrain }
+
 // within is how many have flipped within the window before now; others are forgotten.
 func (c *counted) within(now time.Time) (sum int) {
 	c.Recent = slices.DeleteFunc(c.Recent, func(f flipped) bool { return now.Unix()-f.At >= int64(flipWindow/time.Second) })
@@ -121,9 +145,9 @@ func (c *counted) add(now time.Time, flips int) {
 	if flips == 0 {
 		return
 	}
-	at := (now.Unix()/flipGrain + 1) * flipGrain
-	if n := len(c.Recent); n > 0 && c.Recent[n-1].At == at {
-		c.Recent[n-1].Flips += flips
+	at := grainEnd(now)
+	if n := len(c.Recent); n > 0 && c.Recent[n-1].At >= at {
+		c.Recent[n-1].Flips += flips // a clock that went back: as if it had not
 		return
 	}
 	c.Recent = append(c.Recent, flipped{at, flips})

@@ -177,6 +177,59 @@ func TestMassChangeRestart(t *testing.T) {
 	}
 }
 
+// TestMassChangeClock: what flipped while the registry's clock was ahead counts for ten
+// minutes, and not until that time comes; and what flipped before its clock went back
+// for a while is not forgotten when it is right again.
+func TestMassChangeClock(t *testing.T) {
+	for _, bySnapshot := range []bool{false, true} {
+		c := newCenter(t, 1200)
+		r := &restarted{t: t, c: c, dir: t.TempDir(), limit: 10}
+		r.again()
+		defer func() { r.Close() }()
+		if err := r.Install(c.snapshot(r.Replica), false); err != nil {
+			t.Fatal(err)
+		}
+		f, _ := c.cancel(10, "", nil)
+		f.Time = c.clock.now().Add(365 * 24 * time.Hour)
+		if err := r.Apply(f, c.bytes(f)); err != nil {
+			t.Fatal(err)
+		}
+		r.again()
+		f, _ = c.cancel(10, "", nil)
+		// again tries once more, by a frame or by a snapshot.
+		again := func() error {
+			if bySnapshot {
+				return r.Install(c.snapshot(r.Replica), false)
+			}
+			f.Time = c.clock.now()
+			return r.Apply(f, c.bytes(f))
+		}
+		for range 2 {
+			if err := again(); !errors.Is(err, feed.ErrMassChange) {
+				t.Fatalf("by snapshot %v: as much again, by the right clock: %v; want %v", bySnapshot, err, feed.ErrMassChange)
+			}
+			c.clock.putOn(5 * time.Minute)
+		}
+		c.clock.putOn(time.Minute)
+		if err := again(); err != nil {
+			t.Fatalf("by snapshot %v: after ten minutes: %v", bySnapshot, err)
+		}
+		if bySnapshot {
+			continue // what came while nothing was heard of the registry does not count
+		}
+		f, _ = c.cancel(0, "", nil)
+		f.Time = c.clock.now().Add(-24 * time.Hour)
+		if err := r.Apply(f, c.bytes(f)); err != nil {
+			t.Fatal(err)
+		}
+		r.again()
+		f, _ = c.cancel(1, "", nil)
+		if err := r.Apply(f, c.bytes(f)); !errors.Is(err, feed.ErrMassChange) {
+			t.Errorf("after the clock went back and came again: %v; want %v", err, feed.ErrMassChange)
+		}
+	}
+}
+
 // TestMassChangeBeginning: what was taken while flips did not count does not count
 // after a start either, unless the file is lost that says so.
 func TestMassChangeBeginning(t *testing.T) {

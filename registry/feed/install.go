@@ -112,6 +112,7 @@ func checkFetched(f *Fetched) (*index.Index, *index.Digest, *Lists, error) {
 // that flips too much is refused.
 func (r *Replica) braked(m *Manifest, old, now *index.View, back bool) (counted, error) {
 	r.mu.Lock()
+	r.brake.notAfter(later(m.Time, r.o.Now())) // also where it is refused: the next is later
 	b := brake{limit: r.brake.limit, counted: r.brake.upTo(m.Revision.Rev)}
 	current := r.o.Now().Sub(r.heard) < flipWindow
 	r.mu.Unlock()

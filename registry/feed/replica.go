@@ -178,6 +178,7 @@ func (r *Replica) replay(newest *time.Time) error {
 		if err != nil {
 			return err
 		}
+		r.brake.notAfter(later(f.Time, r.o.Now()))
 		r.brake.again(f, r.live.View())
 		if err := r.take(f); err != nil {
 			return err

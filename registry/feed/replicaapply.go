@@ -28,6 +28,7 @@ func (r *Replica) Apply(f *Frame, b []byte) error {
 	if err := next(f.Revision, at); err != nil {
 		return err
 	}
+	r.brake.notAfter(later(f.Time, r.o.Now()))
 	if err := r.brake.check(f, r.live.View(), f.Time); err != nil {
 		return err
 	}
