@@ -100,6 +100,7 @@ func (l *quicListener) start(before *quicLink) {
 		if before.send(handMessage(handTake, l.addr.String())) {
 			return
 		}
+		l.hand.before.Store(nil) // it has ended meanwhile
 	}
 	l.listen(true)
 }
@@ -185,10 +186,16 @@ func (l *quicListener) sweep(w *sweeping) {
 	if !blocked {
 		return
 	}
-	for _, loop := range l.loops { // where no stray begins any more
+	l.cutStrays(w.s)
+	l.handBlocked(l.hand.before.Load(), l.hand.after.Load())
+}
+
+// cutStrays ends the strays where none begins any more.
+func (l *quicListener) cutStrays(s *service) {
+	for _, loop := range l.loops {
 		for _, m := range loop.meant() {
 			if m.stray {
-				l.cut(w.s, &m)
+				l.cut(s, &m)
 			}
 		}
 	}

@@ -29,13 +29,13 @@ func (l *quicLoop) welcome(t *quicTuple, d []byte) *quicFlow {
 		l.counts.refuse(sniff.NoInitial)
 		return nil
 	}
-	if l.handOver(t, d, len(d)) {
+	if l.handUnknown(t, d, len(d)) {
 		return nil
 	}
 	found, known := l.l.ids.find(d)
 	one := s.quic.same(found.upstream)
 	switch {
-	case l.l.leaving.Load():
+	case !known && l.l.leaving.Load():
 		l.counts.drop(quicEnding)
 		return nil
 	case !known && (len(s.quic.all) != 1 || l.now < l.l.closedUntil() || len(d) < sniff.MinQUICDatagram && !l.l.ids.knows(t)), known && one == nil:

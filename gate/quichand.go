@@ -18,10 +18,11 @@ import (
 //
 // They speak over a pair of sockets that keep messages apart:
 //
-//	take  the new one asks for a listener: the old one reads it no more
-//	go    the old one has stopped; the new one reads
-//	yours a datagram, or several, for the old one's flows
-//	mine  the same, given back: the old one has none for it
+//	take     the new one asks for a listener: the old one reads it no more
+//	go       the old one has stopped; the new one reads
+//	yours    a datagram, or several, for the old one's flows
+//	mine     the same, given back: the old one has none for it
+//	blocked  a name is, that had connections: strays of either may go on with them
 //
 // Each begins with its kind and the address of the listener. When the old one ends,
 // the pair does too. When the new one ends first, the old one reads again.
@@ -34,6 +35,7 @@ const (
 	handGo
 	handYours
 	handMine
+	handBlocked
 )
 
 // quicLink is one end of such a pair. Its methods may be used concurrently.
@@ -70,6 +72,7 @@ const handHead = 1 + 1 + 64 + 1 + udp.EndpointSize + 16 + 2
 func (k *quicLink) read() {
 	defer close(k.done)
 	defer k.ended()
+	defer k.close()
 	b := make([]byte, handHead+udp.MaxDatagram)
 	for {
 		n, err := k.conn.Read(b)
@@ -135,6 +138,34 @@ func (l *quicLoop) handOver(t *quicTuple, data []byte, size int) bool {
 	return true
 }
 
+// handBlocked tells other processes that a name with connections here is blocked.
+func (l *quicListener) handBlocked(to ...*quicLink) {
+	for _, k := range to {
+		if k != nil {
+			k.send(handMessage(handBlocked, l.addr.String()))
+		}
+	}
+}
+
+// blockedThere has no stray go on, nor begin for a while, since it may be with one of
+// the connections that another process has ended.
+func (l *quicListener) blockedThere() {
+	l.ended.Store(int64(quicNow()))
+	if s := l.service.Load(); s != nil {
+		l.cutStrays(s)
+	}
+}
+
+// handUnknown is handOver for datagrams with short headers, unless the first bears the
+// id of a connection here: it is to be found here, also where its client has moved.
+func (l *quicLoop) handUnknown(t *quicTuple, data []byte, size int) bool {
+	if l.l.hand.before.Load() == nil && l.l.hand.after.Load() == nil {
+		return false
+	}
+	_, known := l.l.ids.find(data[:min(size, len(data))])
+	return !known && l.handOver(t, data, size)
+}
+
 // handed takes datagrams that another process has handed over; back are those that
 // it has given back.
 func (l *quicLoop) handed(t *quicTuple, data []byte, size int, back bool) {
@@ -198,6 +229,9 @@ func (g *Gate) linkBefore(f *os.File) {
 			l.listen(true)
 		case kind == handMine:
 			l.handedData(rest, true)
+		case kind == handBlocked:
+			l.blockedThere()
+			l.handBlocked(l.hand.after.Load())
 		}
 	}
 	ended := func() {
@@ -209,7 +243,6 @@ func (g *Gate) linkBefore(f *os.File) {
 			l.listen(true)
 		}
 	}
-	// The reader takes the gate's lock, which is held here until all is in place.
 	k, err := newQUICLink(f, said, ended)
 	if err != nil {
 		return // nothing is handed to a process that cannot be reached
@@ -237,6 +270,9 @@ func (g *Gate) linkAfter() (*os.File, error) {
 			k.send(handMessage(handGo, listener))
 		case kind == handYours:
 			l.handedData(rest, false)
+		case kind == handBlocked:
+			l.blockedThere()
+			l.handBlocked(l.hand.before.Load())
 		}
 	}
 	ended := func() {
@@ -249,7 +285,6 @@ func (g *Gate) linkAfter() (*os.File, error) {
 				l.listen(true)
 			}
 		}
-		k.close()
 	}
 	if k, err = newQUICLink(ours, said, ended); err != nil {
 		theirs.Close()

@@ -192,7 +192,7 @@ func (l *quicLoop) fromClient(p *udp.Packet) {
 		l.forward(f, p.Data, p.Size)
 		return
 	}
-	if f == nil && allShort(p.Data, p.Size) && l.handOver(&t, p.Data, p.Size) {
+	if f == nil && allShort(p.Data, p.Size) && l.handUnknown(&t, p.Data, p.Size) {
 		return
 	}
 	for b := p.Data; len(b) > 0; {
