@@ -45,7 +45,7 @@ func (r *Replica) Adopt(f Fetched) (err error) {
 	if err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, Brake: flipped, dir: r.dir}
+	b := base{Revision: m.Revision, Time: m.known(r.o.Now()), Sums: Sums{d.Sum(), lists.Digest()}, Filed: m.Filed, Index: m.Index, Brake: flipped, dir: r.dir}
 	if err := disk.Rename(f.Index, b.path(indexSuffix)); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (r *Replica) Adopt(f Fetched) (err error) {
 		return fmt.Errorf("snapshot of revision %s: this copy is at %s meanwhile: %w", b.Revision, at, ErrNext)
 	}
 	r.live.Swap(x)
-	r.base = b
+	r.base, r.left = b, time.Time{}
 	return r.tidy()
 }
 

@@ -3,6 +3,8 @@ package feed_test
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -159,4 +161,48 @@ func TestHeardAhead(t *testing.T) {
 	if _, _, got := r.State(); !got.Equal(own.now()) {
 		t.Errorf("after the clock was set back it is known until %v; want %v", got, own.now())
 	}
+}
+
+// TestHeardByManifests: who lets manifests through and no frames, however young they are,
+// keeps no edge fresh: its age counts from when the snapshot was the registry.
+func TestHeardByManifests(t *testing.T) {
+	s := newService(t, 50)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == feed.FeedPath {
+			http.Error(w, "gone", http.StatusGone)
+			return
+		}
+		s.hub.Handler(nil).ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { front.CloseClientConnections(); front.Close() })
+	dir := t.TempDir()
+	e := s.follow(t, dir, front.URL, feed.FollowOptions{})
+	heard := func(what string, want time.Time) {
+		t.Helper()
+		// The second from here is of a manifest that was asked for from here on.
+		from := e.f.Status().Snapshots
+		e.await(what, func(f feed.FollowStatus) bool { return f.Snapshots >= from+2 })
+		if rev, _, got := e.r.State(); !got.Equal(want) {
+			t.Errorf("%s: the copy is at %s, the registry at %s; it is known until %v; want %v", what, rev, s.rev, got, want)
+		}
+	}
+	heard("what the registry is", s.clock.now())
+	s.clock.putOn(time.Hour)
+	s.hub.Beat()
+	heard("what it still is", s.clock.now())
+	was := s.clock.now() // and no snapshot is made of what follows
+	s.publish(1)
+	s.clock.putOn(20 * time.Hour)
+	s.hub.Beat()
+	heard("what it was", was)
+	e.stop()
+	e = s.follow(t, dir, front.URL, feed.FollowOptions{})
+	heard("what it was, after a start", was)
+	e.stop()
+
+	// With frames it is what the registry is again.
+	e = s.follow(t, dir, s.url, feed.FollowOptions{})
+	e.awaitRevision(s.rev)
+	s.hub.Beat()
+	e.await("a heartbeat", func(f feed.FollowStatus) bool { return f.Heard.Equal(s.clock.now()) })
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/icpgate/icpgate/registry"
 	"github.com/icpgate/icpgate/registry/disk"
@@ -52,7 +53,7 @@ func (r *Replica) Install(f Fetched, back bool) (err error) {
 	if err != nil {
 		return err
 	}
-	b := base{Revision: m.Revision, Time: notAfter(m.Time, r.o.Now()).UTC(), Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, Brake: flipped, dir: r.dir}
+	b := base{Revision: m.Revision, Time: m.known(r.o.Now()), Sums: Sums{d.Sum(), lists.Digest()}, Filed: x.Info().Filings, Brake: flipped, dir: r.dir}
 	if r.o.Served {
 		b.Index = m.Index
 	}
@@ -136,15 +137,22 @@ func (r *Replica) begin(b *base, x *index.Index, d *index.Digest, lists *Lists) 
 		r.log = nil
 	}
 	r.unwritten, r.waiting = nil, 0
+	heard := b.Time
+	if r.live.View().Revision() == b.Revision { // what was heard of it since holds
+		heard = later(heard, notAfter(r.heard, r.o.Now()).UTC())
+	}
 	r.live.Swap(nil)
 	r.live.Swap(x)
 	if err := r.live.KeepDigest(d, b.Revision); err != nil {
 		return err
 	}
-	r.base, r.lists, r.sums, r.heard = *b, lists, b.Sums, b.Time
+	r.base, r.lists, r.sums, r.heard, r.left = *b, lists, b.Sums, heard, time.Time{}
 	r.brake.counted, r.brake.uncounted = b.Brake.upTo(b.Revision.Rev), 0
 	if err := r.restartLog(b.Revision); err != nil {
 		return err
+	}
+	if heard.After(b.Time) {
+		r.keepHeard() // the mark does not say it
 	}
 	tell(r.o.Changed, everyList())
 	return r.tidy()

@@ -18,9 +18,13 @@ type Manifest struct {
 	// Formats are the lowest and the highest version of frames that follow.
 	Formats  [2]int            `json:"formats"`
 	Revision registry.Revision `json:"revision"`
-	// Time is when the manifest was made; edges count the age of what they hold
-	// from it.
-	Time  time.Time `json:"time"`
+	// Time is when the manifest was made: flips are counted within a window before it.
+	Time time.Time `json:"time"`
+	// Known is until when Revision is known to have been the registry's newest; edges
+	// count the age of what they hold from it, or who lets manifests through and no
+	// frames would keep them fresh. The zero value is that of registries that do not
+	// tell, and then it is Time.
+	Known time.Time `json:"known,omitzero"`
 	Index File      `json:"index"` // the snapshot of filings and blacklist, as package index writes it
 	Lists File      `json:"lists"` // the snapshot of lists
 	// Filings and ListsSum are the digests at Revision, in hexadecimal.
@@ -51,6 +55,16 @@ func (f File) Check() error {
 		return fmt.Errorf("a file of %d bytes", f.Bytes)
 	}
 	return nil
+}
+
+// known is when m's snapshot was what the registry holds, as far as this copy can
+// believe it.
+func (m *Manifest) known(now time.Time) time.Time {
+	t := m.Time
+	if !m.Known.IsZero() {
+		t = notAfter(m.Known, t)
+	}
+	return notAfter(t, now).UTC()
 }
 
 // Sums are the digests of m.

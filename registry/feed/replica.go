@@ -31,6 +31,7 @@ type Replica struct {
 	log   *Log
 	sums  Sums      // of what is in force
 	heard time.Time // until when the registry is known to be at Revision; not later than now
+	left  time.Time // until when base was the registry, where later revisions followed since the start; else zero
 	brake brake
 
 	heardFile *disk.File // where the last heartbeat is kept; nil before the first

@@ -166,8 +166,12 @@ func (r *Replica) take(f *Frame) error {
 	if len(changes) == 0 {
 		changes = []registry.Change{{Revision: f.Revision}}
 	}
+	at := r.live.View().Revision()
 	if err := r.live.Apply(changes...); err != nil {
 		return err
+	}
+	if at == r.base.Revision {
+		r.left = r.heard
 	}
 	changed := map[registry.List]bool{}
 	for _, e := range f.Entries {

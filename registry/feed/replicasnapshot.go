@@ -87,7 +87,7 @@ func (r *Replica) Compact(ctx context.Context) error {
 		return fmt.Errorf("snapshot %s is written but not in force: another one came meanwhile, at %s", b.Revision, r.base.Revision)
 	}
 	r.live.Swap(x)
-	r.base = b
+	r.base, r.left = b, time.Time{}
 	return r.tidy()
 }
 
@@ -101,8 +101,13 @@ func (r *Replica) Manifest(now time.Time) (m Manifest, index, lists string, ok b
 		return m, "", "", false
 	}
 	announced := r.brake.newest()
+	now = now.UTC().Truncate(time.Second)
+	known := now
+	if r.live.View().Revision() != r.base.Revision {
+		known = notAfter(later(r.base.Time, r.left).UTC().Truncate(time.Second), now)
+	}
 	m = Manifest{
-		Formats: [2]int{LowestFormat, HighestFormat}, Revision: r.base.Revision, Time: now.UTC().Truncate(time.Second),
+		Formats: [2]int{LowestFormat, HighestFormat}, Revision: r.base.Revision, Time: now, Known: known,
 		Index: r.base.Index, Lists: r.base.Lists, Filed: r.base.Filed, Import: announced.Import, Flips: announced.Flips,
 	}
 	m.SetSums(r.base.Sums)
