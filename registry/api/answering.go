@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -134,6 +135,7 @@ func init() { huma.ValidateStrictCasing = true } // the description says which k
 // What is no JSON is left to who decodes it.
 func keysOnce(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // one beyond float64 ends no look
 	type object struct {
 		keys  map[string]bool // nil: an array
 		value bool            // a value comes next
@@ -146,7 +148,7 @@ func keysOnce(b []byte) error {
 		}
 		if t := len(open) - 1; t >= 0 && open[t].keys != nil {
 			if key, ok := token.(string); ok && !open[t].value {
-				folded := strings.ToLower(key)
+				folded := foldKey(key)
 				if open[t].keys[folded] {
 					return fmt.Errorf("key %q is given twice", key)
 				}
@@ -164,6 +166,18 @@ func keysOnce(b []byte) error {
 			open = open[:len(open)-1]
 		}
 	}
+}
+
+// foldKey is what keys have in common that encoding/json takes for one: ſ is an s to
+// it, and the Kelvin sign a k, which lower case alone does not make the same.
+func foldKey(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, key)
 }
 
 // sound returns a panic of do as an error.

@@ -10,11 +10,13 @@ import (
 func TestKeysOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		for body, want := range map[string]string{
-			`{"name":"a.example","name":"b.example","why":"so"}`:            `key \"name\" is given twice`,
-			`{"name":"a.example","\u006eame":"b.example","why":"so"}`:       `key \"name\" is given twice`,
-			`{"name":"a.example","NAME":"b.example","why":"so"}`:            `key \"NAME\" is given twice`,
-			`{"NAME":"b.example","why":"so"}`:                               "expected required property name",
-			`{"name":"a.example","why":"so","until":{"a":[{"b":1,"b":2}]}}`: `key \"b\" is given twice`,
+			`{"name":"a.example","name":"b.example","why":"so"}`:              `key \"name\" is given twice`,
+			`{"name":"a.example","\u006eame":"b.example","why":"so"}`:         `key \"name\" is given twice`,
+			`{"name":"a.example","NAME":"b.example","why":"so"}`:              `key \"NAME\" is given twice`,
+			`{"name":"a.example","why":"so","more":{"list":1,"liſt":2}}`:      `key \"liſt\" is given twice`,
+			`{"name":"a.example","more":1e999,"name":"b.example","why":"so"}`: `key \"name\" is given twice`,
+			`{"NAME":"b.example","why":"so"}`:                                 "expected required property name",
+			`{"name":"a.example","why":"so","until":{"a":[{"b":1,"b":2}]}}`:   `key \"b\" is given twice`,
 		} {
 			if status, _, answer := w.ask(t, "PUT", "/v1/exemptions", w.bearer("write"), body); status/100 != 4 || !strings.Contains(answer, want) {
 				t.Errorf("%s: got %d, %s; want it refused with %s", body, status, answer, want)
