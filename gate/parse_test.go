@@ -303,6 +303,7 @@ func TestParseRefuses(t *testing.T) {
 		{"socket without a mode", site("http://unix:a", "socket"), []string{"socket", "MODE [GROUP]"}},
 		{"socket with another mode", site("http://unix:a", "socket 0680"), []string{`"0680"`, "0660"}},
 		{"socket for nobody", site("http://unix:a", "socket 0"), []string{`"0"`, "0660"}},
+		{"socket that nobody may write to", site("http://unix:a", "socket 0444"), []string{`"0444"`, "0660"}},
 		{"socket with setuid", site("http://unix:a", "socket 4755"), []string{`"4755"`, "0660"}},
 		{"socket of nobody's group", site("http://unix:a", "socket 0660 no-such-group"), []string{`"no-such-group"`, "name or number"}},
 		{"reflection without grpc", site("http://:1", "reflection on"), []string{"reflection", "grpc://"}},

@@ -47,7 +47,7 @@ func (p *parser) socketAccess(args []string) error {
 		return errUsage("socket", args)
 	}
 	mode, err := strconv.ParseUint(args[0], 8, 32)
-	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
+	if err != nil || mode&0o222 == 0 || mode > uint64(fs.ModePerm) { // who may not write may not connect
 		return fmt.Errorf("mode %q; expect permissions as in 0660", args[0])
 	}
 	p.s.Socket.Mode = fs.FileMode(mode)
