@@ -63,8 +63,10 @@ func TestOddRequests(t *testing.T) {
 			"X-Forwarded-Host: unfiled.example@filed.example",
 		}}, fieldIs},
 		{odd{"a host that is told", []string{"403"}, []string{
-			"X-Forwarded-Host: unfiled.example", "X-Forwarded-Host: filed.example, unfiled.example:80", "X_Forwarded-Host: unfiled.example", "Forwarded: for=a;HOST=unfiled.example",
+			"X-Forwarded-Host: unfiled.example", "X-Forwarded-Host: filed.example, unfiled.example:80", "Forwarded: for=a;HOST=unfiled.example",
 		}}, fieldIs},
+		// It is taken out, and tells nobody anything.
+		{odd{"a look-alike of a host that is told", []string{"200"}, []string{"X_Forwarded-Host: unfiled.example"}}, fieldIs},
 		{odd{"codings", refused, []string{
 			"chunked;q=1", "xchunked", "chunked, chunked", "identity", "\x0bchunked", "gzip, chunked", "chunked,", ",chunked", `"chunked"`, "chunked\x0b", "cHuNkeD, identity", "chunked\x00", "", "  chunked", "chunked  x", "\tchunked",
 			"chunked\r\n , identity",
