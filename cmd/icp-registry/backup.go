@@ -172,13 +172,17 @@ func (a *asking) restore(ctx context.Context, path string, key *store.Key, repla
 	shown := newBar(a.stderr, "restoring", 2*info.Size(), true)
 	defer shown.done()
 	by := store.By{Who: "local:" + who(), Owner: who(), Why: a.why}
-	return store.Restore(ctx, a.database, store.Options{Now: a.now, Key: key, What: "icp-registry restore"}, by, replace, func() (io.ReadCloser, error) {
+	got, err := store.Restore(ctx, a.database, store.Options{Now: a.now, Key: key, What: "icp-registry restore"}, by, replace, func() (io.ReadCloser, error) {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
 		}
 		return &watched{f, shown}, nil
 	})
+	if err != nil {
+		return got, fmt.Errorf("restore of %s: %w", path, err)
+	}
+	return got, nil
 }
 
 // watched shows how much of a file was read.
