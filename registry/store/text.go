@@ -36,12 +36,17 @@ func prose(what, s string) (string, error) {
 		return "", err
 	}
 	for _, r := range s {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || turns(r) {
 			return "", fmt.Errorf("%w %s: it holds the control character %U; expect plain text", ErrInvalid, what, r)
 		}
 	}
 	return s, nil
 }
+
+// turns reports whether a character has what follows it shown in another order than it
+// stands (explicit directional formatting, Unicode UAX #9 §2). A reason in the journal
+// could read otherwise than it is; scripts that run from right to left do not need it.
+func turns(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 func fits(what, s string, most int) error {
 	switch {
