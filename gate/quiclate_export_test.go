@@ -54,19 +54,12 @@ func (q *QUICIDs) Expire(now time.Duration) { q.q.expire(now) }
 
 // Older has all flows of QUIC, and their connections, be older by so much.
 func (g *Gate) Older(d time.Duration) {
-	g.mu.Lock()
-	list := g.allQUIC()
-	g.mu.Unlock()
-	for _, l := range list {
-		for _, loop := range l.loops {
-			loop.mu.Lock()
-			for _, f := range loop.flows {
-				f.begun, f.last, f.said = f.begun-d, f.last-d, f.said-d
-				for _, c := range f.conns {
-					c.begun -= d
-				}
+	g.eachQUICLoop(func(loop *quicLoop) {
+		for _, f := range loop.flows {
+			f.begun, f.last, f.said = f.begun-d, f.last-d, f.said-d
+			for _, c := range f.conns {
+				c.begun -= d
 			}
-			loop.mu.Unlock()
 		}
-	}
+	})
 }
